@@ -1,0 +1,5 @@
+"""`python -m normexp` is `normexp`."""
+
+from normexp.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""Config in, objects out: the only place below the commands that knows Hydra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from normexp.errors import UserError
+from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.tree import tree_digest
+
+if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
+    from collections.abc import Callable
+
+    import torch
+    from torch import nn
+
+    from normexp.contracts import Contrast, DataSource
+    from normexp.engine.fit import Training
+
+
+def conf_dir() -> str:
+    """Return the folder of the shipped settings: in the package (wheel) or beside it (clone)."""
+    package = Path(__file__).parent
+    inside = package / "conf"
+    return str(inside if inside.is_dir() else package.parent / "conf")
+
+
+def _content(root: str | None) -> str:
+    if root is None:
+        raise UserError(
+            "data.root is not given; data=images needs the folder that holds train/ and test/, "
+            "for example data.root=~/pictures"
+        )
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"data.root={root}: there is no such folder; give the one with train/")
+    return tree_digest(folder)
+
+
+OmegaConf.register_new_resolver("tree_digest", _content, replace=True)
+
+
+def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
+    """Check the settings of a run; raises UserError with the value and what is allowed."""
+    try:
+        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise _root_mistake(error) from error
+    runtime = Runtime.from_settings(settings.pop("runtime"))
+    return RunSpec.from_settings(settings), runtime
+
+
+def make(part: Any, key: str, **arguments: Any) -> Any:
+    """Return the object that the node `part` describes; `key` names it to the user on an error."""
+    try:
+        return instantiate(part, _convert_="all", **arguments)
+    except (InstantiationException, OmegaConfBaseException) as error:
+        raise _root_mistake(error, f"{key}: ") from error
+
+
+def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
+    """Return everything that a run needs, and warnings for the user.
+
+    Raises UserError where a part cannot be made or the parts cannot work together.
+    """
+    import torch
+
+    from normexp.data.loader import Augmentation, Loader, Standardiser
+    from normexp.data.split import split
+    from normexp.engine.fit import Recipe, Training
+    from normexp.engine.schedule import Schedule, parameter_groups
+    from normexp.engine.state import TrainingState
+    from normexp.environment import choose_device, describe
+    from normexp.evaluation.accuracy import Evaluator
+    from normexp.models.check import check
+    from normexp.precision import Precision
+
+    if runtime.threads is not None:
+        torch.set_num_threads(runtime.threads)
+    device = choose_device(runtime.device)
+    precision = Precision.choose(spec.precision, device)
+    try:
+        source: DataSource = make(cfg.data.source, "data.source")
+        data = split(source, cfg.data.limit, cfg.data.val_fraction).to(device)
+        standardiser = Standardiser.of(data.train.images)
+        contrast: Contrast = make(cfg.contrast.augmentation, "contrast.augmentation")
+        augmentation = Augmentation(cfg.data.crop, cfg.data.flip, contrast)
+        loader = Loader(data.train, spec.batch_size, spec.seed, augmentation, standardiser)
+        net = network(cfg, len(data.classes))
+        height, width = data.train.images.shape[1:3]
+        warning = check(net, (height, width), spec.batch_size)
+    except ValueError as error:
+        factors = f"norm={cfg.norm.name}, model={cfg.model.name}"
+        raise UserError(f"{factors}: {error}") from error
+    net.to(device, memory_format=torch.channels_last)
+    groups = parameter_groups(net, cfg.optimizer.weight_decay)
+    schedule = Schedule.scaled(
+        cfg.optimizer.lr, cfg.optimizer.warmup, spec.batch_size, cfg.optimizer.batch_exponent
+    )
+    total_steps = spec.steps or (spec.epochs or 0) * loader.steps_per_epoch
+    return Training(
+        state=TrainingState.start(net, optimizer(cfg, groups), device),
+        data=data,
+        loader=loader,
+        recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
+        evaluator=Evaluator(standardiser, precision),
+        environment=describe(precision),
+    ), [f"warning: {warning}"] if warning else []
+
+
+def network(cfg: DictConfig, num_classes: int) -> nn.Module:
+    """Return the network with its norms in place.
+
+    For one seed the convolutions start the same whatever the norm: the network is built around
+    empty sites that draw no random number, and the norms come after.
+    """
+    import torch
+
+    from normexp.contracts import NormSite
+    from normexp.norms.placing import place_norms
+
+    with torch.random.fork_rng():
+        torch.manual_seed(cfg.seed)
+        built: nn.Module = make(cfg.model.network, "model.network")(
+            norm_layer=NormSite, num_classes=num_classes
+        )
+        parts = {
+            key: make(cfg.norm[key], f"norm.{key}")
+            for key in ("layer", "at", "conv", "activation")
+            if key in cfg.norm
+        }
+        place_norms(built, **parts)
+    return built
+
+
+def optimizer(cfg: DictConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """Return the optimizer over parameter `groups`."""
+    algorithm: Callable[..., torch.optim.Optimizer] = make(
+        cfg.optimizer.algorithm, "optimizer.algorithm"
+    )
+    try:
+        # The loop sets each step's learning rate; the peak here only satisfies the constructor.
+        return algorithm(groups, lr=cfg.optimizer.lr)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"optimizer={cfg.optimizer.name}: {error}") from error
+
+
+def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
+    """Return the innermost cause as a user's mistake, on one line."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, UserError):
+        return cause
+    return UserError(prefix + " ".join(str(cause).split()))

@@ -1,0 +1,90 @@
+"""The command table. Standard library only, so that `normexp --help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+from normexp import __version__
+from normexp.errors import UserError
+
+COMMANDS = {
+    "train": "train one run, or with -m a grid of runs; typing it again resumes",
+}
+
+HELP = """\
+normexp: batch norm or instance norm, when, why, and can they be combined?
+
+usage: normexp <command> key=value ...
+
+commands:
+{commands}
+
+examples:
+  normexp train norm=instance batch_size=4
+  normexp train -m norm=batch,instance,both,none batch_size=4,32 seed=0,1,2
+  normexp train --help          every setting and its value
+  normexp train --cfg job       the settings that a command line makes
+
+version {version}"""
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names; a user's mistake ends in one line and exit code 1."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Return the exit code of `normexp <arguments>`."""
+    word = arguments[0] if arguments else "--help"
+    if word in ("-h", "--help", "help"):
+        table = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
+        print(HELP.format(commands=table, version=__version__))
+        return 0
+    if word == "--version":
+        print(__version__)
+        return 0
+    if word not in COMMANDS:
+        near = get_close_matches(word, COMMANDS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(COMMANDS)}"
+        print(f"normexp: no command '{word}'; {hint}", file=sys.stderr)
+        return 2
+
+    # A console script lacks the current folder, where a user's own module lies.
+    sys.path.insert(0, str(Path.cwd()))
+    # Hydra then raises instead of printing, and one place decides what an error looks like.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # Hydra takes flags before or after the overrides, not between them.
+    flags_first = sorted(arguments[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+    # A shell does not expand ~ behind '=', and Hydra's grammar has no ~ in a value.
+    home = [argument.replace("=~/", f"={Path.home()}/", 1) for argument in flags_first]
+    sys.argv = [f"normexp {word}", *home]
+    try:
+        command = importlib.import_module(f"normexp.commands.{word}")
+        return int(command.main() or 0)
+    except KeyboardInterrupt:
+        print("normexp: stopped; the same command goes on from the checkpoint", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `normexp train --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        line = one_line(error)
+        if line is None:
+            raise
+        print(f"normexp: {line}", file=sys.stderr)
+        return 1
+
+
+def one_line(error: BaseException) -> str | None:
+    """Return what to tell the user, or None where the error is ours and wants its traceback."""
+    if isinstance(error, UserError):
+        return str(error)
+    home = type(error).__module__.split(".")[0]
+    if home in ("hydra", "omegaconf"):
+        told = [" ".join(str(e).split()) for e in (error, error.__cause__) if e is not None]
+        return "; ".join(dict.fromkeys(told))
+    return None

@@ -1,0 +1,1 @@
+"""One file a command: the story of that command in a page."""

@@ -1,0 +1,35 @@
+"""CIFAR-10 (Krizhevsky 2009) by torchvision's own download and checksum."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torchvision.datasets import CIFAR10
+
+from normexp.contracts import DataSource, LabelledImages
+from normexp.errors import UserError
+
+
+def cifar10(root: str) -> DataSource:
+    """Return CIFAR-10 from `root`, downloaded if it is not there.
+
+    Raises UserError where the download is impossible or the files there are damaged.
+    """
+    folder = Path(root).expanduser()
+    try:
+        train, test = (_half(folder, train=train) for train in (True, False))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"CIFAR-10 is not in {folder} and could not be downloaded ({reason}); three ways on: "
+            "data.root=<a folder with cifar-10-batches-py>, data=images data.root=<class folders "
+            "of your own images>, or data=generated (drawn shapes, no download)"
+        ) from error
+    return DataSource(*train[:1], *test[:1], classes=train[1])
+
+
+def _half(folder: Path, *, train: bool) -> tuple[LabelledImages, tuple[str, ...]]:
+    half = CIFAR10(str(folder), train=train, download=True)
+    images = LabelledImages(torch.from_numpy(half.data), torch.tensor(half.targets))
+    return images, tuple(half.classes)

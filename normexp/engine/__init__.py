@@ -1,0 +1,1 @@
+"""Training: the loop, what changes in it, the schedule, the curves."""

@@ -1,0 +1,175 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from normexp.contracts import HasReadings
+from normexp.data.loader import Loader
+from normexp.data.split import Split
+from normexp.engine.schedule import Schedule, set_lr
+from normexp.engine.state import TrainingState
+from normexp.engine.tracking import Tracker
+from normexp.environment import Environment
+from normexp.errors import Stopped
+from normexp.evaluation.accuracy import Evaluator
+from normexp.precision import Precision
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained."""
+
+    total_steps: int
+    schedule: Schedule
+    label_smoothing: float
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network, what it is trained on and how, and what has become of it so far."""
+
+    state: TrainingState
+    data: Split
+    loader: Loader
+    recipe: Recipe
+    evaluator: Evaluator
+    environment: Environment
+
+    def summary(self) -> str:
+        """Return what is about to happen, in a line."""
+        data, here = self.data, self.environment
+        return (
+            f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
+            f"images; {sum(p.numel() for p in self.state.network.parameters()):,} parameters; "
+            f"{self.recipe.total_steps} steps of {self.loader.batch_size}; "
+            f"{here['precision']} on {here['device']}, {here['threads']} threads"
+        )
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How often a training tells and saves; none of it changes the result."""
+
+    log_every: int
+    """Steps between two points of a training curve."""
+    checkpoint_seconds: float
+    checkpoint: Path
+
+
+def fit(
+    training: Training,
+    tracker: Tracker,
+    rhythm: Rhythm,
+    stop_signal: Callable[[], int | None],
+) -> bool:
+    """Train to the end of the budget; return False if the loss became infinite.
+
+    Raises Stopped, with a checkpoint written, once `stop_signal()` is a signal's number.
+    """
+    state, loader, recipe = training.state, training.loader, training.recipe
+    if state.step == 0:
+        tracker.picture("augmented", loader.contact_sheet())
+    saved_at = time.monotonic()
+    while state.step < recipe.total_steps:
+        number, first = divmod(state.step, loader.steps_per_epoch)
+        last = min(loader.steps_per_epoch, recipe.total_steps - number * loader.steps_per_epoch)
+        epoch = loader.epoch(number)
+        began = time.monotonic() - state.seconds
+        for i in range(first, last):
+            # For a network with randomness of its own, such as dropout.
+            torch.manual_seed(loader.seed * 1_000_003 + state.step)
+            training_step(state, *epoch.batch(i), recipe)
+            state.seconds = time.monotonic() - began
+            at_end = i + 1 == last
+            if (state.step % rhythm.log_every == 0 or at_end) and not log_point(training, tracker):
+                return False
+            if at_end:
+                end_epoch(training, tracker)
+            signal_number = stop_signal()
+            if at_end or signal_number or time.monotonic() - saved_at > rhythm.checkpoint_seconds:
+                extra = {"environment": training.environment, "events": tracker.positions()}
+                state.save(rhythm.checkpoint, extra)
+                saved_at = time.monotonic()
+            if signal_number and state.step < recipe.total_steps:
+                raise Stopped(signal_number, f"stopped after step {state.step}")
+    return True
+
+
+def training_step(state: TrainingState, images: Tensor, labels: Tensor, recipe: Recipe) -> None:
+    """Make one optimizer step on `images` (N, 3, H, W), standardised, and `labels` (N,)."""
+    progress = (state.step + 1) / recipe.total_steps
+    set_lr(state.optimizer, recipe.schedule.lr(progress))
+    state.optimizer.zero_grad()
+    with recipe.precision.autocast():
+        logits = state.network(images)
+    logits = logits.float()
+    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    loss.backward()  # type: ignore[no-untyped-call]
+    state.optimizer.step()
+    with torch.no_grad():
+        for layer in state.followers:
+            layer.after_step(progress)
+        state.totals[0] += loss.detach() * len(labels)
+        state.totals[1] += (logits.argmax(1) == labels).sum()
+        state.totals[2] += len(labels)
+    state.step += 1
+
+
+def log_point(training: Training, tracker: Tracker) -> bool:
+    """Add a point to the training curves; return False if the loss is not finite."""
+    state = training.state
+    loss, right, count = (state.totals - state.logged).tolist()
+    state.logged = state.totals.clone()
+    gradients = [p.grad for p in state.network.parameters() if p.grad is not None]
+    values = {
+        "train/loss": loss / count,
+        "train/accuracy": right / count,
+        "train/lr": training.recipe.schedule.lr(state.step / training.recipe.total_steps),
+        "train/gradient_norm": torch.nn.utils.get_total_norm(gradients).item(),
+        "train/images_per_second": state.totals[2].item() / state.seconds,
+    }
+    for name, module in state.network.named_modules():
+        if isinstance(module, HasReadings):
+            for what, reading in module.readings().items():
+                values[f"{what}/{name}"] = reading.item()
+    tracker.curves(values, state.step, state.step * training.loader.batch_size)
+    tracker.progress(
+        state.step,
+        loss=f"{values['train/loss']:.3f}",
+        acc=f"{values['train/accuracy']:.1%}",
+        speed=f"{values['train/images_per_second']:.0f} images/s",
+    )
+    return isfinite(loss)
+
+
+def end_epoch(training: Training, tracker: Tracker) -> None:
+    """Validate, add a row to the history, and clear what was summed over the epoch."""
+    state = training.state
+    val = training.evaluator.score(state.network, training.data.val)
+    loss, right, count = state.totals.tolist()
+    row = {
+        "epoch": len(state.history) + 1,
+        "step": state.step,
+        "images": state.step * training.loader.batch_size,
+        "train_loss": loss / count,
+        "train_accuracy": right / count,
+        "val_loss": val.loss,
+        "val_accuracy": val.accuracy,
+    }
+    tracker.curves({"val/loss": val.loss, "val/accuracy": val.accuracy}, state.step, row["images"])
+    tracker.note(
+        f"epoch {row['epoch']}: train loss {row['train_loss']:.3f}, "
+        f"train accuracy {row['train_accuracy']:.1%}, val accuracy {val.accuracy:.1%}, "
+        f"{count / state.seconds:.0f} images/s"
+    )
+    state.end_epoch(row)

@@ -1,0 +1,60 @@
+"""The learning rate, and which parameters take how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Any
+
+import torch
+from torch import nn
+
+from normexp.contracts import ScalesLearningRate
+
+REFERENCE_BATCH_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A straight warm-up to `peak`, then half a cosine to zero."""
+
+    peak: float
+    warmup: float
+    """The share of the training in which the learning rate rises."""
+
+    @classmethod
+    def scaled(cls, lr: float, warmup: float, batch_size: int, batch_exponent: float) -> Schedule:
+        """Peak lr · (batch_size / 128) ^ batch_exponent.
+
+        The exponent 1 keeps the noise of SGD alike over batch sizes (Goyal et al. 2017).
+        """
+        return cls(lr * (batch_size / REFERENCE_BATCH_SIZE) ** batch_exponent, warmup)
+
+    def lr(self, progress: float) -> float:
+        """Return the learning rate at the share `progress` of the training, in (0, 1]."""
+        if progress < self.warmup:
+            return self.peak * progress / self.warmup
+        return self.peak * 0.5 * (1 + cos(pi * (progress - self.warmup) / (1 - self.warmup)))
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Group parameters by weight decay and factor of the learning rate (`lr_factor`).
+
+    Weights of two and more dimensions decay; scales, shifts, gates and biases do not.
+    """
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for module in network.modules():
+        factors = module.lr_factors if isinstance(module, ScalesLearningRate) else {}
+        for name, parameter in module.named_parameters(recurse=False):
+            key = (parameter.ndim > 1, factors.get(name, 1.0))
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": params, "weight_decay": weight_decay * decays, "lr_factor": factor}
+        for (decays, factor), params in groups.items()
+    ]
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of every group to `lr` times its factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_factor"]

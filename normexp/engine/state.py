@@ -1,0 +1,105 @@
+"""What changes during a training, and how it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from normexp import tensors
+from normexp.contracts import FollowsSteps
+from normexp.environment import Environment, differences
+from normexp.runs.files import DamagedFileError
+from normexp.runs.folder import RunFolder
+
+
+@dataclass
+class TrainingState:
+    """Everything that a training needs to go on exactly as if it had not stopped."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    totals: Tensor
+    """Sum of losses, of right answers and of images in this epoch: float64 (3,)."""
+    logged: Tensor
+    """`totals` at the last point of the training curve."""
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row an epoch."""
+    epoch_seconds: list[float] = field(default_factory=list)
+    """How long each finished epoch took."""
+    seconds: float = 0.0
+    """How long the epoch in flight has taken."""
+
+    def __post_init__(self) -> None:
+        self.followers = [m for m in self.network.modules() if isinstance(m, FollowsSteps)]
+
+    @classmethod
+    def start(
+        cls, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+    ) -> TrainingState:
+        """Return the state before the first step."""
+        totals = torch.zeros(3, dtype=torch.float64, device=device)
+        return cls(network, optimizer, totals, totals.clone())
+
+    def save(self, path: Path, extra: dict[str, Any]) -> None:
+        """Write a checkpoint, with `extra` beside the state."""
+        tensors.save(
+            path,
+            {
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "totals": self.totals,
+                "logged": self.logged,
+                "step": self.step,
+                "history": self.history,
+                "epoch_seconds": self.epoch_seconds,
+                "seconds": self.seconds,
+                "extra": extra,
+            },
+        )
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        """Add `row` to the history and clear what was summed over the epoch."""
+        self.history.append(row)
+        self.epoch_seconds.append(self.seconds)
+        self.totals.zero_()
+        self.logged.zero_()
+        self.seconds = 0.0
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Take over a checkpoint and return what was saved as `extra`.
+
+        Raises FileNotFoundError and DamagedFileError.
+        """
+        saved = tensors.load(path, self.totals.device)
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        for name in ("totals", "logged", "step", "history", "epoch_seconds", "seconds"):
+            setattr(self, name, saved[name])
+        extra: dict[str, Any] = saved["extra"]
+        return extra
+
+
+def resume(
+    state: TrainingState, folder: RunFolder, here: Environment
+) -> tuple[dict[str, int], list[str]]:
+    """Go on from the checkpoint in `folder`, if there is one.
+
+    Return the lengths of the event files at that moment, and what to tell the user. A damaged
+    checkpoint is set aside, and the run starts again.
+    """
+    try:
+        extra = state.load(folder.checkpoint)
+    except FileNotFoundError:
+        return {}, []
+    except DamagedFileError as error:
+        aside = folder.checkpoint.replace(folder.checkpoint.with_suffix(".damaged"))
+        return {}, [f"{error}; it is set aside as {aside}, and the run starts again"]
+    told = [f"going on after step {state.step}"]
+    if changed := differences(extra["environment"], here):
+        told.append(f"under other conditions, so bits may differ from one go: {changed}")
+    return extra["events"], told

@@ -1,0 +1,50 @@
+"""The machine and the versions that a result comes from."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+from normexp import __version__
+from normexp.errors import UserError
+from normexp.precision import Precision
+
+Environment = dict[str, str | int]
+
+
+def choose_device(setting: str) -> torch.device:
+    """`auto` is the GPU where there is one; raises UserError where `setting` cannot be used."""
+    if setting == "auto":
+        setting = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(setting)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"runtime.device={setting} cannot be used here ({reason}); try auto, cpu or cuda"
+        ) from error
+    return device
+
+
+def describe(precision: Precision) -> Environment:
+    """Return what two runs must share for bit-equal results."""
+    device = precision.device
+    is_cuda = device.type == "cuda"
+    return {
+        "normexp": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if is_cuda else device.type,
+        "processor": str(torch.cpu.get_capabilities().get("cpu_name", platform.machine())),
+        "threads": torch.get_num_threads(),
+        "precision": precision.name,
+    }
+
+
+def differences(then: Environment, now: Environment) -> str:
+    """Return what has changed, for people; empty if nothing has."""
+    return ", ".join(
+        f"{key} {then.get(key)} → {now.get(key)}" for key in now if then.get(key) != now[key]
+    )

@@ -1,0 +1,64 @@
+"""How well a network classifies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from normexp.contracts import LabelledImages
+from normexp.data.loader import Standardiser, to_unit
+from normexp.evaluation.corruption import SEVERITIES, reduce_contrast
+from normexp.precision import Precision
+
+BATCH_SIZE = 250
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean cross-entropy in nats, and the share of right answers."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Measures a network in eval mode."""
+
+    standardiser: Standardiser
+    precision: Precision
+
+    @torch.no_grad()
+    def score(
+        self,
+        network: nn.Module,
+        images: LabelledImages,
+        change: Callable[[Tensor], Tensor] = lambda pixels: pixels,
+    ) -> Score:
+        """Score `network` on uint8 `images` after `change`; its mode is as before afterwards."""
+        was_training = network.training
+        network.eval()
+        loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
+        right = torch.zeros((), dtype=torch.int64, device=images.images.device)
+        for pixels, labels in zip(
+            images.images.split(BATCH_SIZE), images.labels.split(BATCH_SIZE), strict=True
+        ):
+            with self.precision.autocast():
+                logits = network(self.standardiser(to_unit(change(pixels)))).float()
+            loss += F.cross_entropy(logits, labels, reduction="sum")
+            right += (logits.argmax(1) == labels).sum()
+        network.train(was_training)
+        return Score(loss.item() / len(images), right.item() / len(images))
+
+    def contrast_accuracy(self, network: nn.Module, images: LabelledImages) -> dict[str, float]:
+        """Accuracy at each severity of the contrast corruption."""
+        return {
+            str(severity): self.score(
+                network, images, lambda pixels, share=share: reduce_contrast(pixels, share)
+            ).accuracy
+            for severity, share in SEVERITIES.items()
+        }

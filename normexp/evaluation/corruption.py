@@ -1,0 +1,23 @@
+"""The contrast corruption of CIFAR-10-C.
+
+Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}
+"""The share of contrast that is left, by severity."""
+
+
+def reduce_contrast(images: Tensor, share: float) -> Tensor:
+    """uint8 (N, H, W, 3) to the same: (x − m)·share + m, m the channel's mean, cut to uint8.
+
+    In float64 and truncated, as published, so bytes are equal to the published ones.
+    """
+    x = images.double() / 255.0
+    mean = x.mean((1, 2), keepdim=True)
+    return (((x - mean) * share + mean).clamp(0, 1) * 255).to(torch.uint8)

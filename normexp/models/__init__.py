@@ -1,0 +1,1 @@
+"""Networks with a pluggable norm layer."""

@@ -1,0 +1,54 @@
+"""Whether a network can work at all, found out before it is trained."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+# Logits of random images differ by about 1 in a network that sees them; by rounding in one that
+# does not.
+SAME = 1e-4
+
+
+def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> str | None:
+    """Run a copy of `network` on random images, in training and in evaluation mode.
+
+    Returns a warning where the network gives every image the same logits. Raises ValueError,
+    naming the layer, where a layer refuses: instance norm on 1×1 maps, say.
+    """
+    trial = copy.deepcopy(network).cpu()
+    entered: list[str] = []
+    shapes: dict[str, list[int]] = {}
+
+    def note(name: str) -> Any:
+        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            entered.append(name)
+            shapes[name] = list(inputs[0].shape)
+
+        return hook
+
+    for name, module in trial.named_modules():
+        if not list(module.children()):
+            module.register_forward_pre_hook(note(name))
+    generator = torch.Generator().manual_seed(0)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for mode, num_images in ((True, min(batch_size, 8)), (False, 8)):
+                images = torch.randn(num_images, 3, *image_size, generator=generator)
+                logits = trial.train(mode)(images)
+    except (ValueError, RuntimeError) as error:
+        where = f"layer {entered[-1]} (input {shapes[entered[-1]]})" if entered else "the network"
+        mode_name = "training" if trial.training else "evaluation"
+        raise ValueError(
+            f"{where} cannot work in {mode_name} at batch_size={batch_size}: {error}"
+        ) from error
+    spread = (logits - logits.mean(0)).abs().max()
+    if spread < SAME * logits.abs().max().clamp_min(1e-6):
+        return (
+            "the network gives every image the same answer: nothing but linear steps and average "
+            "pooling follow a norm that fixes each image's mean; accuracy will be chance"
+        )
+    return None

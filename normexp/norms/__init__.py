@@ -1,0 +1,1 @@
+"""The norm layers: one file a norm, called with the number of channels."""

@@ -1,0 +1,141 @@
+"""Which norm stands where in a network.
+
+A network is built around `NormSite`s. Placing puts the settings' norm layer at every site, or
+another one at the sites that a rule selects by role, stage or depth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from normexp.contracts import EmptySite, NamesPlaces, NormLayer, NormSite, Place
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The places where `layer` stands: those that fit every condition that is given."""
+
+    layer: NormLayer
+    roles: list[str] | None = None
+    stages: list[int] | None = None
+    """First and last stage, both included; negative ones count from the end."""
+    depth: list[float] | None = None
+    """From (included) and to (excluded, but 1 includes the last norm)."""
+    last_in_stage: bool = False
+    """Only the last place of its role in a stage."""
+
+    def selects(self, place: Place, is_last_in_stage: bool) -> bool:
+        """Whether `place` is one of the rule's."""
+        if self.roles is not None and place.role not in self.roles:
+            return False
+        if self.stages is not None:
+            first, last = (s if s >= 0 else place.stages + 1 + s for s in self.stages)
+            if not first <= place.stage <= last:
+                return False
+        if self.depth is not None:
+            start, end = self.depth
+            if not (start <= place.depth < end or place.depth == end == 1):
+                return False
+        return is_last_in_stage or not self.last_in_stage
+
+
+def places_of(network: nn.Module) -> list[Place]:
+    """Return the places of all norm sites, in the order of the network's modules."""
+    roles = network.norm_roles if isinstance(network, NamesPlaces) else {}
+    sites = [(name, m) for name, m in network.named_modules() if isinstance(m, NormSite)]
+    found = [(name, *_role_and_stage(name, roles)) for name, _ in sites]
+    stages = max((stage for _, _, stage in found), default=0)
+    norms = [name for name, site in sites if not isinstance(site, EmptySite)]
+    # An empty site is as deep as the norm before it.
+    depth, seen = {}, -1
+    for name, _ in sites:
+        seen += name in norms
+        depth[name] = max(seen, 0) / max(len(norms) - 1, 1)
+    return [Place(name, role, stage, stages, depth[name]) for name, role, stage in found]
+
+
+def place_norms(
+    network: nn.Module,
+    layer: NormLayer,
+    at: Mapping[str, Mapping[str, Any]] | None = None,
+    conv: Callable[[nn.Conv2d], None] | None = None,
+    activation: Callable[[], nn.Module] | None = None,
+) -> None:
+    """Replace every site of `network`, in place.
+
+    `at`: rules by name (see `Rule`); the first that selects a place wins, else `layer` stands
+    there; an `EmptySite` stays empty unless a rule names its role. `conv` is applied to every
+    convolution; `activation()` replaces each activation that directly follows a norm.
+    Raises ValueError where a rule is malformed or selects no place, or a layer does not fit.
+    """
+    places = places_of(network)
+    if not places:
+        raise ValueError(
+            "the network has no norm: model.network must make its norms with its argument "
+            "norm_layer, as norm_layer(num_features)"
+        )
+    last = {(p.role, p.stage): p.name for p in places}
+    rules = {name: _rule(name, conditions) for name, conditions in (at or {}).items()}
+    used = set()
+    for place in places:
+        chosen: NormLayer | None = layer
+        if isinstance(network.get_submodule(place.name), EmptySite):
+            chosen = None
+        for name, rule in rules.items():
+            if chosen is None and place.role not in (rule.roles or ()):
+                continue
+            if rule.selects(place, last[place.role, place.stage] == place.name):
+                chosen = rule.layer
+                used.add(name)
+                break
+        if chosen is not None:
+            site = network.get_submodule(place.name)
+            assert isinstance(site, NormSite)
+            network.set_submodule(place.name, _layer_at(place, site.num_features, chosen))
+    for name in rules.keys() - used:
+        have = ", ".join(sorted({p.role for p in places}))
+        raise ValueError(
+            f"norm.at.{name} selects no norm of this network, which has {places[0].stages} "
+            f"stages and the roles {have}"
+        )
+    if conv is not None:
+        for module in [m for m in network.modules() if isinstance(m, nn.Conv2d)]:
+            conv(module)
+    if activation is not None:
+        if not isinstance(network, NamesPlaces):
+            raise ValueError(
+                "this norm brings its own activation, but the network does not tell which of its "
+                "activations follow a norm: give it the attribute norm_activations"
+            )
+        for name in [name for name, _ in network.named_modules()]:
+            if re.fullmatch(network.norm_activations, name):
+                network.set_submodule(name, activation())
+
+
+def _role_and_stage(name: str, roles: Mapping[str, str]) -> tuple[str, int]:
+    for pattern, role in roles.items():
+        if match := re.fullmatch(pattern, name):
+            return role, int(match.groupdict().get("stage") or 0)
+    return "norm", 0
+
+
+def _rule(name: str, conditions: Mapping[str, Any]) -> Rule:
+    try:
+        return Rule(**conditions)
+    except TypeError as error:
+        known = ", ".join(Rule.__dataclass_fields__)
+        raise ValueError(
+            f"norm.at.{name} takes layer and the conditions {known}: {error}"
+        ) from None
+
+
+def _layer_at(place: Place, num_features: int, layer: NormLayer) -> nn.Module:
+    try:
+        return layer(num_features)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the norm cannot stand at {place.name}: {error}") from error

@@ -1,0 +1,1 @@
+"""A run on disk: its settings, its name, its files. Standard library only."""

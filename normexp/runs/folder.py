@@ -1,0 +1,64 @@
+"""The folder of a run: `run.json` (asked), `checkpoint.pt` (so far), `result.json` (found)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from normexp.runs.files import write_atomic
+from normexp.runs.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and records of one run. Nothing is created before `open` is called."""
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Everything that is needed to go on."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The trained network's state dict."""
+        return self.path / "weights.pt"
+
+    @property
+    def result_file(self) -> Path:
+        """Its presence means that the run is finished."""
+        return self.path / "result.json"
+
+    def open(self, spec: RunSpec, command: str) -> None:
+        """Create the folder and record what was asked, once."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for left_over in self.path.glob(".*.tmp"):
+            left_over.unlink(missing_ok=True)
+        record = self.path / "run.json"
+        if not record.exists():
+            write_json(
+                record,
+                {"name": spec.name, "command": command, "settings": spec.settings},
+            )
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what was found, or None while the run is not finished."""
+        try:
+            found: dict[str, Any] = json.loads(self.result_file.read_text())
+        except FileNotFoundError:
+            return None
+        return found
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Record what was found; the checkpoint has then served its purpose."""
+        write_json(self.result_file, result)
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content` for people and programs, atomically."""
+    write_atomic(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

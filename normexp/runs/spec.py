@@ -1,0 +1,176 @@
+"""What a run was asked to do: checked settings, and the name that they give it.
+
+The same settings name the same folder, whichever command, sweep or machine asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+
+from normexp.errors import UserError
+
+Settings = dict[str, Any]
+
+PRECISIONS = ("auto", "fp32", "bf16")
+GROUPS = ("data", "model", "norm", "contrast", "optimizer")
+FIELDS = (
+    *GROUPS,
+    *("seed", "batch_size", "epochs", "steps", "label_smoothing", "precision"),
+)
+# Where things lie does not change what they are.
+LOCATIONS = ("root", "cache_dir")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A run's settings, of the right types and in range."""
+
+    settings: Settings
+    """Every setting that can change the result, as plain values."""
+    seed: int
+    batch_size: int
+    epochs: int | None
+    """The budget in epochs, or None where it is given in `steps`."""
+    steps: int | None
+    label_smoothing: float
+    precision: str
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> RunSpec:
+        """Check `settings`; raises UserError with the value and what is allowed."""
+        for key in settings:
+            if key not in FIELDS:
+                near = get_close_matches(key, FIELDS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(FIELDS)}"
+                raise UserError(f"there is no setting '{key}'; {hint}")
+        for group in GROUPS:
+            _check_name(settings, group)
+        data, optimizer = settings["data"], settings["optimizer"]
+        _number(data, "limit", "data.", whole=True, least=1, optional=True)
+        _number(data, "val_fraction", "data.", above=0, below=1)
+        _number(data, "crop", "data.", whole=True, least=0)
+        if not isinstance(data["flip"], bool):
+            raise UserError(f"data.flip={data['flip']}: true or false is needed")
+        _number(optimizer, "lr", "optimizer.", above=0)
+        _number(optimizer, "batch_exponent", "optimizer.", least=0)
+        _number(optimizer, "weight_decay", "optimizer.", least=0)
+        _number(optimizer, "warmup", "optimizer.", least=0, below=1)
+
+        settings = dict(settings)
+        if settings["steps"] is not None:
+            settings["epochs"] = None
+        if settings["precision"] not in PRECISIONS:
+            raise UserError(
+                f"precision={settings['precision']}: one of {', '.join(PRECISIONS)} is needed"
+            )
+        return cls(
+            settings=settings,
+            seed=_number(settings, "seed", whole=True, least=0),
+            batch_size=_number(settings, "batch_size", whole=True, least=1),
+            epochs=_number(settings, "epochs", whole=True, least=1, optional=True),
+            steps=_number(settings, "steps", whole=True, least=1, optional=True),
+            label_smoothing=_number(settings, "label_smoothing", least=0, below=1),
+            precision=settings["precision"],
+        )
+
+    @property
+    def name(self) -> str:
+        """The run's folder: readable factors, then a hash of every setting."""
+        model, norm, contrast = (self.settings[g]["name"] for g in ("model", "norm", "contrast"))
+        return f"{model}-{norm}-b{self.batch_size}-{contrast}-s{self.seed}-{self._hash()}"
+
+    def _hash(self) -> str:
+        text = json.dumps(_canonical(self.settings), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Settings that cannot change the result: where and how a run is carried out."""
+
+    outputs: str
+    cache_dir: str
+    device: str
+    threads: int | None
+    """CPU threads, or None for one a core."""
+    log_every: int
+    """Steps between two points of a training curve."""
+    checkpoint_seconds: float
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Runtime:
+        """Check `settings`; raises UserError with the value and what is allowed."""
+        for key in settings:
+            if key not in cls.__dataclass_fields__:
+                known = ", ".join(cls.__dataclass_fields__)
+                raise UserError(f"there is no setting 'runtime.{key}'; there are: {known}")
+        _number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
+        _number(settings, "log_every", "runtime.", whole=True, least=1)
+        _number(settings, "checkpoint_seconds", "runtime.", above=0)
+        for key in ("outputs", "cache_dir", "device"):
+            if not isinstance(settings[key], str) or not settings[key]:
+                raise UserError(f"runtime.{key}={settings[key]}: a text is needed")
+        return cls(**settings)
+
+
+def _check_name(settings: Settings, group: str) -> None:
+    part = settings[group]
+    name = part.get("name") if isinstance(part, Mapping) else None
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.]+", name):
+        raise UserError(
+            f"{group}.name={name}: a name of letters, digits, '_' and '.' is needed; "
+            "it becomes a part of the run's folder name"
+        )
+
+
+def _number(
+    settings: Settings,
+    key: str,
+    prefix: str = "",
+    *,
+    whole: bool = False,
+    optional: bool = False,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """Return `settings[key]` if it is a number of the kind that is described."""
+    value = settings[key]
+    if value is None and optional:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if (
+        is_number
+        and isfinite(value)
+        and not (whole and value != int(value))
+        and (least is None or value >= least)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    ):
+        return int(value) if whole else float(value)
+    limits = [
+        f"of {least} or more" if least is not None else "",
+        f"above {above}" if above is not None else "",
+        f"below {below}" if below is not None else "",
+    ]
+    kind = "a whole number" if whole else "a number"
+    needed = " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
+    raise UserError(f"{prefix}{key}={value}: {needed}{' or null' * optional} is needed")
+
+
+def _canonical(value: Any) -> Any:
+    """Drop locations, and write 1.0 as 1, so that equal settings have equal text."""
+    if isinstance(value, Mapping):
+        return {str(k): _canonical(v) for k, v in value.items() if k not in LOCATIONS}
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

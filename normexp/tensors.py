@@ -1,0 +1,31 @@
+"""Tensors on disk: whole or absent, checksummed, and loaded without running any code."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from normexp.runs.files import DamagedFileError, read_sealed, write_sealed
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors, numbers and texts; `torch.load(path, weights_only=True)` reads them too."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_sealed(path, buffer.getvalue())
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Return what was saved; raises DamagedFileError if it is not what `save` wrote."""
+    content = read_sealed(path)
+    try:
+        loaded: dict[str, Any] = torch.load(
+            io.BytesIO(content), map_location=device, weights_only=True
+        )
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise DamagedFileError(f"{path} holds something else than tensors: {error}") from error
+    return loaded
