@@ -52,7 +52,7 @@ def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
         settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise _root_mistake(error) from error
-    runtime = Runtime.from_settings(settings.pop("runtime"))
+    runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
     return RunSpec.from_settings(settings), runtime
 
 
@@ -98,7 +98,7 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     except ValueError as error:
         factors = f"norm={cfg.norm.name}, model={cfg.model.name}"
         raise UserError(f"{factors}: {error}") from error
-    net.to(device, memory_format=torch.channels_last)
+    net.to(device).to(memory_format=torch.channels_last)
     groups = parameter_groups(net, cfg.optimizer.weight_decay)
     schedule = Schedule.scaled(
         cfg.optimizer.lr, cfg.optimizer.warmup, spec.batch_size, cfg.optimizer.batch_exponent

@@ -13,6 +13,7 @@ from normexp.errors import UserError
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typing it again resumes",
+    "runs": "what lies under outputs/: a table of cells, their accuracy and state",
 }
 
 HELP = """\

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from normexp import build
@@ -24,6 +24,7 @@ def main(cfg: DictConfig) -> None:
     if result is None:
         result = train(cfg, spec, runtime, folder)
     else:
+        folder.join_study(runtime.study)
         print(f"{spec.name} is finished already")
     print(f"{final_words(result)}\n{folder.path}")
 
@@ -39,7 +40,8 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
     from normexp.engine.tracking import Tracker
 
     training, warnings = build.training(cfg, spec, runtime)
-    folder.open(spec, shlex.join(["normexp", "train", *sys.argv[1:]]))
+    folder.open(spec, shlex.join(["normexp", "train", *HydraConfig.get().overrides.task]))
+    folder.join_study(runtime.study)
     with StopRequest() as stop:
         kept, told = resume(training.state, folder, training.environment)
         rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder.checkpoint)

@@ -60,8 +60,10 @@ def _state(folder: Path) -> str:
 
 def _from_cache(cache: Path) -> DataSource:
     saved = tensors.load(cache)
-    halves = (LabelledImages(saved[f"{half}_images"], saved[f"{half}_labels"]) for half in HALVES)
-    return DataSource(*halves, classes=tuple(saved["classes"]))
+    train, test = (
+        LabelledImages(saved[f"{half}_images"], saved[f"{half}_labels"]) for half in HALVES
+    )
+    return DataSource(train, test, tuple(saved["classes"]))
 
 
 def _decode(folder: Path) -> DataSource:

@@ -94,7 +94,8 @@ class Loader:
         """Return the first images of epoch 0 as the network sees them, but in [0, 1]: (3, H, W)."""
         images, _ = self.epoch(0).batch(0)
         unit = images * self.standardiser.std + self.standardiser.mean
-        return make_grid(unit[:64].clamp(0, 1), nrow=8, padding=1)
+        sheet: Tensor = make_grid(unit[:64].clamp(0, 1), nrow=8, padding=1)
+        return sheet
 
 
 class Epoch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -44,13 +45,13 @@ class Evaluator:
         network.eval()
         loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
         right = torch.zeros((), dtype=torch.int64, device=images.images.device)
-        for pixels, labels in zip(
-            images.images.split(BATCH_SIZE), images.labels.split(BATCH_SIZE), strict=True
-        ):
+        for start in range(0, len(images), BATCH_SIZE):
+            batch = images[start : start + BATCH_SIZE]
+            x = self.standardiser(to_unit(change(batch.images)))
             with self.precision.autocast():
-                logits = network(self.standardiser(to_unit(change(pixels)))).float()
-            loss += F.cross_entropy(logits, labels, reduction="sum")
-            right += (logits.argmax(1) == labels).sum()
+                logits = network(x).float()
+            loss += F.cross_entropy(logits, batch.labels, reduction="sum")
+            right += (logits.argmax(1) == batch.labels).sum()
         network.train(was_training)
         return Score(loss.item() / len(images), right.item() / len(images))
 
@@ -58,7 +59,7 @@ class Evaluator:
         """Accuracy at each severity of the contrast corruption."""
         return {
             str(severity): self.score(
-                network, images, lambda pixels, share=share: reduce_contrast(pixels, share)
+                network, images, partial(reduce_contrast, share=share)
             ).accuracy
             for severity, share in SEVERITIES.items()
         }

@@ -6,6 +6,7 @@ Perturbations", ICLR 2019.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,8 +17,10 @@ SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}
 def reduce_contrast(images: Tensor, share: float) -> Tensor:
     """uint8 (N, H, W, 3) to the same: (x − m)·share + m, m the channel's mean, cut to uint8.
 
-    In float64 and truncated, as published, so bytes are equal to the published ones.
+    In float64 and truncated, as published. numpy does it: another order of summing a mean, or a
+    GPU's division, ends in other last bits, and truncation makes whole steps of them.
     """
-    x = images.double() / 255.0
-    mean = x.mean((1, 2), keepdim=True)
-    return (((x - mean) * share + mean).clamp(0, 1) * 255).to(torch.uint8)
+    x = images.cpu().numpy() / 255.0
+    mean = x.mean((1, 2), keepdims=True)
+    changed = np.clip((x - mean) * share + mean, 0, 1) * 255
+    return torch.from_numpy(changed.astype(np.uint8)).to(images.device)

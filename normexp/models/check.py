@@ -24,7 +24,7 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
     shapes: dict[str, list[int]] = {}
 
     def note(name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
             entered.append(name)
             shapes[name] = list(inputs[0].shape)
 

@@ -33,17 +33,30 @@ class RunFolder:
         """Its presence means that the run is finished."""
         return self.path / "result.json"
 
+    @property
+    def record_file(self) -> Path:
+        """What was asked."""
+        return self.path / "run.json"
+
     def open(self, spec: RunSpec, command: str) -> None:
-        """Create the folder and record what was asked, once."""
+        """Create the folder and record, once, what was asked; `command` does the run by hand."""
         self.path.mkdir(parents=True, exist_ok=True)
         for left_over in self.path.glob(".*.tmp"):
             left_over.unlink(missing_ok=True)
-        record = self.path / "run.json"
-        if not record.exists():
-            write_json(
-                record,
-                {"name": spec.name, "command": command, "settings": spec.settings},
-            )
+        if not self.record_file.exists():
+            asked = {"name": spec.name, "command": command, "settings": spec.settings}
+            write_json(self.record_file, {**asked, "studies": []})
+
+    def record(self) -> dict[str, Any]:
+        """Return what was asked."""
+        asked: dict[str, Any] = json.loads(self.record_file.read_text())
+        return asked
+
+    def join_study(self, study: str | None) -> None:
+        """Record that the run, which may belong to several studies, belongs to `study`."""
+        record = self.record()
+        if study is not None and study not in record["studies"]:
+            write_json(self.record_file, {**record, "studies": [*record["studies"], study]})
 
     def result(self) -> dict[str, Any] | None:
         """Return what was found, or None while the run is not finished."""

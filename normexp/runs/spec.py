@@ -24,6 +24,9 @@ FIELDS = (
     *GROUPS,
     *("seed", "batch_size", "epochs", "steps", "label_smoothing", "precision"),
 )
+# Names become parts of file names.
+NAME = r"[A-Za-z0-9_.]+"
+NAME_RULE = "a name of letters, digits, '_' and '.' is needed"
 # Where things lie does not change what they are.
 LOCATIONS = ("root", "cache_dir")
 
@@ -103,31 +106,34 @@ class Runtime:
     log_every: int
     """Steps between two points of a training curve."""
     checkpoint_seconds: float
+    study: str | None
+    """The study that the run is asked for by."""
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Runtime:
+    def from_settings(cls, settings: Settings, study: Any) -> Runtime:
         """Check `settings`; raises UserError with the value and what is allowed."""
+        known = cls.__dataclass_fields__.keys() - {"study"}
         for key in settings:
-            if key not in cls.__dataclass_fields__:
-                known = ", ".join(cls.__dataclass_fields__)
-                raise UserError(f"there is no setting 'runtime.{key}'; there are: {known}")
+            if key not in known:
+                raise UserError(
+                    f"there is no setting 'runtime.{key}'; there are: {', '.join(sorted(known))}"
+                )
+        if study is not None and not re.fullmatch(NAME, str(study)):
+            raise UserError(f"study={study}: {NAME_RULE}")
         _number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
         _number(settings, "log_every", "runtime.", whole=True, least=1)
         _number(settings, "checkpoint_seconds", "runtime.", above=0)
         for key in ("outputs", "cache_dir", "device"):
             if not isinstance(settings[key], str) or not settings[key]:
                 raise UserError(f"runtime.{key}={settings[key]}: a text is needed")
-        return cls(**settings)
+        return cls(**settings, study=study if study is None else str(study))
 
 
 def _check_name(settings: Settings, group: str) -> None:
     part = settings[group]
     name = part.get("name") if isinstance(part, Mapping) else None
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.]+", name):
-        raise UserError(
-            f"{group}.name={name}: a name of letters, digits, '_' and '.' is needed; "
-            "it becomes a part of the run's folder name"
-        )
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise UserError(f"{group}.name={name}: {NAME_RULE}")
 
 
 def _number(

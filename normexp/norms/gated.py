@@ -1,0 +1,48 @@
+"""Batch norm and instance norm, mixed by a learned gate for each channel.
+
+Nam and Kim, "Batch-Instance Normalization for Adaptively Style-Invariant Neural Networks",
+NeurIPS 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from normexp.norms.scale_shift import ScaleShift
+from normexp.norms.wide import widened
+
+
+class GatedNorm(ScaleShift):
+    """y = weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, the gate in [0, 1] for each channel.
+
+    The gate starts at 1, all batch norm, learns ten times as fast as the weights, and is put
+    back into [0, 1] after each optimizer step. `x` (N, C, H, W) comes back in the same shape and
+    type. Raises ValueError at 1×1 maps, where instance norm is not defined.
+    """
+
+    lr_factors: ClassVar[Mapping[str, float]] = {"gate": 10.0}  # the paper's
+
+    def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
+        super().__init__(num_features)
+        self.gate = nn.Parameter(torch.ones(num_features))
+        self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = widened(x)  # the two differ by little, and the gate learns from the difference
+        gate = self.gate[:, None, None]
+        mixed = gate * self.batch(wide) + (1 - gate) * F.instance_norm(wide, eps=self.batch.eps)
+        return super().forward(mixed).to(x.dtype)
+
+    def after_step(self, progress: float) -> None:  # noqa: ARG002 (the contract's)
+        """Put the gate back into [0, 1]."""
+        with torch.no_grad():
+            self.gate.clamp_(0, 1)
+
+    def readings(self) -> Mapping[str, Tensor]:
+        """`gate`: its mean over the channels; 1 is all batch norm, 0 all instance norm."""
+        return {"gate": self.gate.detach().mean()}

@@ -1,0 +1,32 @@
+"""Group norm: statistics over the pixels and some neighbouring channels of one image.
+
+Wu and He, "Group Normalization", ECCV 2018. With one group it is layer norm over (C, H, W),
+with as many groups as channels instance norm; scale and shift stay per channel.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class GroupNorm(nn.GroupNorm):
+    """torch's group norm, called with the number of channels first.
+
+    `x` (N, C, H, W) comes back in the same shape and type, under autocast too.
+    """
+
+    def __init__(self, num_features: int, *, num_groups: int, eps: float) -> None:
+        if num_groups < 1 or num_features % num_groups:
+            raise ValueError(
+                f"num_groups={num_groups} does not divide {num_features} channels: "
+                "set norm.layer.num_groups to a divisor of every width of the network"
+            )
+        super().__init__(num_groups, num_features, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.num_channels // self.num_groups * x.shape[2:].numel() == 1:
+            raise ValueError(
+                f"num_groups={self.num_groups} at an input of {tuple(x.shape)} leaves one value "
+                "a group, which would always become 0: use fewer groups or a larger map"
+            )
+        return super().forward(x).to(x.dtype)

@@ -1,0 +1,20 @@
+"""The update of running statistics, for batch norms that compute their statistics themselves."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def update_running(norm: nn.BatchNorm2d, mean: Tensor, unbiased_variance: Tensor) -> None:
+    """Move the running statistics of `norm` to a batch's, each (C,), as torch's batch norm does.
+
+    The batch has the weight `norm.momentum`, or, where that is None, the same as each one before.
+    """
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+        return
+    norm.num_batches_tracked.add_(1)
+    new = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.mul_(1 - new).add_(mean, alpha=new)
+    norm.running_var.mul_(1 - new).add_(unbiased_variance, alpha=new)

@@ -1,0 +1,84 @@
+"""Instance, layer and batch statistics, mixed by learned weights.
+
+Luo et al., "Differentiable Learning-to-Normalize via Switchable Normalization", ICLR 2019
+(arXiv 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from normexp.norms.running import update_running
+from normexp.norms.wide import widened
+
+SOURCES = ("instance", "layer", "batch")
+
+
+class SwitchableNorm(nn.BatchNorm2d):
+    """y = weight·(x − mean)/√(variance + eps) + bias, its mean and its variance each mixed.
+
+    Two softmaxes over three logits mix the means and the variances of instance, layer and batch
+    norm; they start equal. The batch part has running statistics, used in evaluation. In
+    training, where a batch of one image has no statistics of its own, that part is left out.
+    `x` (N, C, H, W) comes back in the same shape and type.
+    """
+
+    def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
+        super().__init__(num_features, eps=eps, momentum=momentum)
+        self.mean_logits = nn.Parameter(torch.zeros(len(SOURCES)))
+        self.variance_logits = nn.Parameter(torch.zeros(len(SOURCES)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = widened(x)
+        variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0)  # (N, C) each
+        pairs = [
+            (mean, variance),
+            _pool(mean, variance, dim=1),
+            *self._batch_statistics(mean, variance, x.shape[2:].numel()),
+        ]
+        mean = _mix(self.mean_logits, [m for m, _ in pairs])
+        variance = _mix(self.variance_logits, [v for _, v in pairs])
+        scale = self.weight * (variance + self.eps).rsqrt()
+        y = (wide - mean[:, :, None, None]) * scale[:, :, None, None] + self.bias[:, None, None]
+        return y.to(x.dtype)
+
+    def _batch_statistics(
+        self, mean: Tensor, variance: Tensor, num_pixels: int
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The pair of batch norm, or nothing where there is none."""
+        num_images = len(mean)
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            return [(self.running_mean, self.running_var)]
+        if num_images == 1:
+            return []
+        mean, variance = _pool(mean, variance, dim=0)
+        if self.training:
+            count = num_images * num_pixels
+            update_running(self, mean[0], variance[0] * (count / (count - 1)))
+        return [(mean, variance)]
+
+    def readings(self) -> Mapping[str, Tensor]:
+        """The six weights: `mean_instance` … `variance_batch`. Each three sum to 1."""
+        return {
+            f"{moment}_{source}": weight
+            for moment, logits in (("mean", self.mean_logits), ("variance", self.variance_logits))
+            for source, weight in zip(SOURCES, logits.detach().softmax(0), strict=True)
+        }
+
+
+def _pool(mean: Tensor, variance: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance over one more dimension, of parts of equal size with these."""
+    between, mean_of_means = torch.var_mean(mean, dim=dim, correction=0, keepdim=True)
+    return mean_of_means, variance.mean(dim=dim, keepdim=True) + between
+
+
+def _mix(logits: Tensor, parts: list[Tensor]) -> Tensor:
+    """The sum of the parts, (N, C), weighted by the softmax of as many of the first logits."""
+    first, *rest = zip(logits[: len(parts)].softmax(0), parts, strict=True)
+    mixed: Tensor = first[0] * first[1]
+    for weight, part in rest:
+        mixed = mixed + weight * part
+    return mixed

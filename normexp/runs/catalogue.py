@@ -1,0 +1,136 @@
+"""All runs below a folder, and their cells: runs that differ in the seed only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from normexp.runs.folder import RunFolder
+
+COLUMNS = ("model", "norm", "batch_size", "contrast")
+# What an identity column leaves out: it would say the same thing twice, or where things lie.
+SILENT = ("_target_", "_partial_", "root", "cache_dir", "content")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run on disk."""
+
+    folder: RunFolder
+    factors: Mapping[str, Any]
+    """Its settings by dotted key; a group's name stands under the group's key."""
+    studies: tuple[str, ...]
+    result: Mapping[str, Any] | None
+    modified: float
+    """When something last happened to it, in seconds since 1970."""
+
+    @property
+    def state(self) -> str:
+        """`finished`, `diverged`, or `unfinished`."""
+        return "unfinished" if self.result is None else str(self.result["outcome"])
+
+
+def catalogue(outputs: Path) -> list[Entry]:
+    """Return the runs below `outputs`, by name."""
+    return [_entry(RunFolder(record.parent)) for record in sorted(outputs.glob("runs/*/run.json"))]
+
+
+def _entry(folder: RunFolder) -> Entry:
+    record = folder.record()
+    modified = max(file.stat().st_mtime for file in folder.path.iterdir())
+    factors = dict(_factors(record["settings"]))
+    return Entry(folder, factors, tuple(record["studies"]), folder.result(), modified)
+
+
+def _factors(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            if not prefix and "name" in value:
+                yield key, value["name"]
+            yield from _factors(value, f"{prefix}{key}.")
+        elif key not in SILENT and not (key == "name" and prefix):
+            yield prefix + key, value
+
+
+def matching(entries: Iterable[Entry], wanted: Mapping[str, str]) -> list[Entry]:
+    """Return the entries whose factors, `state` and `study` are as `wanted`, compared as text."""
+    return [
+        entry
+        for entry in entries
+        if all(
+            value in entry.studies
+            if key == "study"
+            else value == (entry.state if key == "state" else str(entry.factors.get(key)))
+            for key, value in wanted.items()
+        )
+    ]
+
+
+def table(entries: list[Entry]) -> str:
+    """Return a row a cell: the factors that tell cells apart, and what the runs found."""
+    keys = [key for key in _all_keys(entries) if key != "seed" and _is_shown(entries, key)]
+    cells: dict[str, list[Entry]] = {}
+    for entry in entries:
+        cells.setdefault(repr([entry.factors.get(key) for key in keys]), []).append(entry)
+    rows = [
+        [*(str(group[0].factors.get(key)) for key in keys), *_found(group)]
+        for group in cells.values()
+    ]
+    return _aligned([[*keys, "seeds", "test accuracy", "at contrast 5", "age", "state"], *rows])
+
+
+def _all_keys(entries: list[Entry]) -> list[str]:
+    keys = dict.fromkeys(COLUMNS)
+    for entry in entries:
+        keys.update(dict.fromkeys(entry.factors))
+    return list(keys)
+
+
+def _is_shown(entries: list[Entry], key: str) -> bool:
+    varies = len({repr(entry.factors.get(key)) for entry in entries}) > 1
+    # What follows from the choice of a part is told by the part's name.
+    part, _, rest = key.partition(".")
+    by_name: dict[Any, set[str]] = {}
+    for entry in entries:
+        by_name.setdefault(entry.factors.get(part), set()).add(repr(entry.factors.get(key)))
+    follows = bool(rest) and all(len(values) == 1 for values in by_name.values())
+    return key in COLUMNS or (varies and not follows)
+
+
+def _found(group: list[Entry]) -> list[str]:
+    tests = [entry.result["test"] for entry in group if entry.result and entry.result["test"]]
+    states = [entry.state for entry in group]
+    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    return [
+        str(len(group)),
+        _percent([test["accuracy"] for test in tests]),
+        _percent([test["contrast"]["5"] for test in tests]),
+        _age(time.time() - max(entry.modified for entry in group)),
+        ", ".join(counts) if len(group) > 1 else states[0],
+    ]
+
+
+def _percent(shares: list[float]) -> str:
+    if not shares:
+        return "–"
+    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
+    return f"{100 * mean(shares):.1f}{spread} %"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
