@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
-from normexp.errors import UserError
+from normexp.errors import UserError, one_line
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.runs.tree import tree_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
-    from collections.abc import Callable
-
     import torch
     from torch import nn
 
@@ -29,6 +37,41 @@ def conf_dir() -> str:
     package = Path(__file__).parent
     inside = package / "conf"
     return str(inside if inside.is_dir() else package.parent / "conf")
+
+
+def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], int]]:
+    """Make a command of a task: Hydra calls it with the settings, or with -m for each cell.
+
+    A cell that fails is told in a line, and the cells after it go on. The command returns the
+    exit code.
+    """
+
+    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], int]:
+        @wraps(task)
+        def main() -> int:
+            failed = []
+
+            # An error that reached Hydra would be told in its words too, and only at the end.
+            @wraps(task)
+            def cell(cfg: DictConfig) -> None:
+                try:
+                    task(cfg)
+                except Exception as error:
+                    line = one_line(error)
+                    if line is None:
+                        raise
+                    failed.append(line)
+                    job = HydraConfig.get()
+                    if job.mode == RunMode.MULTIRUN:
+                        line += f" (in the cell {' '.join(job.overrides.task)})"
+                    print(f"normexp: {line}", file=sys.stderr)
+
+            hydra.main(version_base="1.3", config_path=conf_dir(), config_name=config_name)(cell)()
+            return 1 if failed else 0
+
+        return main
+
+    return decorate
 
 
 def _content(root: str | None) -> str:
@@ -123,13 +166,20 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
     import torch
 
     from normexp.contracts import NormSite
+    from normexp.models.padding import set_padding_mode
     from normexp.norms.placing import place_norms
 
     with torch.random.fork_rng():
         torch.manual_seed(cfg.seed)
-        built: nn.Module = make(cfg.model.network, "model.network")(
-            norm_layer=NormSite, num_classes=num_classes
-        )
+        make_network = make(cfg.model.network, "model.network")
+        try:
+            built: nn.Module = make_network(norm_layer=NormSite, num_classes=num_classes)
+        except TypeError as error:
+            raise UserError(
+                f"model.network: {error}; it is called with norm_layer, num_classes and the "
+                "settings below model.network"
+            ) from error
+        set_padding_mode(built, cfg.model.padding_mode)
         parts = {
             key: make(cfg.norm[key], f"norm.{key}")
             for key in ("layer", "at", "conv", "activation")
@@ -153,9 +203,17 @@ def optimizer(cfg: DictConfig, groups: list[dict[str, Any]]) -> torch.optim.Opti
 
 def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
     """Return the innermost cause as a user's mistake, on one line."""
+    if isinstance(error, MissingMandatoryValue):
+        return UserError(f"{error.full_key} is not given; add {error.full_key}=...")
     cause = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    # What a resolver raises is only the context of OmegaConf's error.
+    while inner := cause.__cause__ or (
+        cause.__context__ if isinstance(cause, InterpolationResolutionError) else None
+    ):
+        if isinstance(cause, ImportError):  # Hydra's, which names the target
+            break
+        cause = inner
     if isinstance(cause, UserError):
         return cause
-    return UserError(prefix + " ".join(str(cause).split()))
+    hint = " A file of your own must lie in the folder where you type normexp."
+    return UserError(prefix + " ".join(str(cause).split()) + hint * isinstance(cause, ImportError))

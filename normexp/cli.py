@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 from normexp import __version__
-from normexp.errors import UserError
+from normexp.errors import Stopped, one_line, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typing it again resumes",
@@ -49,9 +48,7 @@ def run(arguments: list[str]) -> int:
         print(__version__)
         return 0
     if word not in COMMANDS:
-        near = get_close_matches(word, COMMANDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(COMMANDS)}"
-        print(f"normexp: no command '{word}'; {hint}", file=sys.stderr)
+        print(f"normexp: no command '{word}'; {suggestion(word, COMMANDS)}", file=sys.stderr)
         return 2
 
     # A console script lacks the current folder, where a user's own module lies.
@@ -59,15 +56,20 @@ def run(arguments: list[str]) -> int:
     # Hydra then raises instead of printing, and one place decides what an error looks like.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes flags before or after the overrides, not between them.
-    flags_first = sorted(arguments[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+    flags_first = sorted(arguments[1:], key=is_override)
     # A shell does not expand ~ behind '=', and Hydra's grammar has no ~ in a value.
     home = [argument.replace("=~/", f"={Path.home()}/", 1) for argument in flags_first]
     sys.argv = [f"normexp {word}", *home]
     try:
         command = importlib.import_module(f"normexp.commands.{word}")
         return int(command.main() or 0)
+    except Stopped as stopped:
+        print(f"normexp: {stopped}; the same command goes on from there", file=sys.stderr)
+        return 128 + stopped.signal_number
     except KeyboardInterrupt:
-        print("normexp: stopped; the same command goes on from the checkpoint", file=sys.stderr)
+        print(
+            "normexp: stopped; the same command goes on from the last checkpoint", file=sys.stderr
+        )
         return 130
     except BrokenPipeError:  # `normexp train --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,12 +82,6 @@ def run(arguments: list[str]) -> int:
         return 1
 
 
-def one_line(error: BaseException) -> str | None:
-    """Return what to tell the user, or None where the error is ours and wants its traceback."""
-    if isinstance(error, UserError):
-        return str(error)
-    home = type(error).__module__.split(".")[0]
-    if home in ("hydra", "omegaconf"):
-        told = [" ".join(str(e).split()) for e in (error, error.__cause__) if e is not None]
-        return "; ".join(dict.fromkeys(told))
-    return None
+def is_override(argument: str) -> bool:
+    """Whether `argument` is a setting, `key=value` or `~key`, and not a flag or a flag's value."""
+    return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))

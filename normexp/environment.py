@@ -35,7 +35,7 @@ def describe(precision: Precision) -> Environment:
     return {
         "normexp": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own, which checkpoints cannot hold
         "device": torch.cuda.get_device_name(device) if is_cuda else device.type,
         "processor": str(torch.cpu.get_capabilities().get("cpu_name", platform.machine())),
         "threads": torch.get_num_threads(),

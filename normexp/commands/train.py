@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -15,7 +14,7 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.spec import RunSpec, Runtime
 
 
-@hydra.main(version_base="1.3", config_path=build.conf_dir(), config_name="train")
+@build.command("train")
 def main(cfg: DictConfig) -> None:
     """Train the run that `cfg` describes, go on with it, or show its result."""
     spec, runtime = build.run_spec(cfg)

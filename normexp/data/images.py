@@ -100,7 +100,8 @@ def _files_by_class(folder: Path) -> dict[str, list[Path]]:
         raise UserError(f"there is no folder {folder}; data=images needs <root>/train and /test")
     classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     found = {
-        c.name: sorted(p for p in c.rglob("*") if p.suffix.lower() in SUFFIXES) for c in classes
+        c.name: [c / path for path, _ in walk(c) if path.lower().endswith(SUFFIXES)]
+        for c in classes
     }
     if len(found) < 2:
         raise UserError(f"{folder} has {len(found)} class folders; at least two are needed")

@@ -39,7 +39,7 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
             for mode, num_images in ((True, min(batch_size, 8)), (False, 8)):
                 images = torch.randn(num_images, 3, *image_size, generator=generator)
                 logits = trial.train(mode)(images)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         where = f"layer {entered[-1]} (input {shapes[entered[-1]]})" if entered else "the network"
         mode_name = "training" if trial.training else "evaluation"
         raise ValueError(

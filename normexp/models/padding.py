@@ -1,0 +1,17 @@
+"""What stands outside a map where a convolution looks over its border."""
+
+from __future__ import annotations
+
+from torch import nn
+
+PADDING_MODES = ("zeros", "reflect", "replicate")
+
+
+def set_padding_mode(network: nn.Module, mode: str) -> None:
+    """Let every convolution of `network`, whoever wrote it, pad by `mode`, in place."""
+    if mode not in PADDING_MODES:
+        raise ValueError(f"model.padding_mode={mode}: one of {', '.join(PADDING_MODES)} is needed")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            # A convolution reads its mode at each call.
+            module.padding_mode = mode
