@@ -114,8 +114,9 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     """
     import torch
 
-    from normexp.data.loader import Augmentation, Loader, Standardiser
+    from normexp.data.loader import Augmentation, Loader
     from normexp.data.split import split
+    from normexp.data.standardise import standardiser
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
@@ -131,10 +132,10 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     try:
         source: DataSource = make(cfg.data.source, "data.source")
         data = split(source, cfg.data.limit, cfg.data.val_fraction).to(device)
-        standardiser = Standardiser.of(data.train.images)
+        standardise = standardiser(cfg.data.standardise, data.train.images)
         contrast: Contrast = make(cfg.contrast.augmentation, "contrast.augmentation")
         augmentation = Augmentation(cfg.data.crop, cfg.data.flip, contrast)
-        loader = Loader(data.train, spec.batch_size, spec.seed, augmentation, standardiser)
+        loader = Loader(data.train, spec.batch_size, spec.seed, augmentation, standardise)
         net = network(cfg, len(data.classes))
         height, width = data.train.images.shape[1:3]
         warning = check(net, (height, width), spec.batch_size)
@@ -152,7 +153,7 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
         data=data,
         loader=loader,
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
-        evaluator=Evaluator(standardiser, precision),
+        evaluator=Evaluator(standardise, precision),
         environment=describe(precision),
     ), [f"warning: {warning}"] if warning else []
 

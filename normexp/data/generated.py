@@ -1,7 +1,7 @@
 """Ten classes of drawn 32×32 images: nothing to download, and made in a second from a seed.
 
 The shape alone decides the class. Colours, contrast, size, position, a slight rotation, a shaded
-background, specks and noise vary freely. The contrast varies tenfold between images and scales all
+background, specks and noise vary freely. The contrast varies fivefold between images and scales all
 that stands out from the background's colour, except for the noise: so it matters whether a norm
 takes its statistics per image or per batch. Either colour may be the brighter one, so the mean
 image of a class is nearly flat, and a linear model learns next to nothing.
@@ -19,14 +19,14 @@ from normexp.contracts import DataSource, LabelledImages
 
 SIDE = 32
 RADIUS = (7.0, 10.5)  # pixels; with OFFSET, a crop shifted by 4 pixels cuts a tip at most
-OFFSET = 2.5  # pixels from the centre, each way
+OFFSET = 2.0  # pixels from the centre, each way
 TILT = math.radians(15)  # either way; plus and cross are 45° apart
-CONTRAST = (0.1, 1.0)  # of the range of a pixel, log-uniform
+CONTRAST = (0.2, 1.0)  # of the range of a pixel, log-uniform
 STEP = (-0.25, 1.0)  # background to shape, by channel, relative; (-1, 1) is far slower to learn
-SHADING = 0.35  # of the contrast, from the centre to the border
-SPECKS = 6
+SHADING = 0.2  # of the contrast, from the centre to the border
+SPECKS = 3
 SPECK_RADIUS = (0.8, 1.8)  # pixels
-NOISE = 0.02  # standard deviation, of the range of a pixel: a fifth of the faintest contrast
+NOISE = 0.02  # standard deviation, of the range of a pixel: a tenth of the faintest contrast
 CHUNK = 500  # images drawn at a time, 6 MB for one float map of them
 
 Shape = Callable[[Tensor, Tensor], Tensor]

@@ -15,37 +15,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from normexp.contracts import Contrast, LabelledImages
-
-
-@dataclass(frozen=True)
-class Standardiser:
-    """From bytes to numbers of mean 0 and variance 1 a channel, over the training images."""
-
-    mean: Tensor
-    """(3, 1, 1), of images in [0, 1]."""
-    std: Tensor
-
-    @classmethod
-    def of(cls, images: Tensor) -> Standardiser:
-        """Measure uint8 `images` (N, H, W, 3)."""
-        # Exact whole-number sums, so that the result depends on neither order nor threads.
-        counts = torch.stack(
-            [torch.bincount(images[..., c].flatten(), minlength=256) for c in range(3)]
-        ).double()
-        values = torch.arange(256, device=images.device) / 255.0
-        share = counts / counts.sum(1, keepdim=True)
-        mean = (share * values).sum(1)
-        std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt().clamp_min(1e-3)
-        return cls(*(x.float().view(3, 1, 1) for x in (mean, std)))
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """`images` float (N, 3, H, W) in [0, 1]."""
-        return (images - self.mean) / self.std
-
-
-def to_unit(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, 3) to float (N, 3, H, W) in [0, 1], in channels-last memory."""
-    return images.permute(0, 3, 1, 2).float() / 255.0
+from normexp.data.standardise import Standardise, to_unit
 
 
 @dataclass(frozen=True)
@@ -67,7 +37,7 @@ class Loader:
         batch_size: int,
         seed: int,
         augmentation: Augmentation,
-        standardiser: Standardiser,
+        standardise: Standardise,
     ) -> None:
         if batch_size > len(images):
             raise ValueError(
@@ -83,7 +53,7 @@ class Loader:
         self.batch_size = batch_size
         self.seed = seed
         self.augmentation = augmentation
-        self.standardiser = standardiser
+        self.standardise = standardise
         self.steps_per_epoch = len(images) // batch_size
 
     def epoch(self, number: int) -> Epoch:
@@ -91,10 +61,11 @@ class Loader:
         return Epoch(self, number)
 
     def contact_sheet(self) -> Tensor:
-        """Return the first images of epoch 0 as the network sees them, but in [0, 1]: (3, H, W)."""
-        images, _ = self.epoch(0).batch(0)
-        unit = images * self.standardiser.std + self.standardiser.mean
-        sheet: Tensor = make_grid(unit[:64].clamp(0, 1), nrow=8, padding=1)
+        """Return the first images of epoch 0, augmented but not standardised: (3, H, W)."""
+        first = max(1, 64 // self.batch_size)
+        epoch = self.epoch(0)
+        images = torch.cat([epoch.images(i) for i in range(min(first, self.steps_per_epoch))])
+        sheet: Tensor = make_grid(images[:64], nrow=8, padding=1)
         return sheet
 
 
@@ -123,16 +94,22 @@ class Epoch:
         self.columns = columns.to(device)
         self.draws = do.contrast.draw(num, stream("contrast")).to(device)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return images (B, 3, H, W), standardised, and labels (B,) of the epoch's `step`."""
-        loader = self.loader
-        part = slice(step * loader.batch_size, (step + 1) * loader.batch_size)
-        index = self.order[part]
-        pixels = loader.images.images[
-            index[:, None, None], self.rows[part, :, None], self.columns[part, None, :]
+    def images(self, step: int) -> Tensor:
+        """Return the augmented images (B, 3, H, W), in [0, 1], of the epoch's `step`."""
+        part = self._part(step)
+        pixels = self.loader.images.images[
+            self.order[part, None, None], self.rows[part, :, None], self.columns[part, None, :]
         ]
-        images = loader.augmentation.contrast(to_unit(pixels), self.draws[part])
-        return loader.standardiser(images), loader.images.labels[index]
+        return self.loader.augmentation.contrast(to_unit(pixels), self.draws[part])
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the same images, standardised, and their labels (B,)."""
+        labels = self.loader.images.labels[self.order[self._part(step)]]
+        return self.loader.standardise(self.images(step)), labels
+
+    def _part(self, step: int) -> slice:
+        size = self.loader.batch_size
+        return slice(step * size, (step + 1) * size)
 
 
 def _reflected(positions: Tensor, size: int) -> Tensor:

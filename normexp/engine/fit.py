@@ -93,8 +93,8 @@ def fit(
             at_end = i + 1 == last
             if (state.step % rhythm.log_every == 0 or at_end) and not log_point(training, tracker):
                 return False
-            if at_end:
-                end_epoch(training, tracker)
+            if at_end and not end_epoch(training, tracker):
+                return False
             signal_number = stop_signal()
             if at_end or signal_number or time.monotonic() - saved_at > rhythm.checkpoint_seconds:
                 extra = {"environment": training.environment, "events": tracker.positions()}
@@ -152,8 +152,11 @@ def log_point(training: Training, tracker: Tracker) -> bool:
     return isfinite(loss)
 
 
-def end_epoch(training: Training, tracker: Tracker) -> None:
-    """Validate, add a row to the history, and clear what was summed over the epoch."""
+def end_epoch(training: Training, tracker: Tracker) -> bool:
+    """Validate, add a row to the history, and clear what was summed over the epoch.
+
+    Returns False if the validation loss is not finite, as after a last step that was too large.
+    """
     state = training.state
     val = training.evaluator.score(state.network, training.data.val)
     loss, right, count = state.totals.tolist()
@@ -172,4 +175,6 @@ def end_epoch(training: Training, tracker: Tracker) -> None:
         f"train accuracy {row['train_accuracy']:.1%}, val accuracy {val.accuracy:.1%}, "
         f"{count / state.seconds:.0f} images/s"
     )
-    state.end_epoch(row)
+    if isfinite(val.loss):
+        state.end_epoch(row)
+    return isfinite(val.loss)

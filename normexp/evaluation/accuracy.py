@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import LabelledImages
-from normexp.data.loader import Standardiser, to_unit
+from normexp.data.standardise import Standardise, to_unit
 from normexp.evaluation.corruption import SEVERITIES, reduce_contrast
 from normexp.precision import Precision
 
@@ -30,7 +30,7 @@ class Score:
 class Evaluator:
     """Measures a network in eval mode."""
 
-    standardiser: Standardiser
+    standardise: Standardise
     precision: Precision
 
     @torch.no_grad()
@@ -47,7 +47,7 @@ class Evaluator:
         right = torch.zeros((), dtype=torch.int64, device=images.images.device)
         for start in range(0, len(images), BATCH_SIZE):
             batch = images[start : start + BATCH_SIZE]
-            x = self.standardiser(to_unit(change(batch.images)))
+            x = self.standardise(to_unit(change(batch.images)))
             with self.precision.autocast():
                 logits = network(x).float()
             loss += F.cross_entropy(logits, batch.labels, reduction="sum")

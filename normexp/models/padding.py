@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from torch import nn
 
-PADDING_MODES = ("zeros", "reflect", "replicate")
+PaddingMode = Literal["zeros", "reflect", "replicate"]
+PADDING_MODES: tuple[PaddingMode, ...] = get_args(PaddingMode)
 
 
-def set_padding_mode(network: nn.Module, mode: str) -> None:
+def set_padding_mode(network: nn.Module, mode: PaddingMode) -> None:
     """Let every convolution of `network`, whoever wrote it, pad by `mode`, in place."""
     if mode not in PADDING_MODES:
         raise ValueError(f"model.padding_mode={mode}: one of {', '.join(PADDING_MODES)} is needed")

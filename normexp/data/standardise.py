@@ -1,0 +1,66 @@
+"""From bytes to numbers of about mean 0 and variance 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Standardise = Callable[[Tensor], Tensor]
+"""Images float (N, 3, H, W) in [0, 1] to the same shape, standardised."""
+
+# A channel without any contrast stays at 0: far below the step of 1/255 between two bytes.
+LEAST_STD = 1e-3
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) to float (N, 3, H, W) in [0, 1], in channels-last memory."""
+    return images.permute(0, 3, 1, 2).float() / 255.0
+
+
+@dataclass(frozen=True)
+class ByDataset:
+    """Mean 0 and variance 1 a channel over all training images."""
+
+    mean: Tensor
+    """(3, 1, 1), of images in [0, 1]."""
+    std: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor) -> ByDataset:
+        """Measure uint8 `images` (N, H, W, 3)."""
+        # Exact whole-number sums, so that the result depends on neither order nor threads.
+        counts = torch.stack(
+            [torch.bincount(images[..., c].flatten(), minlength=256) for c in range(3)]
+        ).double()
+        values = torch.arange(256, device=images.device) / 255.0
+        share = counts / counts.sum(1, keepdim=True)
+        mean = (share * values).sum(1)
+        std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt().clamp_min(LEAST_STD)
+        return cls(*(x.float().view(3, 1, 1) for x in (mean, std)))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+
+class ByImage:
+    """Mean 0 and variance 1 a channel over each image: instance norm of the input, in effect."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        std, mean = torch.std_mean(images, (2, 3), correction=0, keepdim=True)
+        return (images - mean) / std.clamp_min(LEAST_STD)
+
+
+STANDARDISERS: dict[str, Callable[[Tensor], Standardise]] = {
+    "dataset": ByDataset.of,
+    "image": lambda _: ByImage(),
+}
+
+
+def standardiser(name: str, images: Tensor) -> Standardise:
+    """Return the one called `name`, measured on uint8 `images` (N, H, W, 3)."""
+    if name not in STANDARDISERS:
+        raise ValueError(f"data.standardise={name}: one of {', '.join(STANDARDISERS)} is needed")
+    return STANDARDISERS[name](images)
