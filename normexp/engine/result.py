@@ -26,7 +26,7 @@ def findings(training: Training, finite: bool) -> dict[str, Any]:
         "readings": {
             f"{what}/{name}": reading.item()
             for name, module in state.network.named_modules()
-            if isinstance(module, HasReadings)
+            if finite and isinstance(module, HasReadings)  # JSON has no NaN
             for what, reading in module.readings().items()
         },
         "timing": {

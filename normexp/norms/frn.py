@@ -14,10 +14,9 @@ from normexp.norms.wide import widened
 
 
 class FilterResponseNorm(ScaleShift):
-    """y = max(weight·x/√(ν² + |eps|) + bias, threshold), ν² the mean of x² over the pixels.
+    """y = weight·x/√(ν² + |eps|) + bias, ν² the mean of x² over the pixels.
 
-    The threshold, one a channel from 0 on, is learned and takes the ReLU's place. At 1×1 maps
-    x/√(ν²) is only a sign, so there the paper has `eps` learned too, from 1e-4 on.
+    At 1×1 maps x/√(ν²) is only a sign, so there the paper has `eps` learned, from 1e-4 on.
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
@@ -26,14 +25,29 @@ class FilterResponseNorm(ScaleShift):
 
     def __init__(self, num_features: int, *, eps: float, learnable_eps: bool) -> None:
         super().__init__(num_features)
-        self.threshold = nn.Parameter(torch.zeros(num_features))
         if learnable_eps:
             self.eps = nn.Parameter(torch.tensor(eps))
         else:
             self.register_buffer("eps", torch.tensor(eps))
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._normed(x).to(x.dtype)
+
+    def _normed(self, x: Tensor) -> Tensor:
         wide = widened(x)
         mean_square = wide.square().mean(dim=(2, 3), keepdim=True)
-        y = super().forward(wide * (mean_square + self.eps.abs()).rsqrt())
-        return torch.maximum(y, self.threshold[:, None, None]).to(x.dtype)
+        return super().forward(wide * (mean_square + self.eps.abs()).rsqrt())
+
+
+class ThresholdedFilterResponseNorm(FilterResponseNorm):
+    """max(filter response norm, threshold), which takes the place of norm and ReLU.
+
+    The threshold, one a channel from 0 on, is learned.
+    """
+
+    def __init__(self, num_features: int, *, eps: float, learnable_eps: bool) -> None:
+        super().__init__(num_features, eps=eps, learnable_eps=learnable_eps)
+        self.threshold = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(self._normed(x), self.threshold[:, None, None]).to(x.dtype)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from normexp.norms.frn import FilterResponseNorm
+from normexp.norms.frn import ThresholdedFilterResponseNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.group import GroupNorm
@@ -48,8 +48,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
         ref.ghost,
     ),
     "renorm": (lambda: BatchRenorm(C, eps=EPS, momentum=0.1, **RENORM_SETTINGS), ref.renorm),
-    "frn": (lambda: FilterResponseNorm(C, eps=EPS, learnable_eps=False), ref.frn),
-    "frn_eps": (lambda: FilterResponseNorm(C, eps=-EPS, learnable_eps=True), ref.frn),
+    "frn": (lambda: ThresholdedFilterResponseNorm(C, eps=EPS, learnable_eps=False), ref.frn),
+    "frn_eps": (lambda: ThresholdedFilterResponseNorm(C, eps=-EPS, learnable_eps=True), ref.frn),
 }
 HAS_INSTANCE_NORM = {"instance", "gated", "mean", "serial", "ibn"}
 NEEDS_A_BATCH = {"batch", "ghost", "renorm"}

@@ -11,7 +11,7 @@ from timm.layers.std_conv import StdConv2d
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from normexp.norms.frn import FilterResponseNorm
+from normexp.norms.frn import FilterResponseNorm, ThresholdedFilterResponseNorm
 from normexp.norms.weight_norm import ScaleFromFirstBatch, use_unit_filters
 from normexp.norms.weight_std import standardise_filters
 
@@ -126,7 +126,7 @@ def test_filters_of_one_weight_cannot_be_standardised() -> None:
 
 
 def test_frn_is_timm_s() -> None:
-    ours = FilterResponseNorm(C, eps=1e-5, learnable_eps=False)
+    ours = ThresholdedFilterResponseNorm(C, eps=1e-5, learnable_eps=False)
     with_threshold = FilterResponseNormTlu2d(C)
     with_relu = FilterResponseNormAct2d(C)
     values = {"weight": torch.linspace(-1, 2, C), "bias": torch.linspace(-0.4, 0.6, C)}
@@ -141,9 +141,16 @@ def test_frn_is_timm_s() -> None:
     torch.testing.assert_close(ours(images()), with_threshold(images()))
 
 
+def test_frn_before_an_addition_has_no_threshold() -> None:
+    ours = FilterResponseNorm(C, eps=1e-5, learnable_eps=False)
+    theirs = FilterResponseNormAct2d(C, apply_act=False)
+    torch.testing.assert_close(ours(images()), theirs(images()))
+    assert ours(images()).min() < 0
+
+
 def test_frn_learns_its_eps_only_if_asked() -> None:
-    fixed = FilterResponseNorm(C, eps=1e-6, learnable_eps=False)
-    learned = FilterResponseNorm(C, eps=1e-4, learnable_eps=True)
+    fixed = ThresholdedFilterResponseNorm(C, eps=1e-6, learnable_eps=False)
+    learned = ThresholdedFilterResponseNorm(C, eps=1e-4, learnable_eps=True)
     assert "eps" not in dict(fixed.named_parameters())
     assert "eps" in fixed.state_dict()
     one_pixel = 0.01 * images()[:, :, :1, :1]
