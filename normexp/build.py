@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,10 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
     import torch
     from torch import nn
 
-    from normexp.contracts import Contrast, DataSource
+    from normexp.contracts import Contrast, DataSource, LabelledImages
+    from normexp.data.loader import Loader
+    from normexp.data.split import Split
+    from normexp.data.standardise import Standardise
     from normexp.engine.fit import Training
 
 
@@ -114,8 +118,6 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     """
     import torch
 
-    from normexp.data.loader import Augmentation, Loader
-    from normexp.data.split import split
     from normexp.data.standardise import standardiser
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
@@ -129,33 +131,47 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
     precision = Precision.choose(spec.precision, device)
-    try:
-        source: DataSource = make(cfg.data.source, "data.source")
-        data = split(source, cfg.data.limit, cfg.data.val_fraction).to(device)
+    with mistakes_told():
+        data = images(cfg).to(device)
         standardise = standardiser(cfg.data.standardise, data.train.images)
-        contrast: Contrast = make(cfg.contrast.augmentation, "contrast.augmentation")
-        augmentation = Augmentation(cfg.data.crop, cfg.data.flip, contrast)
-        loader = Loader(data.train, spec.batch_size, spec.seed, augmentation, standardise)
+        train_loader = loader(cfg, spec, data.train, standardise)
+    with mistakes_told(f"norm={cfg.norm.name}, model={cfg.model.name}: "):
         net = network(cfg, len(data.classes))
         height, width = data.train.images.shape[1:3]
         warning = check(net, (height, width), spec.batch_size)
-    except ValueError as error:
-        factors = f"norm={cfg.norm.name}, model={cfg.model.name}"
-        raise UserError(f"{factors}: {error}") from error
     net.to(device).to(memory_format=torch.channels_last)
-    groups = parameter_groups(net, cfg.optimizer.weight_decay)
     schedule = Schedule.scaled(
         cfg.optimizer.lr, cfg.optimizer.warmup, spec.batch_size, cfg.optimizer.batch_exponent
     )
-    total_steps = spec.steps or (spec.epochs or 0) * loader.steps_per_epoch
+    groups = parameter_groups(net, cfg.optimizer.weight_decay)
+    total_steps = spec.steps or (spec.epochs or 0) * train_loader.steps_per_epoch
     return Training(
         state=TrainingState.start(net, optimizer(cfg, groups), device),
         data=data,
-        loader=loader,
+        loader=train_loader,
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision),
     ), [f"warning: {warning}"] if warning else []
+
+
+def images(cfg: DictConfig) -> Split:
+    """Return the images for training, validation and test."""
+    from normexp.data.split import split
+
+    source: DataSource = make(cfg.data.source, "data.source")
+    return split(source, cfg.data.limit, cfg.data.val_fraction)
+
+
+def loader(
+    cfg: DictConfig, spec: RunSpec, train: LabelledImages, standardise: Standardise
+) -> Loader:
+    """Return what serves the training batches."""
+    from normexp.data.loader import Augmentation, Loader
+
+    contrast: Contrast = make(cfg.contrast.augmentation, "contrast.augmentation")
+    augmentation = Augmentation(cfg.data.crop, cfg.data.flip, contrast)
+    return Loader(train, spec.batch_size, spec.seed, augmentation, standardise)
 
 
 def network(cfg: DictConfig, num_classes: int) -> nn.Module:
@@ -195,11 +211,21 @@ def optimizer(cfg: DictConfig, groups: list[dict[str, Any]]) -> torch.optim.Opti
     algorithm: Callable[..., torch.optim.Optimizer] = make(
         cfg.optimizer.algorithm, "optimizer.algorithm"
     )
-    try:
+    of_torch = (TypeError, ValueError, RuntimeError)
+    with mistakes_told(f"optimizer={cfg.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.
         return algorithm(groups, lr=cfg.optimizer.lr)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"optimizer={cfg.optimizer.name}: {error}") from error
+
+
+@contextmanager
+def mistakes_told(
+    prefix: str = "", kinds: tuple[type[Exception], ...] = (ValueError,)
+) -> Iterator[None]:
+    """Turn what a part says of its settings into a UserError on one line."""
+    try:
+        yield
+    except kinds as error:
+        raise UserError(prefix + " ".join(str(error).split())) from error
 
 
 def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
@@ -211,7 +237,8 @@ def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
     while inner := cause.__cause__ or (
         cause.__context__ if isinstance(cause, InterpolationResolutionError) else None
     ):
-        if isinstance(cause, ImportError):  # Hydra's, which names the target
+        # Ours says it best already; Hydra's ImportError names the target.
+        if isinstance(cause, UserError | ImportError):
             break
         cause = inner
     if isinstance(cause, UserError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         loaded: dict[str, Any] = torch.load(
             io.BytesIO(content), map_location=device, weights_only=True
         )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever a file of something else makes the unpickler raise
         raise DamagedFileError(f"{path} holds something else than tensors: {error}") from error
     return loaded

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.errors import UserError, one_line
+from normexp.runs.claim import InProgressError
 from normexp.runs.folder import RunFolder
+from normexp.runs.outcome import final_words, forget_failure, record_failure
 from normexp.runs.spec import RunSpec, Runtime
+
+# Settings of a sweep, which one run by hand has no use for.
+OF_A_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher")
+# As torch says it of a GPU's memory, and of the machine's.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
 @build.command("train")
 def main(cfg: DictConfig) -> None:
     """Train the run that `cfg` describes, go on with it, or show its result."""
     spec, runtime = build.run_spec(cfg)
-    folder = RunFolder(Path(runtime.outputs).expanduser() / "runs" / spec.name)
+    folder = run_folder(spec, runtime)
     result = folder.result()
     if result is None:
-        result = train(cfg, spec, runtime, folder)
+        with recorded_failure(folder, spec):
+            result = train(cfg, spec, runtime, folder)
     else:
         folder.join_study(runtime.study)
         print(f"{spec.name} is finished already")
@@ -39,8 +51,9 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
     from normexp.engine.tracking import Tracker
 
     training, warnings = build.training(cfg, spec, runtime)
-    folder.open(spec, shlex.join(["normexp", "train", *HydraConfig.get().overrides.task]))
+    folder.open(spec, shlex.join(["normexp", "train", *by_hand(HydraConfig.get())]))
     folder.join_study(runtime.study)
+    forget_failure(folder)
     with StopRequest() as stop:
         kept, told = resume(training.state, folder, training.environment)
         rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder.checkpoint)
@@ -55,12 +68,46 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
     return result
 
 
-def final_words(result: dict[str, Any]) -> str:
-    """Return what a run found, in a line."""
-    if result["outcome"] == "diverged":
-        return f"diverged after {result['steps']} steps: the loss is not finite"
-    test = result["test"]
-    contrast = " ".join(f"{100 * accuracy:.1f}" for accuracy in test["contrast"].values())
-    return (
-        f"test accuracy {100 * test['accuracy']:.1f} %, at contrast severity 1 to 5: {contrast} %"
-    )
+def run_folder(spec: RunSpec, runtime: Runtime) -> RunFolder:
+    """Return where a run lies, or will lie."""
+    return RunFolder(Path(runtime.outputs).expanduser() / "runs" / spec.name)
+
+
+def by_hand(hydra: HydraConf) -> list[str]:
+    """Return the arguments of `normexp train` that make one run, given Hydra's record of it."""
+    folders = {source.provider: source.path for source in hydra.runtime.config_sources}
+    flags = []
+    if folders["main"] != build.conf_dir():
+        flags.append(f"--config-path={folders['main']}")
+    if "command-line" in folders:
+        flags.append(f"--config-dir={folders['command-line']}")
+    if hydra.job.config_name != "train":
+        flags.append(f"--config-name={hydra.job.config_name}")
+    of_hydra = [o for o in hydra.overrides.hydra if not o.lstrip("+~").startswith(OF_A_SWEEP)]
+    return [*flags, *of_hydra, *hydra.overrides.task]
+
+
+@contextmanager
+def recorded_failure(folder: RunFolder, spec: RunSpec) -> Iterator[None]:
+    """Record an error of a run that has its folder; want of memory is told as the user's mistake.
+
+    A run that cannot begin leaves no folder, and so no record.
+    """
+    try:
+        yield
+    except InProgressError:  # of another process, and well
+        raise
+    except Exception as error:
+        told: Exception = error
+        if isinstance(error, MemoryError) or any(s in str(error).lower() for s in OUT_OF_MEMORY):
+            told = UserError(
+                f"out of memory at batch_size={spec.batch_size}; try a smaller one, or in a sweep "
+                "fewer runs at once: runtime.jobs=1"
+            )
+        with suppress(OSError):  # a full disk may be the error
+            if folder.record_file.exists():
+                line = one_line(told) or f"{type(told).__name__}: {told}"
+                record_failure(folder, " ".join(line.split()))
+        if told is not error:
+            raise told from error
+        raise

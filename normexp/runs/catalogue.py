@@ -10,6 +10,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from normexp.runs.folder import RunFolder
+from normexp.runs.outcome import failure, final_words
 
 COLUMNS = ("model", "norm", "batch_size", "contrast")
 # What an identity column leaves out: it would say the same thing twice, or where things lie.
@@ -25,25 +26,51 @@ class Entry:
     """Its settings by dotted key; a group's name stands under the group's key."""
     studies: tuple[str, ...]
     result: Mapping[str, Any] | None
+    failure: str | None
+    """Why it failed when it was last tried."""
     modified: float
     """When something last happened to it, in seconds since 1970."""
 
     @property
     def state(self) -> str:
-        """`finished`, `diverged`, or `unfinished`."""
-        return "unfinished" if self.result is None else str(self.result["outcome"])
+        """`finished`, `diverged`, `failed`, or `unfinished`."""
+        if self.result is not None:
+            return str(self.result["outcome"])
+        return "unfinished" if self.failure is None else "failed"
 
 
 def catalogue(outputs: Path) -> list[Entry]:
     """Return the runs below `outputs`, by name."""
-    return [_entry(RunFolder(record.parent)) for record in sorted(outputs.glob("runs/*/run.json"))]
+    return [
+        read_entry(RunFolder(record.parent)) for record in sorted(outputs.glob("runs/*/run.json"))
+    ]
 
 
-def _entry(folder: RunFolder) -> Entry:
+def read_entry(folder: RunFolder) -> Entry:
+    """Return what the folder of a run says about it."""
     record = folder.record()
-    modified = max(file.stat().st_mtime for file in folder.path.iterdir())
+    modified = max(_modified(file) for file in folder.path.iterdir())
     factors = dict(_factors(record["settings"]))
-    return Entry(folder, factors, tuple(record["studies"]), folder.result(), modified)
+    studies = tuple(record["studies"])
+    return Entry(folder, factors, studies, folder.result(), failure(folder), modified)
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # a run in progress has just renamed it
+        return 0.0
+
+
+def reasons(entries: Iterable[Entry]) -> list[str]:
+    """Return a line on each run that diverged or failed."""
+    return [
+        f"{entry.folder.path.name} {final_words(entry.result)}"
+        if entry.result is not None
+        else f"{entry.folder.path.name} failed: {entry.failure}"
+        for entry in entries
+        if entry.state in ("diverged", "failed")
+    ]
 
 
 def _factors(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -103,6 +103,8 @@ class Runtime:
     device: str
     threads: int | None
     """CPU threads, or None for one a core."""
+    jobs: int | None
+    """Runs of a sweep at a time, or None for as many as pay."""
     log_every: int
     """Steps between two points of a training curve."""
     checkpoint_seconds: float
@@ -121,6 +123,7 @@ class Runtime:
         if study is not None and not re.fullmatch(NAME, str(study)):
             raise UserError(f"study={study}: {NAME_RULE}")
         _number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
+        _number(settings, "jobs", "runtime.", whole=True, least=1, optional=True)
         _number(settings, "log_every", "runtime.", whole=True, least=1)
         _number(settings, "checkpoint_seconds", "runtime.", above=0)
         for key in ("outputs", "cache_dir", "device"):

@@ -1,0 +1,1 @@
+"""What Hydra needs to hand a sweep's cells to `normexp.sweep`."""

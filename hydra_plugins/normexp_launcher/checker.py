@@ -1,0 +1,57 @@
+"""Tells of each of a sweep's cells whether it can work, in a process that may import torch.
+
+Started and answered to by `normexp.sweep.check`: settings come in, and problems go out, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from normexp.contracts import DataSource
+
+
+def main() -> None:
+    """Read a line of settings, and print a line of problems."""
+    from normexp.sweep.child import stop_with_parent
+
+    cells = json.loads(sys.stdin.readline())
+    stop_with_parent()
+    sys.path.insert(0, str(Path.cwd()))  # where a user's own module lies
+    print(json.dumps([problem(settings) for settings in cells]))
+
+
+def problem(settings: dict[str, Any]) -> str | None:
+    """Return why a run with these settings cannot work, or None if it can."""
+    from omegaconf import OmegaConf
+
+    from normexp import build
+    from normexp.errors import one_line
+
+    cfg = OmegaConf.create(settings)
+    try:
+        spec, runtime = build.run_spec(cfg)
+        node = json.dumps(settings["data"]["source"])
+        cfg.data.source = {"_target_": f"{__package__}.checker.source", "node": node}
+        build.training(cfg, spec, runtime)
+    except Exception as error:
+        told = one_line(error) or f"{type(error).__name__}: {error}"
+        return " ".join(told.split())
+    return None
+
+
+@cache
+def source(node: str) -> DataSource:
+    """Return the data set that `node` (JSON) describes, made once for all cells."""
+    from normexp import build
+
+    made: DataSource = build.make(json.loads(node), "data.source")
+    return made
+
+
+if __name__ == "__main__":
+    main()

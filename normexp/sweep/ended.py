@@ -1,0 +1,82 @@
+"""How the process of a cell has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
+from typing import Any
+
+from normexp.runs.claim import InProgressError, claimed
+from normexp.runs.outcome import failure, final_words, record_failure
+from normexp.sweep.cell import Cell
+
+# As the shell counts a process that handles the signal, and as Python counts one that does not.
+STOPPED = (128 + SIGINT, 128 + SIGTERM, -SIGINT, -SIGTERM)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a cell."""
+
+    how: str
+    """`finished`, `diverged`, `failed`, `stopped`, or `in progress` in another process."""
+    words: str
+
+    @property
+    def told(self) -> str:
+        """Both in a line."""
+        return f"failed: {self.words}" if self.how == "failed" else self.words
+
+    @property
+    def is_mistake(self) -> bool:
+        """Whether the sweep has not done what it was asked for."""
+        return self.how in ("failed", "stopped")
+
+
+def found(result: Mapping[str, Any]) -> Ended:
+    """Return the end of a cell with a result."""
+    return Ended(result["outcome"], final_words(result))
+
+
+def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping: bool) -> Ended:
+    """Tell from the exit code and the last words of a cell's process; record it if it failed."""
+    if result := cell.folder.result():
+        return found(result)
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
+    told = [line.removeprefix("normexp: ") for line in lines if line.startswith("normexp: ")]
+    if stopping or code in STOPPED:
+        return Ended("stopped", told[-1] if told else "stopped before its first step")
+    # The run knows more than its process's output tells, if it lived to write it down.
+    reason = failure(cell.folder) or _reason(cell, code, (told or lines)[-1])
+    return failed(cell, reason, threads)
+
+
+def failed(cell: Cell, reason: str, threads: int | None) -> Ended:
+    """Record that the cell failed, where `normexp runs` finds it, if that is possible.
+
+    A run that another process has taken up meanwhile has not failed.
+    """
+    try:
+        with claimed(cell.folder.path):
+            if result := cell.folder.result():
+                return found(result)
+            cell.folder.open(cell.spec, cell.by_hand(threads))
+            cell.folder.join_study(cell.runtime.study)
+            record_failure(cell.folder, reason)
+    except InProgressError as error:
+        return Ended("in progress", str(error))
+    except OSError:  # a full disk may be the reason, and is told on the screen in any case
+        pass
+    return Ended("failed", reason)
+
+
+def _reason(cell: Cell, code: int, words: str) -> str:
+    if code == -SIGKILL:
+        return (
+            f"killed, as the system does when it is out of memory (batch_size="
+            f"{cell.spec.batch_size}); try a smaller batch_size or fewer at once: runtime.jobs=1"
+        )
+    if code < 0:
+        return f"ended by {Signals(-code).name} {words}".rstrip()
+    return words or f"ended with exit code {code} and no result"

@@ -1,0 +1,134 @@
+"""Commands as child processes, so many at once, none of which is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGTERM
+from types import TracebackType
+
+POLL_SECONDS = 0.05
+# A child that is asked to stop finishes its step and writes a checkpoint.
+GRACE_SECONDS = 30.0
+TAIL = 8192  # bytes
+
+
+class Child:
+    """A command under way, whose output goes to the end of a file, with its errors if `own_errors`.
+
+    It has a session of its own, so Ctrl-C on a terminal reaches it only by way of this process.
+    Its standard input is a pipe that ends when this process does.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        own_errors: bool = True,
+    ) -> None:
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as file:
+            self._begins = file.tell()
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT if own_errors else None,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+
+    def send(self, line: str) -> None:
+        """Write `line` to its standard input."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # its exit code will tell
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+    def exit_code(self) -> int | None:
+        """Return None while it runs; the number of a signal that ended it is negative."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """Ask it to leave a checkpoint and go."""
+        # Not SIGINT: what a shell script starts in the background ignores it.
+        self._process.send_signal(SIGTERM)
+
+    def end(self) -> None:
+        """Leave nothing of it running."""
+        self._process.kill()
+        with suppress(BrokenPipeError):
+            self._process.communicate()  # waits, and closes the pipe
+
+    def said(self) -> str:
+        """Return the end of what it has written so far."""
+        try:
+            with self._log.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(self._begins, end - TAIL))
+                return file.read().decode(errors="replace")
+        except OSError:  # the folder is gone
+            return ""
+
+
+class Pool:
+    """At most one child a slot, within its `with`; on leaving it none is left.
+
+    A slot is the environment variables that place a child, on a GPU say.
+    """
+
+    def __init__(self, slots: Sequence[Mapping[str, str]]) -> None:
+        self._free = list(reversed(slots))
+        self._taken: dict[str, Mapping[str, str]] = {}
+        self._deadline: float | None = None
+        self.running: dict[str, Child] = {}
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for child in self.running.values():
+            child.end()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another child may start."""
+        return bool(self._free)
+
+    def start(self, name: str, command: Sequence[str], log: Path) -> None:
+        """Start a child; raises OSError where that is impossible."""
+        self.running[name] = Child(command, log, self._free[-1])
+        self._taken[name] = self._free.pop()
+
+    def ended(self) -> list[tuple[str, int, str]]:
+        """Return name, exit code and last words of the children that have ended since."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            for child in self.running.values():
+                child.end()
+        ended = []
+        for name, child in list(self.running.items()):
+            code = child.exit_code()
+            if code is not None:
+                ended.append((name, code, child.said()))
+                child.end()
+                del self.running[name]
+                self._free.append(self._taken.pop(name))
+        return ended
+
+    def stop(self) -> None:
+        """Ask all children to stop; those that take too long are ended."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + GRACE_SECONDS
+            for child in self.running.values():
+                child.stop()

@@ -1,0 +1,234 @@
+"""The central promise: a resumed run equals an uninterrupted one, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from normexp import build
+from normexp.engine.fit import Training
+from normexp.engine.state import TrainingState, resume
+from normexp.errors import Stopped
+from normexp.runs.files import write_sealed
+from normexp.runs.folder import RunFolder
+
+from .small_run import (
+    SMALL,
+    STEPS,
+    STEPS_PER_EPOCH,
+    Compose,
+    DropoutCNN,
+    Outcome,
+    carry_out,
+    events,
+)
+
+NORMS = sorted(path.stem for path in Path(build.conf_dir(), "norm").glob("*.yaml"))
+NORMS.remove("custom")  # a template
+# A batch is 10 images here: more than one part.
+EXTRA = {"ghost": ("norm.layer.ghost_size=4",)}
+END_OF_EPOCH, MID_EPOCH = STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2
+
+Whole = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def small(compose: Compose) -> Compose:
+    """The settings of a small run, composed once."""
+    return cache(lambda *overrides: compose(*SMALL, *overrides))
+
+
+@pytest.fixture(scope="module")
+def whole(small: Compose, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The run of some settings without an interruption, made once."""
+    return cache(lambda *overrides: carry_out(small(*overrides), tmp_path_factory.mktemp("whole")))
+
+
+def stop_at(step: int) -> Callable[[Training], int | None]:
+    return lambda training: SIGTERM if training.state.step == step else None
+
+
+def power_fails_at(step: int) -> Callable[[Training], int | None]:
+    def check(training: Training) -> None:
+        if training.state.step == step:
+            raise ConnectionAbortedError
+
+    return check
+
+
+def interrupted(small: Compose, outputs: Path, step: int, *overrides: str) -> Outcome:
+    """The run of some settings, stopped after `step` steps and made to go on from new objects."""
+    cfg = small(*overrides)
+    with pytest.raises(Stopped):
+        carry_out(cfg, outputs, stop_at(step))
+    outcome = carry_out(cfg, outputs)
+    assert outcome.told == [f"going on after step {step}"]
+    return outcome
+
+
+def bits(state: TrainingState) -> dict[str, bytes]:
+    """Every weight and buffer of the network and the optimizer."""
+    tensors: dict[str, Tensor] = dict(state.network.state_dict())
+    for number, values in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"{number} {name}": torch.as_tensor(value) for name, value in values.items()}
+    return {name: tensor.contiguous().numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def findings_of_settings(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != "timing"}
+
+
+def assert_same(outcome: Outcome, whole: Outcome) -> None:
+    expected = bits(whole.training.state)
+    found = bits(outcome.training.state)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+    assert outcome.training.state.history == whole.training.state.history
+    assert findings_of_settings(outcome.result) == findings_of_settings(whole.result)
+
+
+@pytest.mark.parametrize("step", [END_OF_EPOCH, MID_EPOCH], ids=["end_of_epoch", "mid_epoch"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    norm: str, step: int, small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    overrides = (f"norm={norm}", *EXTRA.get(norm, ()))
+    assert_same(interrupted(small, tmp_path, step, *overrides), whole(*overrides))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("precision=bf16",),
+        ("optimizer=adamw",),
+        ("contrast=strong",),
+        (f"model.network._target_={DropoutCNN.__module__}.DropoutCNN", "model.name=dropout"),
+    ],
+    ids=["bf16", "adamw", "contrast", "dropout"],
+)
+def test_so_it_does_with_other_numbers_optimizers_and_randomness(
+    overrides: tuple[str, ...], small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    outcome = interrupted(small, tmp_path, MID_EPOCH, *overrides)
+    assert_same(outcome, whole(*overrides))
+
+
+def test_runs_of_different_settings_differ_or_the_comparison_would_show_nothing(
+    whole: Whole,
+) -> None:
+    one, other = whole("norm=batch"), whole("norm=none")
+    assert one.training.state.history != other.training.state.history
+    with pytest.raises(AssertionError):
+        assert_same(one, other)
+
+
+def test_a_run_may_be_stopped_after_every_step(
+    small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    cfg = small("norm=both")
+    for step in range(1, STEPS):
+        with pytest.raises(Stopped):
+            carry_out(cfg, tmp_path, stop_at(step))
+    assert_same(carry_out(cfg, tmp_path), whole("norm=both"))
+
+
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
+    small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    cfg = small()
+    with pytest.raises(ConnectionAbortedError):
+        carry_out(cfg, tmp_path, power_fails_at(MID_EPOCH))
+    outcome = carry_out(cfg, tmp_path)
+    assert outcome.told == [f"going on after step {END_OF_EPOCH}"]
+    assert_same(outcome, whole())
+
+
+def test_the_curves_of_a_killed_and_resumed_run_have_every_step_once(
+    small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    cfg = small()
+    with pytest.raises(ConnectionAbortedError):
+        carry_out(cfg, tmp_path, power_fails_at(MID_EPOCH))
+    with pytest.raises(Stopped):
+        carry_out(cfg, tmp_path, stop_at(MID_EPOCH))
+    outcome = carry_out(cfg, tmp_path)
+    found, expected = (events(run.folder.path) for run in (outcome, whole()))
+    steps = [point.step for point in found.Scalars("train/loss")]
+    assert steps == list(range(1, STEPS + 1))
+    tags = expected.Tags()
+    assert found.Tags() == tags
+    assert len(found.Images("augmented")) == 1
+    for tag in set(tags["scalars"]) - {
+        "train/images_per_second",
+        "by_images/train/images_per_second",
+    }:
+        points = [
+            [(point.step, point.value) for point in of.Scalars(tag)] for of in (found, expected)
+        ]
+        assert points[0] == points[1], tag
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [flip_a_bit, lambda content: content[:-1], lambda content: b""],
+    ids=["one_bit", "cut_short", "empty"],
+)
+def test_a_damaged_checkpoint_is_set_aside_and_the_run_starts_again_and_ends_the_same(
+    damage: Callable[[bytes], bytes], small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    cfg = small()
+    with pytest.raises(Stopped) as stopped:
+        carry_out(cfg, tmp_path, stop_at(MID_EPOCH))
+    assert str(stopped.value) == f"stopped after step {MID_EPOCH}"
+    (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
+    damaged = damage(checkpoint.read_bytes())
+    checkpoint.write_bytes(damaged)
+    outcome = carry_out(cfg, tmp_path)
+    aside = checkpoint.with_name("checkpoint.damaged")
+    assert aside.read_bytes() == damaged
+    (line,) = outcome.told
+    assert str(checkpoint) in line
+    assert str(aside) in line
+    assert "the run starts again" in line
+    assert_same(outcome, whole())
+    steps = [point.step for point in events(outcome.folder.path).Scalars("train/loss")]
+    assert steps == list(range(1, STEPS + 1))
+
+
+def test_a_checkpoint_that_holds_something_else_counts_as_damaged(
+    small: Compose, tmp_path: Path
+) -> None:
+    cfg = small()
+    with pytest.raises(Stopped):
+        carry_out(cfg, tmp_path, stop_at(1))
+    (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
+    write_sealed(checkpoint, b"no tensors")
+    outcome = carry_out(cfg, tmp_path)
+    assert "something else than tensors" in outcome.told[0]
+    assert outcome.training.state.step == STEPS
+
+
+def test_a_resume_under_other_conditions_says_so(small: Compose, tmp_path: Path) -> None:
+    cfg = small()
+    with pytest.raises(Stopped):
+        carry_out(cfg, tmp_path, stop_at(1))
+    spec, runtime = build.run_spec(cfg)
+    training, _ = build.training(cfg, spec, runtime)
+    (folder,) = (checkpoint.parent for checkpoint in tmp_path.glob("*/checkpoint.pt"))
+    there = {**training.environment, "threads": 64, "torch": "1.0"}
+    _, told = resume(training.state, RunFolder(folder), there)
+    assert len(told) == 2
+    for change in ("threads 1 → 64", f"torch {torch.__version__} → 1.0"):
+        assert change in told[1]

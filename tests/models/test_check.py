@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from normexp import build
+from normexp.models.check import check
+
+
+def halving(norm: nn.Module, activation: nn.Module | None = None) -> nn.Sequential:
+    """Convolution to half the size, norm, activation, average pooling, linear layer."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False),
+        norm,
+        activation or nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 10),
+    )
+
+
+def test_instance_norm_on_maps_of_one_pixel_is_refused_and_named() -> None:
+    with pytest.raises(ValueError, match=r"layer 1 \(input \[4, 8, 1, 1\]\) cannot work"):
+        check(halving(nn.InstanceNorm2d(8)), (2, 2), batch_size=4)
+
+
+def test_a_layer_deep_in_the_network_is_named_in_full() -> None:
+    network = nn.Sequential(nn.ReLU(), halving(nn.InstanceNorm2d(8)))
+    with pytest.raises(ValueError, match=r"layer 1\.1 "):
+        check(network, (2, 2), batch_size=4)
+
+
+def test_batch_norm_on_one_value_a_channel_is_refused_and_named() -> None:
+    network = halving(nn.BatchNorm2d(8))
+    message = r"layer 1 \(input \[1, 8, 1, 1\]\) cannot work in training at batch_size=1"
+    with pytest.raises(ValueError, match=message):
+        check(network, (2, 2), batch_size=1)
+    assert check(network, (2, 2), batch_size=2) is None
+    assert check(network, (4, 4), batch_size=1) is None
+
+
+class FailsInEvaluation(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            raise RuntimeError("not trained yet")
+        return x
+
+
+def test_a_layer_that_works_in_training_only_is_refused() -> None:
+    message = "layer 1 .*cannot work in evaluation .*not trained yet"
+    with pytest.raises(ValueError, match=message):
+        check(halving(FailsInEvaluation()), (4, 4), batch_size=2)
+
+
+def test_a_network_that_does_not_fit_the_images_is_refused() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
+    with pytest.raises(ValueError, match=r"layer 1 \(input \[2, 768\]\)"):
+        check(network, (16, 16), batch_size=2)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        nn.Identity(),
+        nn.Conv2d(8, 8, 1),
+        nn.Sequential(nn.Conv2d(8, 8, 1), nn.AvgPool2d(2), nn.Dropout(0.0)),
+    ],
+)
+def test_an_average_of_what_instance_norm_centred_is_warned_of(steps: nn.Module) -> None:
+    warning = check(halving(nn.InstanceNorm2d(8, affine=True), steps), (16, 16), batch_size=4)
+    assert warning is not None
+    assert "same answer" in warning
+    assert "chance" in warning
+
+
+@pytest.mark.parametrize("steps", [nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, padding=1)])
+def test_a_step_that_is_not_linear_or_sees_the_border_is_not_warned_of(steps: nn.Module) -> None:
+    assert check(halving(nn.InstanceNorm2d(8, affine=True), steps), (16, 16), batch_size=4) is None
+
+
+def test_batch_norm_before_an_average_is_not_warned_of() -> None:
+    assert check(halving(nn.BatchNorm2d(8), nn.Identity()), (16, 16), batch_size=4) is None
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance", "none", "layer"])
+@pytest.mark.parametrize("model", ["cnn", "resnet20"])
+@pytest.mark.parametrize("batch_size", [1, 128])
+def test_the_shipped_networks_work_without_a_warning(
+    compose: Callable[..., DictConfig], model: str, norm: str, batch_size: int
+) -> None:
+    network = build.network(compose(f"model={model}", f"norm={norm}"), num_classes=10)
+    assert check(network, (32, 32), batch_size) is None
+
+
+def test_the_cnn_that_pools_right_after_instance_norm_is_warned_of(
+    compose: Callable[..., DictConfig],
+) -> None:
+    def warning(*overrides: str) -> str | None:
+        return check(build.network(compose(*overrides), num_classes=10), (32, 32), 8)
+
+    assert "same answer" in (warning("norm=instance", "model.after=pool") or "")
+    assert warning("norm=batch", "model.after=pool") is None
+    assert warning("norm=instance", "model.after=flatten") is None
+
+
+def test_resnet18_on_small_images_has_maps_that_instance_norm_can_use(
+    compose: Callable[..., DictConfig],
+) -> None:
+    network = build.network(compose("model=resnet18", "norm=instance"), num_classes=10)
+    assert check(network, (32, 32), batch_size=1) is None
+    with pytest.raises(ValueError, match=r"layer layer4\.\S+ \(input \[1, 512, 1, 1\]\)"):
+        check(network, (8, 8), batch_size=1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_check_changes_nothing(training: bool) -> None:
+    network = halving(nn.BatchNorm2d(8), nn.Dropout(0.5)).train(training)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+
+    check(network, (8, 8), batch_size=4)
+
+    after = network.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert network.training is training
+    assert all(module.training is training for module in network.modules())
+    assert not any(module._forward_pre_hooks for module in network.modules())
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,128 @@
+"""Failed runs: recorded, shown, removed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from normexp.commands import runs
+from normexp.commands.train import recorded_failure
+from normexp.errors import UserError
+from normexp.runs.catalogue import catalogue
+from normexp.runs.claim import claimed
+from normexp.runs.folder import write_json
+from normexp.runs.outcome import failure, forget_failure, record_failure
+
+from .stand_in import Compose, StandIn, stand_in
+
+
+@pytest.fixture
+def cell(compose: Compose, tmp_path: Path) -> StandIn:
+    """A run that has begun."""
+    made = stand_in(compose, tmp_path / "outputs", "norm=none batch_size=4")
+    made.folder.open(made.spec, "normexp train")
+    return made
+
+
+def normexp_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["normexp runs", f"outputs={tmp_path / 'outputs'}", *arguments]
+    )
+    runs.main()
+
+
+def test_a_failure_is_remembered_until_the_run_is_taken_up_again(cell: StandIn) -> None:
+    assert failure(cell.folder) is None
+    record_failure(cell.folder, "the disk is full")
+    assert failure(cell.folder) == "the disk is full"
+    forget_failure(cell.folder)
+    assert failure(cell.folder) is None
+
+
+def test_an_error_in_a_run_is_recorded_and_goes_on(cell: StandIn) -> None:
+    with pytest.raises(ZeroDivisionError), recorded_failure(cell.folder, cell.spec):
+        1 / 0  # noqa: B018
+    assert failure(cell.folder) == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_want_of_memory_is_told_with_the_batch_size(cell: StandIn, error: Exception) -> None:
+    told = "out of memory at batch_size=4; try a smaller one"
+    with pytest.raises(UserError, match=told), recorded_failure(cell.folder, cell.spec):
+        raise error
+    assert str(failure(cell.folder)).startswith(told)
+
+
+def test_a_run_without_a_folder_gets_none_by_failing(cell: StandIn) -> None:
+    cell.folder.record_file.unlink()
+    cell.folder.path.rmdir()
+    with pytest.raises(UserError), recorded_failure(cell.folder, cell.spec):
+        raise UserError("no such data")
+    assert not cell.folder.path.exists()
+
+
+def test_normexp_runs_shows_why_a_run_failed(
+    cell: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record_failure(cell.folder, "the disk is full")
+    normexp_runs(monkeypatch, tmp_path, "state=failed")
+    *_, row, reason = capsys.readouterr().out.splitlines()
+    assert row.endswith("failed")
+    assert reason == f"{cell.spec.name} failed: the disk is full"
+
+
+@pytest.mark.parametrize("state", ["failed", "unfinished", "diverged"])
+def test_clean_removes_the_runs_of_a_state_and_no_others(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str
+) -> None:
+    for number, each in enumerate(("failed", "unfinished", "diverged", "finished")):
+        made = stand_in(compose, tmp_path / "outputs", f"seed={number}")
+        made.folder.open(made.spec, "normexp train")
+        if each == "failed":
+            record_failure(made.folder, "for a reason")
+        elif each != "unfinished":
+            write_json(made.folder.result_file, {"outcome": each, "test": None, "steps": 3})
+    normexp_runs(monkeypatch, tmp_path, f"clean={state}", "yes=true")
+    left = {entry.state for entry in catalogue(tmp_path / "outputs")}
+    assert left == {"failed", "unfinished", "diverged", "finished"} - {state}
+
+
+def test_clean_needs_a_terminal_or_a_word_and_obeys_filters(
+    cell: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(UserError, match="add yes=true"):
+        normexp_runs(monkeypatch, tmp_path, "clean=unfinished")
+    assert str(cell.folder.path) in capsys.readouterr().out
+    with pytest.raises(UserError, match="clean=finished: one of failed, unfinished, diverged"):
+        normexp_runs(monkeypatch, tmp_path, "clean=finished", "yes=true")
+    normexp_runs(monkeypatch, tmp_path, "clean=unfinished", "norm=batch", "yes=true")
+    assert "no unfinished run to remove" in capsys.readouterr().out
+    assert cell.folder.record_file.exists()
+
+
+def test_clean_keeps_a_run_in_progress(
+    cell: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with claimed(cell.folder.path):
+        normexp_runs(monkeypatch, tmp_path, "clean=unfinished", "yes=true")
+    assert cell.folder.record_file.exists()
+    assert f"kept: {cell.spec.name} is in progress" in capsys.readouterr().out

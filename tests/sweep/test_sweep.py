@@ -1,0 +1,183 @@
+"""The story of a sweep, with tiny commands in place of trainings."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from normexp.errors import Stopped, UserError
+from normexp.runs.catalogue import catalogue
+from normexp.runs.claim import claimed
+from normexp.sweep.pool import GRACE_SECONDS
+from normexp.sweep.sweep import sweep
+
+from .stand_in import CONTENT, FINISH, PYTHON, Compose, StandIn, stand_in
+from .test_pool import wait_until
+
+FAIL = "import sys; print('Traceback', flush=True); sys.exit('normexp: no room')"
+SLEEP = "print('under way', flush=True); import time; time.sleep(60)"
+NO_CHECKER = ["./not-needed"]
+
+Make = Callable[..., StandIn]
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def make(compose: Compose, outputs: Path) -> Make:
+    def made(overrides: str, script: str = FINISH) -> StandIn:
+        return stand_in(compose, outputs, overrides, script)
+
+    return made
+
+
+def states(outputs: Path) -> list[str]:
+    return sorted(entry.state for entry in catalogue(outputs))
+
+
+def test_all_cells_are_carried_out_and_told_in_a_table(
+    make: Make, outputs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sweep([make(f"seed={seed}") for seed in range(3)], CONTENT)
+    assert states(outputs) == ["finished"] * 3
+    out, err = capfd.readouterr()
+    assert re.search(r"cnn +batch .* 3 +50\.0 ± 0\.0 % .* 3 finished", out)
+    assert f"--logdir {outputs}" in out
+    assert err.startswith("3 cells: 3 to do")
+    assert "seed=1: test accuracy 50.0 %" in err
+
+
+def test_a_second_call_starts_no_process_and_joins_the_study(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cells = [make(f"seed={seed}") for seed in range(2)]
+    sweep(cells, CONTENT)
+    logs = [cell.log.stat().st_mtime_ns for cell in cells]
+    assert [cell.folder.record()["studies"] for cell in cells] == [[], []]
+    sweep([make(f"seed={seed}", FAIL) for seed in range(2)], NO_CHECKER)
+    assert [cell.log.stat().st_mtime_ns for cell in cells] == logs
+    assert [cell.folder.record()["studies"] for cell in cells] == [["trial"], ["trial"]]
+    assert "2 cells: 2 finished\n" in capfd.readouterr().err
+
+
+def test_finished_runs_tell_how_long_new_seeds_take(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sweep([make("seed=0")], NO_CHECKER)
+    sweep([make("seed=1"), make("seed=0")], NO_CHECKER)
+    told = "2 cells: 1 finished, 1 to do; about 60 s (from 1 finished run)\n"
+    assert told in capfd.readouterr().err
+
+
+def test_a_failing_cell_is_told_recorded_and_does_not_stop_the_others(
+    make: Make, outputs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    killed, quiet = "import os; os.kill(os.getpid(), 9)", "import sys; sys.exit(3)"
+    scripts = [FAIL, FINISH, killed, quiet]
+    cells = [make(f"seed={seed}", script) for seed, script in enumerate(scripts)]
+    with pytest.raises(UserError, match="3 of 4 cells failed"):
+        sweep(cells, CONTENT)
+    assert states(outputs) == ["failed", "failed", "failed", "finished"]
+    out, err = capfd.readouterr()
+    assert "seed=0: failed: no room\n" in err
+    assert f"failed: seed=0: no room\n  see {cells[0].folder.path}\n" in out
+    assert re.search(r"seed=2: killed, .*batch_size=128\); try a smaller", out)
+    assert "seed=3: ended with exit code 3" in out
+    assert cells[0].log.read_text() == "Traceback\nnormexp: no room\n"
+
+
+def test_a_failed_cell_is_tried_again(make: Make, outputs: Path) -> None:
+    with pytest.raises(UserError):
+        sweep([make("seed=0", FAIL)], NO_CHECKER)
+    sweep([make("seed=0")], NO_CHECKER)
+    assert states(outputs) == ["finished"]
+
+
+def test_half_done_cells_go_first(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    cells = [make(f"seed={seed} runtime.jobs=1") for seed in range(2)]
+    cells[1].folder.path.mkdir(parents=True)
+    cells[1].folder.checkpoint.touch()
+    sweep(cells, NO_CHECKER)
+    err = capfd.readouterr().err
+    assert err.startswith("2 cells: 1 to resume, 1 to do\n")
+    assert err.index("seed=1 runtime.jobs=1: test") < err.index("seed=0 runtime.jobs=1: test")
+
+
+def test_a_cell_that_cannot_work_is_told_before_any_is_started(make: Make, outputs: Path) -> None:
+    cells = [make("seed=0"), make("seed=1"), make("norm=group")]
+    # Cells that differ in the seed only are checked once.
+    checker = [*PYTHON, "input(); print('a download'); print('[null, \"maps of 1×1\"]')"]
+    words = r"maps of 1×1 \(in the cell norm=group\); nothing was started"
+    with pytest.raises(UserError, match=words):
+        sweep(cells, checker)
+    assert not outputs.exists()
+
+
+def test_a_check_that_breaks_stops_nothing(make: Make, outputs: Path) -> None:
+    sweep([make("seed=0"), make("seed=1")], [*PYTHON, "import sys; sys.exit(1)"])
+    assert states(outputs) == ["finished", "finished"]
+
+
+def test_a_run_in_progress_elsewhere_is_left_to_the_other_process(
+    make: Make, outputs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cells = [make("seed=0", FAIL), make("seed=1")]
+    cells[0].folder.path.mkdir(parents=True)
+    with claimed(cells[0].folder.path):
+        sweep(cells, CONTENT)
+    assert states(outputs) == ["finished"]
+    assert f"seed=0: {cells[0].spec.name} is in progress" in capfd.readouterr().err
+
+
+def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: Path) -> None:
+    cells = [make("seed=0"), make("seed=1")]
+    cells[0].log.mkdir(parents=True)
+    with pytest.raises(UserError, match="1 of 2 cells failed"):
+        sweep(cells, CONTENT)
+    assert states(outputs) == ["failed", "finished"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_what_is_under_way_and_starts_nothing_more(
+    make: Make, number: signal.Signals
+) -> None:
+    cells = [make(f"seed={seed} runtime.jobs=1", SLEEP) for seed in range(2)]
+
+    def stop() -> None:
+        wait_until(lambda: cells[0].log.exists() and "under way" in cells[0].log.read_text())
+        os.kill(os.getpid(), number)
+
+    Thread(target=stop).start()
+    with pytest.raises(Stopped, match="stopped with 0 of 2 cells finished") as stopped:
+        sweep(cells, CONTENT)
+    assert stopped.value.signal_number == number
+    assert not cells[1].log.exists()
+    assert not (cells[0].folder.path / "failure.json").exists()
+
+
+def test_a_second_signal_ends_all_at_once(make: Make) -> None:
+    deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SLEEP}"
+    cell = make("seed=0", deaf)
+
+    def stop() -> None:
+        wait_until(lambda: cell.log.exists() and "under way" in cell.log.read_text())
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+
+    Thread(target=stop).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        sweep([cell], NO_CHECKER)
+    assert stopped.type is KeyboardInterrupt
+    assert time.monotonic() - began < GRACE_SECONDS / 2

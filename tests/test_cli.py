@@ -1,0 +1,262 @@
+"""The command line: words, flags, and what a user is told of a mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from engine.typed import SMALL, normexp
+
+from normexp import __version__
+from normexp.cli import COMMANDS
+from normexp.errors import UserError, one_line
+
+# Words and flags.
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("help",)])
+def test_without_a_command_or_for_help_the_commands_are_listed(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    answer = normexp(tmp_path, *arguments)
+    assert (answer.code, answer.err) == (0, "")
+    for command, what in COMMANDS.items():
+        assert any(line.split(maxsplit=1) == [command, what] for line in answer.out.splitlines())
+    assert f"version {__version__}" in answer.out
+
+
+def test_the_help_imports_neither_torch_nor_hydra() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "normexp", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("normexp: ")
+    imported = {line.rsplit("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "normexp.cli" in imported
+    assert not imported & {"torch", "hydra", "omegaconf", "numpy"}
+
+
+def test_the_version_is_printed_alone(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "--version")
+    assert (answer.code, answer.out, answer.err) == (0, f"{__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("trian", "did you mean train?"), ("xyz", "there are: " + ", ".join(COMMANDS))],
+)
+def test_an_unknown_command_is_told_with_a_hint(word: str, hint: str, tmp_path: Path) -> None:
+    answer = normexp(tmp_path, word, "seed=1")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == f"normexp: no command '{word}'; {hint}\n"
+
+
+def test_the_help_of_a_command_shows_every_setting_and_its_value(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "train", "--help")
+    assert (answer.code, answer.err) == (0, "")
+    for line in ("batch_size: 128", "label_smoothing: 0.0", "log_every: 20", "momentum: 0.9"):
+        assert line in answer.out
+    for choices in ("norm: batch, batch_memory, both", "optimizer: adamw, sgd"):
+        assert choices in answer.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--cfg", "job", "seed=7", "norm=none"),
+        ("seed=7", "norm=none", "--cfg", "job"),
+        ("seed=7", "--cfg", "job", "norm=none"),
+        ("seed=7", "--cfg=job", "norm=none"),
+    ],
+    ids=["before", "after", "between", "between_with_="],
+)
+def test_flags_may_stand_before_behind_and_between_the_settings(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    answer = normexp(tmp_path, "train", *arguments)
+    assert (answer.code, answer.err) == (0, "")
+    assert "seed: 7\n" in answer.out
+    assert "name: none\n" in answer.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tilde_behind_the_equals_sign_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    answer = normexp(tmp_path, "train", "--cfg", "job", "data=images", "data.root=~/pictures")
+    assert "root: /home/ada/pictures\n" in answer.out
+
+
+def test_a_setting_can_be_taken_away(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "train", "~data.source.seed", "data=generated", "--cfg", "job")
+    assert answer.code == 0
+    assert "num_train: 5000\n  " in answer.out
+    assert "num_test: 1000\n    seed" not in answer.out
+
+
+def test_a_norm_of_the_users_own_is_found_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ada.py").write_text(
+        "from torch import nn\n\nclass Own(nn.BatchNorm2d):\n    pass\n"
+    )
+    monkeypatch.delitem(sys.modules, "ada", raising=False)
+    answer = normexp(
+        tmp_path, "train", *SMALL, "steps=1", "norm=custom", "norm.layer._target_=ada.Own"
+    )
+    assert answer.code == 0, answer.err
+    (folder,) = tmp_path.glob("outputs/runs/cnn-custom-*")
+    assert (folder / "result.json").exists()
+
+
+# A user's mistakes: what was typed behind the settings of a small run, then the value and the
+# remedy that the one line must have.
+
+MISTAKES = {
+    "batch_size=0": ("batch_size=0", "a whole number of 1 or more"),
+    "batch_size=abc": ("batch_size=abc", "a whole number of 1 or more"),
+    "batch_size=1.5": ("batch_size=1.5", "a whole number of 1 or more"),
+    "batch_size=": ("batch_size=", "a whole number of 1 or more"),
+    "batch_size=5000": ("batch_size=5000", "36 training images", "smaller"),
+    "epochs=-1": ("epochs=-1", "a whole number of 1 or more"),
+    "optimizer.lr=nan": ("optimizer.lr=nan", "a number above 0"),
+    "precision=fp8": ("precision=fp8", "auto, fp32, bf16"),
+    "runtime.device=tpu": ("runtime.device=tpu", "auto, cpu or cuda"),
+    "data.val_fraction=0": ("data.val_fraction=0", "above 0 and below 1"),
+    "data.limit=2": ("data.val_fraction=0.1 of 2 training images", "at least one"),
+    "data.crop=32": ("data.crop=32", "less than the images' 32 pixels"),
+    # Choices and names.
+    "norm=btach": ("norm=btach", "did you mean batch?"),
+    "optimizer=rprop": ("optimizer=rprop", "there are: adamw, sgd"),
+    "typo=1": ("'typo'", "there are: seed, batch_size, epochs"),
+    "+typo=1": ("'typo'", "there are: data, model, norm"),
+    "bacth_size=1": ("'bacth_size'", "did you mean batch_size?"),
+    "optimizer.momentum=1": ("'optimizer.momentum'", "there are: name, lr, batch_exponent"),
+    "optimizer.algorithm.momentun=1": ("'optimizer.algorithm.momentun'", "did you mean momentum?"),
+    "runtime.thread=1": ("'runtime.thread'", "did you mean threads?"),
+    "+runtime.typo=1": ("'runtime.typo'", "there are: cache_dir"),
+    "norm.name=a/b": ("norm.name=a/b", "letters, digits"),
+    # Grammar.
+    "norm=[": ("'norm=['", "quote"),
+    "norm=a=b": ("'norm=a=b'", "quote"),
+    "batch_size": ("'batch_size'", "key=value"),
+    "seed=0,1": ("seed=0,1", "--multirun"),
+    "model=5": ("Config group override must be a string", "int"),
+    "seed=${oops}": ("'oops' not found",),
+    # Parts that cannot be made, or do not fit.
+    "norm=custom": ("norm.layer._target_ is not given", "norm.layer._target_="),
+    "norm.layer._target_=nosuch.Module": ("norm.layer: ", "'nosuch.Module'", "installed?"),
+    "norm.layer._target_=torch.nn.Nosuch": ("norm.layer: ", "'torch.nn.Nosuch'", "in the folder"),
+    "norm.layer.eps=abc": ("norm=batch", "layer stage0.0.norm", "'str'"),
+    "+optimizer.algorithm.typo=1": ("optimizer=sgd", "'typo'"),
+    "optimizer.algorithm.momentum=-1": ("optimizer=sgd", "momentum value: -1"),
+    "model.network._target_=torch.nn.Identity": ("the network has no norm", "norm_layer"),
+    "model.network._target_=torch.nn.Conv2d": ("model.network: Conv2d", "num_classes"),
+    "model.network.widths=[8]": ("model.network.widths=[8]", "six widths"),
+    "norm=group model.network.widths=[8,8,8,8,8,12]": (
+        "norm=group",
+        "num_groups=8 does not divide 12 channels",
+        "set norm.layer.num_groups",
+    ),
+    "data.source.num_train=15": ("num_train=15", "multiple of 10"),
+    # Places.
+    "runtime.outputs=a_file": ("File exists: ", "a_file", "runtime.outputs"),
+    "runtime.outputs=a_file/below": ("Not a directory: ", "a_file/below", "runtime.outputs"),
+    "runtime.outputs=/sys/normexp": ("/sys/normexp", "runtime.outputs", "written"),
+}
+
+
+def assert_one_line(err: str, parts: tuple[str, ...]) -> None:
+    assert err.startswith("normexp: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    for part in parts:
+        assert part in err
+
+
+@pytest.mark.parametrize(("typed", "parts"), MISTAKES.items(), ids=MISTAKES)
+def test_a_mistake_is_told_in_a_line_with_the_value_and_the_remedy(
+    typed: str, parts: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "a_file").touch()
+    answer = normexp(tmp_path, "train", *SMALL, *typed.split())
+    assert answer.code == 1
+    assert answer.out == ""
+    assert_one_line(answer.err, parts)
+    assert list(tmp_path.glob("outputs/runs/*")) == []
+
+
+IMAGES = {
+    "data=images": ("data.root is not given", "for example data.root="),
+    "data=images data.root=nosuch": ("data.root=nosuch", "there is no such folder", "train/"),
+    "data=images data.root=empty": ("there is no folder", "empty/train", "<root>/train"),
+}
+
+
+@pytest.mark.parametrize(("typed", "parts"), IMAGES.items(), ids=IMAGES)
+def test_images_that_are_not_there_are_told_in_a_line(
+    typed: str, parts: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    answer = normexp(tmp_path, "train", *typed.split())
+    assert answer.code == 1
+    assert_one_line(answer.err, parts)
+
+
+def test_a_mistake_that_concerns_a_whole_grid_is_told_once(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "train", "-m", "norm=btach,batch", "seed=0,1")
+    assert answer.code == 1
+    assert_one_line(answer.err, ("norm=btach", "did you mean batch?"))
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_a_mistake_in_cells_of_a_grid_is_told_in_a_line_for_each(flag: str, tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "train", "seed=3", flag, "batch_size=0,-1", "hydra/launcher=basic")
+    assert answer.code == 1
+    told = answer.err.splitlines(keepends=True)
+    assert len(told) == 2
+    for line, batch_size in zip(told, ("batch_size=0", "batch_size=-1"), strict=True):
+        cell = f"(in the cell seed=3 {batch_size})"
+        assert_one_line(line, (f"{batch_size}: a whole number of 1 or more is needed", cell))
+
+
+def test_an_error_of_ours_keeps_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faulty.py").write_text(
+        "from torch import nn\n\n"
+        "class Norm(nn.BatchNorm2d):\n"
+        "    def forward(self, x):\n"
+        "        return {}['the key']\n"
+    )
+    monkeypatch.delitem(sys.modules, "faulty", raising=False)
+    with pytest.raises(KeyError, match="the key"):
+        normexp(tmp_path, "train", *SMALL, "norm=custom", "norm.layer._target_=faulty.Norm")
+
+
+# The words for an error, apart from the command that raised it.
+
+
+def raised(code: Callable[[], object]) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        code()
+    return caught.value
+
+
+def test_a_full_disk_is_told_with_its_reason() -> None:
+    line = one_line(OSError(28, "No space left on device"))
+    assert line is not None
+    assert line.startswith("No space left on device; ")
+    assert "runtime.outputs" in line
+
+
+def test_what_is_not_known_to_be_the_users_has_no_line() -> None:
+    assert one_line(raised(lambda: int("x"))) is None
+    assert one_line(UserError("seed=-1: 0 or more is needed")) == "seed=-1: 0 or more is needed"

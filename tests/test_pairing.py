@@ -1,0 +1,145 @@
+"""Runs of one seed are pairs: they differ in the norm and in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from normexp import build
+
+Compose = Callable[..., DictConfig]
+
+
+def complete_norms() -> list[str]:
+    """The norms of conf/norm that need nothing more from the user."""
+    files = sorted(Path(build.conf_dir(), "norm").glob("*.yaml"))
+    return [f.stem for f in files if "???" not in f.read_text()]
+
+
+NORMS = complete_norms()
+# A tenth of the shipped CNN; group norm's 8 groups divide every width.
+WIDTHS = [8, 16, 16, 24, 24, 32]
+SMALL = f"model.network.widths={WIDTHS}"
+
+
+def network(compose: Compose, norm: str, *overrides: str) -> nn.Module:
+    return build.network(compose(f"norm={norm}", *overrides), num_classes=10)
+
+
+def weights(of: nn.Module) -> dict[str, Tensor]:
+    """The weights of convolutions and linear layers, before any reparameterisation."""
+    layers = [name for name, m in of.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    own = {
+        name.replace("parametrizations.", "").removesuffix(".original"): parameter.detach()
+        for name, parameter in of.named_parameters()
+    }
+    kinds = ("weight", "bias")
+    return {
+        f"{n}.{kind}": own[f"{n}.{kind}"] for n in layers for kind in kinds if f"{n}.{kind}" in own
+    }
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, bool]:
+    assert one.keys() == other.keys()
+    return {name: torch.equal(one[name], other[name]) for name in one}
+
+
+def test_the_norms_of_the_question_are_there() -> None:
+    assert {"batch", "instance", "both", "none", "group", "layer"} <= set(NORMS)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_starts_from_the_same_convolutions_and_head(compose: Compose, norm: str) -> None:
+    reference = weights(network(compose, "batch", SMALL, "seed=3"))
+    assert len(reference) == 6 + 2
+    torch.manual_seed(123)  # what happened before does not matter
+    found = weights(network(compose, norm, SMALL, "seed=3"))
+    assert all(same(found, reference).values())
+
+
+@pytest.mark.parametrize("norm", ["instance", "both", "ibn_b"])
+@pytest.mark.parametrize("model", ["cnn", "resnet20"])
+def test_so_it_is_in_the_shipped_networks(compose: Compose, model: str, norm: str) -> None:
+    reference = weights(network(compose, "batch", f"model={model}"))
+    found = weights(network(compose, norm, f"model={model}"))
+    assert all(same(found, reference).values())
+
+
+def test_another_seed_starts_from_other_weights_everywhere(compose: Compose) -> None:
+    one, other = (weights(network(compose, "batch", SMALL, f"seed={seed}")) for seed in (0, 1))
+    assert not any(same(one, other).values())
+
+
+def test_building_a_network_leaves_the_global_generator_alone(compose: Compose) -> None:
+    state = torch.get_rng_state()
+    network(compose, "batch", SMALL)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# Parameters more than a scale and a shift for each of the norms' channels.
+EXTRA = {
+    **dict.fromkeys(("batch", "instance", "none", "group", "layer", "mean", "serial"), 0),
+    **dict.fromkeys(("ghost", "renorm", "batch_memory", "weight", "weight_std"), 0),
+    **dict.fromkeys(("stem_instance", "by_depth", "split"), 0),
+    "both": sum(WIDTHS),  # a gate for each channel
+    "frn": sum(WIDTHS),  # a threshold for each channel
+    "switchable": 6 * len(WIDTHS),  # six weights for each norm
+    "ibn_b": 2 * (WIDTHS[2] + WIDTHS[4]),  # a norm each after stages 1 and 2
+}
+
+
+@pytest.mark.parametrize("norm", EXTRA)
+def test_a_norm_has_as_many_parameters_as_its_definition_asks(compose: Compose, norm: str) -> None:
+    channels = [3, *WIDTHS]
+    convolutions = sum(9 * i * o for i, o in zip(channels, WIDTHS, strict=False))
+    head = 10 * (WIDTHS[-1] + 1)
+    expected = convolutions + head + 2 * sum(WIDTHS) + EXTRA[norm]
+    built = network(compose, norm, SMALL)
+    assert sum(p.numel() for p in built.parameters() if p.requires_grad) == expected
+
+
+TINY_DATA = (
+    "data=generated",
+    "data.source.num_train=40",
+    "data.source.num_test=10",
+    "batch_size=8",
+)
+
+
+def batches_of(compose: Compose, *overrides: str) -> tuple[list[Tensor], list[int]]:
+    """The images of two epochs of a run, its held-out and its test images; and all labels."""
+    cfg = compose(SMALL, *TINY_DATA, "data.val_fraction=0.25", "runtime.device=cpu", *overrides)
+    training, _ = build.training(cfg, *build.run_spec(cfg))
+    epochs = [training.loader.epoch(k) for k in (0, 1)]
+    batches = [e.batch(i) for e in epochs for i in range(training.loader.steps_per_epoch)]
+    labels = [label for _, of_batch in batches for label in of_batch.tolist()]
+    assert len(batches) == 2 * 3
+    return [x for x, _ in batches] + [training.data.val.images, training.data.test.images], labels
+
+
+@pytest.mark.parametrize("norm", ["instance", "both", "none"])
+def test_every_norm_meets_the_same_batches(compose: Compose, norm: str) -> None:
+    images, labels = batches_of(compose, "norm=batch", "contrast=strong", "seed=2")
+    found, found_labels = batches_of(compose, f"norm={norm}", "contrast=strong", "seed=2")
+    assert all(torch.equal(a, b) for a, b in zip(images, found, strict=True))
+    assert found_labels == labels
+
+
+def test_another_seed_has_other_batches_but_the_same_held_out_images(compose: Compose) -> None:
+    images, _ = batches_of(compose, "seed=0")
+    others, _ = batches_of(compose, "seed=1")
+    assert not any(torch.equal(a, b) for a, b in zip(images[:-2], others[:-2], strict=True))
+    assert torch.equal(images[-2], others[-2])
+    assert torch.equal(images[-1], others[-1])
+
+
+def test_another_contrast_has_the_same_order_of_images(compose: Compose) -> None:
+    _, labels = batches_of(compose, "contrast=none")
+    changed, same_labels = batches_of(compose, "contrast=jitter")
+    assert same_labels == labels
+    assert not torch.equal(changed[0], batches_of(compose, "contrast=none")[0][0])

@@ -1,0 +1,96 @@
+"""Every command in the README runs. Small settings stand in for long ones."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from PIL import Image
+
+from normexp import cli
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```\w*\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in BLOCKS
+    for line in block.splitlines()
+    if re.match(r"(normexp|tensorboard) |scripts/\w", line)
+]
+SMALL = [
+    "model.network.widths=[8,8,8,8,8,8]",
+    "batch_size=32",
+    "steps=1",
+    "runtime.threads=1",
+    "data.limit=50",
+    "hydra/launcher=basic",
+]
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) > 8
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the README's files, images in ~/pictures, and a finished run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    generator = np.random.default_rng(0)
+    for half in ("train", "test"):
+        for label in ("cat", "dog"):
+            folder = tmp_path / "pictures" / half / label
+            folder.mkdir(parents=True)
+            for i in range(30):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    source = next(block for block in BLOCKS if "class " in block)
+    (tmp_path / "mynorms.py").write_text(source)
+    own = tmp_path / "conf" / "norm"
+    own.mkdir(parents=True)
+    (own / "halved.yaml").write_text(
+        "name: halved\nlayer:\n  _target_: mynorms.Halved\n  _partial_: true\n"
+    )
+    assert run("normexp train data=generated") == 0
+    return tmp_path
+
+
+def run(command: str) -> int:
+    _, word, *arguments = shlex.split(command)
+    if word == "train" and not {"--help", "--cfg"} & set(arguments):
+        arguments += [setting for setting in SMALL if setting.split("=")[0] not in command]
+        if "data=" not in command:
+            arguments.append("data=generated")
+        if "data=images" not in command:
+            arguments += ["data.source.num_train=50", "data.source.num_test=10"]
+    GlobalHydra.instance().clear()
+    return cli.run([word, *arguments])
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("normexp")])
+def test_a_command_of_the_readme_runs(command: str, home: Path) -> None:
+    assert run(command) == 0
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("tensorboard")])
+def test_tensorboard_starts_on_the_outputs(command: str, home: Path) -> None:
+    program = [sys.executable, "-m", "tensorboard.main", *shlex.split(command)[1:], "--port=0"]
+    with subprocess.Popen(program, cwd=home, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        assert any("http://localhost" in line for line in server.stderr)
+        server.kill()
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("scripts/")])
+def test_a_script_of_the_readme_is_there(command: str) -> None:
+    script = Path(__file__).parents[1] / command.split()[0]
+    subprocess.run(["bash", "-n", str(script)], check=True)
