@@ -12,6 +12,7 @@ from normexp.errors import Stopped, one_line, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typing it again resumes",
+    "prove": "what a norm layer is, measured on random inputs in seconds: norm=all",
     "runs": "what lies under outputs/: a table of cells, their accuracy and state",
 }
 

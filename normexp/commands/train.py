@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from normexp import build
 from normexp.errors import UserError, one_line
-from normexp.runs.claim import InProgressError
+from normexp.runs.claim import InProgressError, claimed
 from normexp.runs.folder import RunFolder
 from normexp.runs.outcome import final_words, forget_failure, record_failure
 from normexp.runs.spec import RunSpec, Runtime
@@ -52,9 +52,12 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
 
     training, warnings = build.training(cfg, spec, runtime)
     folder.open(spec, shlex.join(["normexp", "train", *by_hand(HydraConfig.get())]))
-    folder.join_study(runtime.study)
-    forget_failure(folder)
-    with StopRequest() as stop:
+    with claimed(folder.path), StopRequest() as stop:
+        folder.join_study(runtime.study)
+        if result := folder.result():  # another process was faster
+            return result
+        folder.clear()
+        forget_failure(folder)
         kept, told = resume(training.state, folder, training.environment)
         rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder.checkpoint)
         with Tracker(folder.path, spec.name, training.recipe.total_steps, kept) as tracker:

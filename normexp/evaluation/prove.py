@@ -1,9 +1,9 @@
 """What a norm layer is, measured on random inputs: what it undoes, and what it depends on.
 
-The layer is as it starts, its running statistics settled on other batches and its schedule at the
-end. All is in float64. Inputs vary by about 1, and each channel of each image has a mean and a
-standard deviation of its own. A deviation is the largest difference between two outputs, over the
-root mean square of the first.
+The layer is as it starts, its running statistics settled on other batches, its schedule at the end.
+All is in float64. Inputs have a variance of about 1, and each channel of each image has a mean and
+a variance of its own. A deviation is the largest difference between two outputs, over the root
+mean square of the first.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from torch import Tensor, nn
 from normexp.contracts import FollowsSteps, NormLayer
 
 NUM_CHANNELS, SIZE, NUM_BATCHES = 32, 6, 4
-# Batch renorm forgets slowest: 0.99^400 = 2 % of its start is left.
-SETTLING_STEPS = 400
+SETTLING_ROUNDS = 100  # batch renorm forgets slowest: 0.99^400 = 2 % of its start is left
 # What is smaller is none: eps=1e-5 makes up to 3e-4, what a layer does not undo 0.1 and more.
 SAME = 1e-3
 TINY = 1e-300  # nothing is divided by 0
-
 T = TypeVar("T")
 
 
@@ -33,26 +31,19 @@ class Proof:
     """What was measured of a layer; pairs are in training and in evaluation."""
 
     changes: Mapping[str, tuple[float, float]]
-    """Deviation by the change of the input (CHANGES), drawn for each image of the batch."""
+    """Deviation by the change of the input (CHANGES), drawn for each image."""
     mates: tuple[float, float]
     """Deviation of an image's output when the other images of its batch are others."""
     mates_gradient: float
-    """In training, the gradient of a function of one image's output with respect to the other
-    images, over that with respect to the image itself: Euclidean lengths."""
-    mode: float
-    """Deviation of evaluation from training."""
+    """In training: the length of the gradient of a function of an image's output with respect to
+    the other images, over that with respect to the image itself."""
+    mode: float  # deviation of evaluation from training
     identity: tuple[float, float]
     """R² of the inputs by the outputs, with the best scale and shift for each channel, the same
     ones for all images of several batches. At 1 the layer can be the identity."""
-    one_image: tuple[str, str]
-    """In batches of one image: `works`, `instance norm`, `constant`, `sign` (no more than two
-    values a channel), or `refuses: ` and why."""
-    one_pixel: tuple[str, str]
-    """The same for 1×1 maps."""
-    parameters: float
-    """For each channel."""
-    extra: tuple[str, ...]
-    """The parameters that are neither a weight nor a bias, if there are more than two a channel."""
+    one_image: tuple[str, str]  # in batches of one image, see `behaviour`
+    one_pixel: tuple[str, str]  # on 1×1 maps
+    parameters: Mapping[str, float]  # numbers for each channel, by name
     equals: str | None
     """A norm with the same outputs in both modes, up to a scale and a shift for each channel."""
 
@@ -64,7 +55,6 @@ class Draw:
         self._random = torch.Generator().manual_seed(seed)
 
     def normal(self, *shape: int) -> Tensor:
-        """Numbers of mean 0 and variance 1."""
         return torch.randn(shape, generator=self._random, dtype=torch.float64)
 
     def factor(self, *shape: int) -> Tensor:
@@ -73,26 +63,21 @@ class Draw:
 
     def images(self, num: int) -> Tensor:
         """A batch (N, C, H, W)."""
-        mean = torch.linspace(-1, 1, NUM_CHANNELS)[:, None, None]
-        mean = mean + 0.5 * self.normal(num, NUM_CHANNELS, 1, 1)
-        std = self.factor(num, NUM_CHANNELS, 1, 1).sqrt()
-        return mean + std * self.normal(num, NUM_CHANNELS, SIZE, SIZE)
-
-
-def _contrast(x: Tensor, draw: Draw) -> Tensor:
-    mean = x.mean((2, 3), keepdim=True)
-    return (x - mean) * draw.factor(len(x), 1, 1, 1) + mean
+        each = (num, NUM_CHANNELS, 1, 1)
+        mean = torch.linspace(-1, 1, NUM_CHANNELS)[:, None, None] + 0.5 * self.normal(*each)
+        return mean + self.factor(*each).sqrt() * self.normal(*each[:2], SIZE, SIZE)
 
 
 CHANGES: Mapping[str, Callable[[Tensor, Draw], Tensor]] = {
     "gain": lambda x, draw: x * draw.factor(len(x), 1, 1, 1),
     "channel_gain": lambda x, draw: x * draw.factor(*x.shape[:2], 1, 1),
     "shift": lambda x, draw: x + draw.normal(*x.shape[:2], 1, 1),  # a constant for each channel
-    "contrast": _contrast,  # about the mean of each channel
+    # about each channel's mean
+    "contrast": lambda x, draw: x.mean((2, 3), True).lerp(x, draw.factor(len(x), 1, 1, 1)),
 }
 # What these standardise over, in training and in evaluation.
 REFERENCES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "no norm, a scale and a shift": ((), ()),
+    "a scale and a shift": ((), ()),
     "batch norm": ((0, 2, 3), ()),
     "instance norm": ((2, 3), (2, 3)),
     "layer norm": ((1, 2, 3), (1, 2, 3)),
@@ -100,43 +85,38 @@ REFERENCES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 
 
 @torch.no_grad()
+@torch.random.fork_rng(devices=[])
 def prove(norm_layer: NormLayer, batch_size: int, seed: int) -> Proof:
     """Measure a layer; raises ValueError or what the layer raises if it is no norm layer."""
     draw = Draw(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layer = settled(norm_layer, [draw.images(batch_size) for _ in range(NUM_BATCHES)])
+    torch.manual_seed(seed)
+    layer = settled(norm_layer, [draw.images(batch_size) for _ in range(NUM_BATCHES)])
     batches = [draw.images(batch_size) for _ in range(NUM_BATCHES)]
-    x = batches[0]
+    x, inputs = batches[0], torch.cat(batches)
     pixels = (draw.factor(*x.shape[:2]) * draw.normal(*x.shape[:2]).sign())[:, :, None, None]
-    changed = {name: change(x, draw) for name, change in CHANGES.items()}
     gradient = mates_gradient(layer, x, 1 + draw.normal(*x.shape[1:]))
-    outputs = both(lambda mode: torch.cat([run(layer, batch, mode) for batch in batches]))
-    num = sum(p.numel() for p in layer.parameters()) / NUM_CHANNELS
-    names = [n for n, _ in layer.named_parameters() if n.split(".")[-1] not in ("weight", "bias")]
+    outputs = {mode: torch.cat([run(layer, z, mode) for z in batches]) for mode in (True, False)}
 
     def moved(z: Tensor, num: int) -> tuple[float, float]:
-        return both(lambda mode: deviation(*(run(layer, v, mode)[:num] for v in (x, z))))
+        return _both(lambda mode: deviation(*(run(layer, v, mode)[:num] for v in (x, z))))
 
     return Proof(
-        changes={name: moved(z, len(x)) for name, z in changed.items()},
+        changes={name: moved(change(x, draw), len(x)) for name, change in CHANGES.items()},
         mates=moved(torch.cat([x[:1], batches[1][1:]]), 1),
         mates_gradient=gradient,
-        mode=deviation(*outputs),
-        identity=both(lambda mode: explained(torch.cat(batches), outputs[not mode])),
-        one_image=both(lambda mode: behaviour(layer, list(x[:8, None]), mode)),
-        one_pixel=both(lambda mode: behaviour(layer, [pixels], mode)),
-        parameters=num,
-        extra=tuple(names) if num > 2 else (),
-        equals=equal_norm(batches, outputs, gradient > SAME),
+        mode=deviation(*outputs.values()),
+        identity=_both(lambda mode: explained(inputs, outputs[mode])),
+        one_image=_both(lambda mode: behaviour(layer, list(x[:8, None]), mode)),
+        one_pixel=_both(lambda mode: behaviour(layer, [pixels], mode)),
+        parameters={name: p.numel() / NUM_CHANNELS for name, p in layer.named_parameters()},
+        equals=equal_norm(batches, [*outputs.values()], gradient > SAME),
     )
 
 
 def settled(norm_layer: NormLayer, batches: list[Tensor]) -> nn.Module:
     """Return a layer that has seen `batches` in training, again and again."""
     layer = norm_layer(NUM_CHANNELS).double().train()
-    for step in range(SETTLING_STEPS if list(layer.buffers()) else 1):
-        x = batches[step % len(batches)]
+    for x in batches * (SETTLING_ROUNDS if list(layer.buffers()) else 1):
         y = layer(x)
     if y.shape != x.shape or y.dtype != x.dtype:
         change = f"{tuple(x.shape)}, {x.dtype} into {tuple(y.shape)}, {y.dtype}"
@@ -147,22 +127,20 @@ def settled(norm_layer: NormLayer, batches: list[Tensor]) -> nn.Module:
     return layer
 
 
-def both(measure: Callable[[bool], T]) -> tuple[T, T]:
-    """Measure in training and in evaluation."""
+def _both(measure: Callable[[bool], T]) -> tuple[T, T]:
     return measure(True), measure(False)
 
 
 def run(layer: nn.Module, x: Tensor, training: bool) -> Tensor:
     """Return the output; `layer` stays as it is, and its randomness, if any, is always the same."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return torch.as_tensor(copy.deepcopy(layer).train(training)(x))
+    torch.manual_seed(0)
+    return torch.as_tensor(copy.deepcopy(layer).train(training)(x))
 
 
 def standardised(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     """`x` with mean 0 and variance 1 over `dims`; as it is where there are none."""
-    mean = x.mean(dims, keepdim=True) if dims else 0
-    return (x - mean) / ((x - mean).square().mean(dims, keepdim=True) + 1e-5).sqrt() if dims else x
+    y = x - x.mean(dims, keepdim=True) if dims else x
+    return y / (y.square().mean(dims, keepdim=True) + 1e-5).sqrt() if dims else x
 
 
 def deviation(y: Tensor, other: Tensor) -> float:
@@ -186,19 +164,19 @@ def mates_gradient(layer: nn.Module, x: Tensor, weights: Tensor) -> float:
 
 
 def behaviour(layer: nn.Module, batches: list[Tensor], training: bool) -> str:
-    """How the layer takes `batches`: see `Proof.one_image`."""
+    """`works`, `instance norm`, `constant`, `sign only` (two values a channel), `refuses (…)`."""
     try:
         y = torch.cat([run(layer, x, training) for x in batches])
     except (ValueError, RuntimeError) as error:
-        return "refuses: " + " ".join(str(error).split())
-    values = max(len(channel.unique()) for channel in y.round(decimals=3).unbind(1))
+        return f"refuses ({' '.join(str(error).split())})"
+    values = max(len(set(channel.flatten().tolist())) for channel in y.round(decimals=3).unbind(1))
     if values < 3:
-        return "constant" if values == 1 else "sign"
+        return "constant" if values == 1 else "sign only"
     is_instance = deviation(standardised(torch.cat(batches), (2, 3)), y) < SAME
     return "instance norm" if is_instance else "works"
 
 
-def equal_norm(batches: list[Tensor], outputs: tuple[Tensor, Tensor], gradient: bool) -> str | None:
+def equal_norm(batches: list[Tensor], outputs: list[Tensor], gradient: bool) -> str | None:
     """Return the reference with these `outputs`, and the same answer on its mates' `gradient`."""
     for name, dims in REFERENCES.items():
         references = [torch.cat([standardised(x, d) for x in batches]) for d in dims]
@@ -211,11 +189,10 @@ def equal_norm(batches: list[Tensor], outputs: tuple[Tensor, Tensor], gradient: 
 @torch.no_grad()
 def prove_filters(change: Callable[[nn.Conv2d], None], seed: int) -> tuple[float, float]:
     """Deviation of a changed convolution when each filter gets a gain, and when it gets a shift."""
-    draw = Draw(seed)
+    draw, each = Draw(seed), (NUM_CHANNELS, 1, 1, 1)
     x, filters = draw.images(8), draw.normal(NUM_CHANNELS, NUM_CHANNELS, 3, 3)
-    gain, shift = draw.factor(NUM_CHANNELS, 1, 1, 1), draw.normal(NUM_CHANNELS, 1, 1, 1)
     outputs = []
-    for weight in (filters, filters * gain, filters + shift):
+    for weight in (filters, filters * draw.factor(*each), filters + draw.normal(*each)):
         conv = nn.Conv2d(NUM_CHANNELS, NUM_CHANNELS, 3, bias=False).double()
         conv.weight.copy_(weight)
         change(conv)

@@ -41,11 +41,14 @@ class RunFolder:
     def open(self, spec: RunSpec, command: str) -> None:
         """Create the folder and record, once, what was asked; `command` does the run by hand."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for left_over in self.path.glob(".*.tmp"):
-            left_over.unlink(missing_ok=True)
         if not self.record_file.exists():
             asked = {"name": spec.name, "command": command, "settings": spec.settings}
             write_json(self.record_file, {**asked, "studies": []})
+
+    def clear(self) -> None:
+        """Remove what a process that was killed as it wrote has left."""
+        for left_over in self.path.glob(".*.tmp"):
+            left_over.unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any]:
         """Return what was asked."""

@@ -67,7 +67,7 @@ class Plan:
             )
             slots = places * max(1, fitting)
         else:
-            threads = 1
+            threads = None if num_cells == 1 else 1
             slots = places[: max(1, min(cores, int(machine.gigabytes / GIGABYTES_PER_RUN)))]
         return cls(tuple(slots), None if runtime.threads is not None else threads)
 

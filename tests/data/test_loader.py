@@ -177,7 +177,7 @@ def test_a_flip_reverses_the_columns_of_about_half_the_images() -> None:
 
 
 def test_no_kind_of_draw_tells_of_another() -> None:
-    num_images = 2000
+    num_images = 800
     loader = make_loader(num_images, crop=1, contrast=ContrastJitter(0.2, 1.8))
     factors = loader.epoch(0).draws.flatten().tolist()
     cuts = how_each_was_cut(make_loader(num_images, crop=1), 0, crop=1)
