@@ -53,9 +53,16 @@ def test_the_norms_of_the_question_are_there() -> None:
     assert {"batch", "instance", "both", "none", "group", "layer"} <= set(NORMS)
 
 
+@pytest.fixture(scope="module")
+def reference(compose: Compose) -> dict[str, Tensor]:
+    """Where a network with batch norm starts."""
+    return weights(network(compose, "batch", SMALL, "seed=3"))
+
+
 @pytest.mark.parametrize("norm", NORMS)
-def test_every_norm_starts_from_the_same_convolutions_and_head(compose: Compose, norm: str) -> None:
-    reference = weights(network(compose, "batch", SMALL, "seed=3"))
+def test_every_norm_starts_from_the_same_convolutions_and_head(
+    compose: Compose, reference: dict[str, Tensor], norm: str
+) -> None:
     assert len(reference) == 6 + 2
     torch.manual_seed(123)  # what happened before does not matter
     found = weights(network(compose, norm, SMALL, "seed=3"))

@@ -26,14 +26,15 @@ HEADS = (
     *("layer", "gain", "channel gain", "shift", "contrast", "mates", "gradient", "mode"),
     *("identity R²", "one image", "1×1 map", "parameters"),
 )
-LEGEND = """\
+LEGEND = """
 Numbers: the largest change of the output over its root mean square. ✓: below {:g}, as eps makes it.
 Two values: in training / in evaluation. What is changed:
 gain, channel gain, shift, contrast: of the input, by another draw for each image.
 mates: the other images of the batch. gradient, in training: of an image's output, with respect to
 its mates, over that with respect to the image. mode: evaluation in place of training.
-identity R²: of the input by the output, with the best scale and shift for each channel.
-one image: a batch of one. parameters: for each channel."""
+identity R²: of the input by the output, with the best scale and shift for each channel, the same
+ones for all images. one image: batches of one. parameters: for each channel.
+"""
 MODES = ("in training", "in evaluation")
 
 
@@ -64,7 +65,9 @@ def main() -> int:
 
     code = measure()
     if rows:
-        print(table(rows))
+        from normexp.evaluation.prove import SAME
+
+        print(table(rows), LEGEND.format(SAME), sep="\n")
         for row in rows:
             said = f"{row.name}: {'; '.join(words(row))}."
             print(fill(said, 100, subsequent_indent="  ", break_on_hyphens=False))
@@ -100,27 +103,21 @@ def layers(norm: DictConfig) -> Iterator[tuple[str, str, NormLayer]]:
     rules = norm.get("at") or {}
     for name, rule in rules.items():
         at = " ".join(f"{key}={value}" for key, value in rule.items() if key != "layer")
-        place = f"a placing, this layer at {at}".replace("'", "")
+        place = "a placing, this layer at " + at.replace("'", "")
         yield f"{norm.name} ({name})", place, build.make(rule.layer, f"norm.at.{name}.layer")
     place = "a placing, this layer everywhere else" if rules else ""
     yield norm.name + " (else)" * bool(rules), place, build.make(norm.layer, "norm.layer")
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return a line for each row, and what the columns mean."""
-    from normexp.evaluation.prove import SAME
-
+    """Return a line for each row, below HEADS."""
     lines = [HEADS, *(cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-    return "\n".join([*aligned, "", LEGEND.format(SAME), ""])
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Return what stands in a line of the table, below HEADS."""
+    """Return what stands in a line of the table."""
     proof = row.proof
     deviations = [*proof.changes.values(), proof.mates, [proof.mates_gradient], [proof.mode]]
     return (
@@ -135,23 +132,18 @@ def cells(row: Row) -> tuple[str, ...]:
 def words(row: Row) -> Iterator[str]:
     """Yield what follows from the numbers of a row."""
     proof = row.proof
-    if row.place:
-        yield row.place
-    if proof.equals:
-        yield f"equals {proof.equals}"
-    undone = [name.replace("_", " ") for name, pair in proof.changes.items() if _is_same(*pair)]
-    known = f"invariant to an image's {', '.join(undone)}"
-    yield known if undone else "not invariant to an image's gain, shift or contrast"
-    if _is_same(*proof.mates):
+    yield from filter(None, (row.place, proof.equals and f"equals {proof.equals}"))
+    undone = ", ".join(name for name, pair in proof.changes.items() if _is_same(*pair))
+    yield f"invariant to {undone.replace('_', ' ') or 'no change of gain, shift or contrast'}"
+    if mixing := [mode for mode, d in zip(MODES, proof.mates, strict=True) if not _is_same(d)]:
+        yield f"an image's output depends on its batch mates {' and '.join(mixing)}"
+    else:
         but = "" if _is_same(proof.mates_gradient) else ", but its gradient in training does"
         yield f"an image's output does not depend on its batch mates{but}"
-    else:
-        where = "" if _is_same(proof.mates[1]) else " and in evaluation"
-        yield f"an image's output depends on its batch mates in training{where}"
     yield f"{'the same' if _is_same(proof.mode) else 'not the same'} in training and evaluation"
     able = [mode for mode, r2 in zip(MODES, proof.identity, strict=True) if _is_identity(r2)]
-    where = f", {able[0]} only" if len(able) == 1 else ""
-    yield f"{'can' if able else 'cannot'} be the identity for every image{where}"
+    where = " and ".join(able) or "in either mode"
+    yield f"{'can' if able else 'cannot'} be the identity for every image {where}"
     if proof.one_image[0] == "instance norm" and proof.equals != "instance norm":
         yield "in training it is instance norm where a batch has one image"
     for what, pair in (("one image a batch", proof.one_image), ("1×1 maps", proof.one_pixel)):
@@ -201,7 +193,7 @@ def _is_identity(r2: float) -> bool:
 
 def _deviation(modes: Sequence[float]) -> str:
     shown = [max(modes)] if _is_same(*modes) else modes
-    return _modes(f"{'✓ ' * _is_same(x)}{x if x > 1e-12 else 0:.2g}" for x in shown)
+    return _modes(f"{'✓ ' * _is_same(x)}{0 if x < 1e-12 else x:.2g}" for x in shown)
 
 
 def _modes(texts: Iterable[str]) -> str:

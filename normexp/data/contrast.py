@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import torch
 from torch import Tensor
 
@@ -27,8 +29,8 @@ class _Uniform:
     num_draws: int
 
     def __init__(self, low: float, high: float) -> None:
-        if not 0 <= low <= high:
-            raise ValueError(f"low={low}, high={high}: 0 ≤ low ≤ high is needed")
+        if not 0 <= low <= high < inf:
+            raise ValueError(f"low={low}, high={high}: 0 ≤ low ≤ high < ∞ is needed")
         self.low, self.high = low, high
 
     def draw(self, num_images: int, generator: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +75,9 @@ def _decode(folder: Path) -> DataSource:
             f"{folder}: train/ and test/ have different class folders: {', '.join(differing)}"
         )
     paths = [path for half in HALVES for group in files[half].values() for path in group]
-    with ProcessPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool:
         decoded = tqdm(
-            pool.map(_pixels, paths, chunksize=256),
+            pool.map(_pixels, paths),
             total=len(paths),
             desc="decoding images, once",
             unit=" files",

@@ -30,7 +30,6 @@ class CNN(nn.Module):
         r"stage(?P<stage>\d)\.\d+\.norm": "first",
         r"stage(?P<stage>\d)\.\d+\.end": "block_end",
     }
-    norm_activations: ClassVar = r"stage\d\.\d+\.act|head\.act"
 
     def __init__(
         self,
@@ -51,7 +50,9 @@ class CNN(nn.Module):
         self.poolings = poolings
         channels = [3, *widths]
         blocks = [BLOCKS[order](i, o, norm_layer) for i, o in zip(channels, widths, strict=False)]
+        self.norm_activations = r"head\.act"
         if order == "conv-norm-act":
+            self.norm_activations += r"|stage\d\.\d+\.act"
             # What follows the last norm is for `after` to say.
             blocks[-1].act = nn.Identity()
         for stage, length in enumerate(STAGES):

@@ -15,6 +15,8 @@ from torch import nn
 
 from normexp.contracts import EmptySite, NamesPlaces, NormLayer, NormSite, Place
 
+ROLES = {"stem", "first", "last", "shortcut", "block_end", "norm"}
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -126,12 +128,21 @@ def _role_and_stage(name: str, roles: Mapping[str, str]) -> tuple[str, int]:
 
 def _rule(name: str, conditions: Mapping[str, Any]) -> Rule:
     try:
-        return Rule(**conditions)
+        rule = Rule(**conditions)
     except TypeError as error:
         known = ", ".join(Rule.__dataclass_fields__)
         raise ValueError(
             f"norm.at.{name} takes layer and the conditions {known}: {error}"
         ) from None
+    if rule.roles is not None and not set(rule.roles) <= ROLES:
+        raise ValueError(f"norm.at.{name}.roles={rule.roles}: of {', '.join(sorted(ROLES))}")
+    for key, pair in (("stages", rule.stages), ("depth", rule.depth)):
+        is_pair = (
+            isinstance(pair, list) and [isinstance(x, int | float) for x in pair] == [True] * 2
+        )
+        if pair is not None and not is_pair:
+            raise ValueError(f"norm.at.{name}.{key}={pair}: two numbers are needed, from and to")
+    return rule
 
 
 def _layer_at(place: Place, num_features: int, layer: NormLayer) -> nn.Module:
