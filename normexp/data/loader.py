@@ -11,8 +11,8 @@ import hashlib
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from normexp.contracts import Contrast, LabelledImages
 from normexp.data.standardise import Standardise, to_unit
@@ -65,8 +65,12 @@ class Loader:
         first = max(1, 64 // self.batch_size)
         epoch = self.epoch(0)
         images = torch.cat([epoch.images(i) for i in range(min(first, self.steps_per_epoch))])
-        sheet: Tensor = make_grid(images[:64], nrow=8, padding=1)
-        return sheet
+        framed = F.pad(images[:64], (1, 1, 1, 1))
+        sheet = framed.new_zeros(64, *framed.shape[1:])
+        sheet[: len(framed)] = framed
+        height, width = framed.shape[2:]
+        rows = sheet.view(8, 8, 3, height, width).permute(2, 0, 3, 1, 4)
+        return rows.reshape(3, 8 * height, 8 * width)
 
 
 class Epoch:

@@ -123,9 +123,10 @@ def test_a_loss_that_explodes_ends_the_run_as_diverged_with_a_result_that_can_be
     outcome = carry_out(cfg, tmp_path)
     assert outcome.result["outcome"] == "diverged"
     assert outcome.result["test"] is None
-    assert 0 < outcome.result["steps"] < outcome.training.recipe.total_steps
-    for row in outcome.result["history"]:
-        assert all(math.isfinite(value) for value in row.values())
+    # Seen at once: in the first epoch, or by its validation.
+    steps = outcome.result["steps"]
+    assert steps == 1 if batch_size == 40 else 1 < steps < STEPS_PER_EPOCH
+    assert outcome.result["history"] == []
     outcome.folder.finish(outcome.result)
     assert outcome.folder.result() == outcome.result
 

@@ -79,7 +79,7 @@ def test_the_points_of_an_epoch_average_to_its_row_in_the_history(
 
 
 def test_the_learning_rate_is_the_schedule_s(board: Any) -> None:
-    schedule = Schedule.scaled(0.2, 0.2, BATCH_SIZE, 1.0)  # conf/optimizer/sgd.yaml
+    schedule = Schedule.scaled(0.2, 0.1, BATCH_SIZE, 1.0)  # conf/optimizer/sgd.yaml
     expected = {step: schedule.lr(step / STEPS) for step in EVERY_STEP}
     assert curve(board, "train/lr") == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
