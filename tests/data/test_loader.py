@@ -330,7 +330,7 @@ def test_the_contact_sheet_shows_the_first_batch_as_colours() -> None:
 
     sheet = loader.contact_sheet()
 
-    assert sheet.shape == (3, 2 * (HEIGHT + 1) + 1, 8 * (WIDTH + 1) + 1)
+    assert sheet.shape == (3, 8 * (HEIGHT + 2), 8 * (WIDTH + 2))
     assert 0 <= sheet.min() < sheet.max() <= 1
     first, _ = Epoch(Loader(images, 16, 0, augmentation, AS_IT_IS), 0).batch(0)
     torch.testing.assert_close(sheet[:, 1 : 1 + HEIGHT, 1 : 1 + WIDTH], first[0], rtol=0, atol=1e-5)

@@ -121,10 +121,10 @@ def test_the_contact_sheet_shows_the_first_images_as_they_are_trained_on(
     assert board.Tags()["images"] == ["augmented"]
     (shown,) = board.Images("augmented")
     sheet = np.asarray(Image.open(io.BytesIO(shown.encoded_image_string)))
-    # Eight images a row, of 32 pixels and a border of one.
-    assert sheet.shape[1:] == (8 * 33 + 1, 3)
+    # Eight images a row, of 32 pixels and a frame of one each.
+    assert sheet.shape[1:] == (8 * 34, 3)
     images = run.training.loader.epoch(0).images(0)
-    second = sheet[1:33, 34:66].transpose(2, 0, 1) / 255
+    second = sheet[1:33, 35:67].transpose(2, 0, 1) / 255
     np.testing.assert_allclose(second, images[1], atol=1 / 255 + 1e-6)
 
 
