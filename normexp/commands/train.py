@@ -35,6 +35,7 @@ def main(cfg: DictConfig) -> None:
         with recorded_failure(folder, spec):
             result = train(cfg, spec, runtime, folder)
     else:
+        folder.open(spec, command_of(HydraConfig.get()))
         folder.join_study(runtime.study)
         print(f"{spec.name} is finished already")
     print(f"{final_words(result)}\n{folder.path}")
@@ -51,7 +52,7 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
     from normexp.engine.tracking import Tracker
 
     training, warnings = build.training(cfg, spec, runtime)
-    folder.open(spec, shlex.join(["normexp", "train", *by_hand(HydraConfig.get())]))
+    folder.open(spec, command_of(HydraConfig.get()))
     with claimed(folder.path), StopRequest() as stop:
         folder.join_study(runtime.study)
         if result := folder.result():  # another process was faster
@@ -74,6 +75,11 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
 def run_folder(spec: RunSpec, runtime: Runtime) -> RunFolder:
     """Return where a run lies, or will lie."""
     return RunFolder(Path(runtime.outputs).expanduser() / "runs" / spec.name)
+
+
+def command_of(hydra: HydraConf) -> str:
+    """Return the command that makes one run, as it is typed."""
+    return shlex.join(["normexp", "train", *by_hand(hydra)])
 
 
 def by_hand(hydra: HydraConf) -> list[str]:

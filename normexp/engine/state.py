@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from normexp import tensors
 from normexp.contracts import FollowsSteps
 from normexp.environment import Environment, differences
-from normexp.runs.files import DamagedFileError
+from normexp.runs.files import DamagedFileError, set_aside
 from normexp.runs.folder import RunFolder
 
 
@@ -97,7 +97,7 @@ def resume(
     except FileNotFoundError:
         return {}, []
     except DamagedFileError as error:
-        aside = folder.checkpoint.replace(folder.checkpoint.with_suffix(".damaged"))
+        aside = set_aside(folder.checkpoint)
         return {}, [f"{error}; it is set aside as {aside}, and the run starts again"]
     told = [f"going on after step {state.step}"]
     if changed := differences(extra["environment"], here):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.outcome import failure, final_words
 
@@ -41,9 +43,13 @@ class Entry:
 
 def catalogue(outputs: Path) -> list[Entry]:
     """Return the runs below `outputs`, by name."""
-    return [
-        read_entry(RunFolder(record.parent)) for record in sorted(outputs.glob("runs/*/run.json"))
-    ]
+    entries = []
+    for record in sorted(outputs.glob("runs/*/run.json")):
+        try:
+            entries.append(read_entry(RunFolder(record.parent)))
+        except DamagedFileError as error:
+            print(f"{error}; its command, typed again, mends it", file=sys.stderr)
+    return entries
 
 
 def read_entry(folder: RunFolder) -> Entry:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 MARK = b"normexp\x01"
 _SEAL_BYTES = len(MARK) + hashlib.sha256().digest_size
@@ -43,3 +46,34 @@ def read_sealed(path: Path) -> bytes:
     if seal != MARK + hashlib.sha256(content).digest():
         raise DamagedFileError(f"{path} is damaged: its checksum does not fit its content")
     return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content` for people and programs, atomically, with a checksum as its last entry."""
+    checked = {**content, "checksum": _checksum(content)}
+    write_atomic(path, (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what `write_json` was given.
+
+    Raises FileNotFoundError, and DamagedFileError if the content is not what was written.
+    """
+    text = path.read_bytes()
+    try:
+        content = json.loads(text)
+        is_whole = content.pop("checksum") == _checksum(content)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        raise DamagedFileError(f"{path} is damaged: its checksum does not fit its content")
+    return dict(content)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that it is out of the way and can be looked at."""
+    return path.replace(path.with_name(f"{path.name}.damaged"))
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from normexp.runs.files import write_atomic
+from normexp.runs.files import DamagedFileError, read_json, set_aside, write_json
 from normexp.runs.spec import RunSpec
 
 
@@ -41,7 +41,9 @@ class RunFolder:
     def open(self, spec: RunSpec, command: str) -> None:
         """Create the folder and record, once, what was asked; `command` does the run by hand."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self.record_file.exists():
+        try:
+            self.record()
+        except (FileNotFoundError, DamagedFileError):
             asked = {"name": spec.name, "command": command, "settings": spec.settings}
             write_json(self.record_file, {**asked, "studies": []})
 
@@ -51,9 +53,8 @@ class RunFolder:
             left_over.unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any]:
-        """Return what was asked."""
-        asked: dict[str, Any] = json.loads(self.record_file.read_text())
-        return asked
+        """Return what was asked; raises FileNotFoundError and DamagedFileError."""
+        return read_json(self.record_file)
 
     def join_study(self, study: str | None) -> None:
         """Record that the run, which may belong to several studies, belongs to `study`."""
@@ -62,19 +63,19 @@ class RunFolder:
             write_json(self.record_file, {**record, "studies": [*record["studies"], study]})
 
     def result(self) -> dict[str, Any] | None:
-        """Return what was found, or None while the run is not finished."""
+        """Return what was found, or None while the run is not finished.
+
+        A damaged result is none: it is set aside, which is told on the screen.
+        """
         try:
-            found: dict[str, Any] = json.loads(self.result_file.read_text())
+            return read_json(self.result_file)
         except FileNotFoundError:
             return None
-        return found
+        except DamagedFileError as error:
+            print(f"{error}; it is set aside as {set_aside(self.result_file)}", file=sys.stderr)
+            return None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Record what was found; the checkpoint has then served its purpose."""
         write_json(self.result_file, result)
         self.checkpoint.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` for people and programs, atomically."""
-    write_atomic(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

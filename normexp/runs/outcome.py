@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from normexp.runs.folder import RunFolder, write_json
+from normexp.runs.files import DamagedFileError, read_json, write_json
+from normexp.runs.folder import RunFolder
 
 
 def final_words(result: Mapping[str, Any]) -> str:
@@ -29,10 +29,10 @@ def record_failure(folder: RunFolder, reason: str) -> None:
 def failure(folder: RunFolder) -> str | None:
     """Return why the run failed, or None where it did not."""
     try:
-        return str(json.loads(_file(folder).read_text())["reason"])
+        return str(read_json(_file(folder))["reason"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except DamagedFileError:
         return "for a reason that cannot be read any more; its log may tell"
 
 

@@ -33,6 +33,7 @@ def sweep(cells: Sequence[Cell], checker: Sequence[str]) -> None:
     missing = [cell for cell in cells if not cell.is_finished]
     for cell in cells:
         if cell.is_finished:
+            cell.folder.open(cell.spec, cell.by_hand(None))
             cell.folder.join_study(cell.runtime.study)
     runtime = cells[0].runtime
     plan = Plan.choose(len(cells), runtime, Machine.this(runtime.device))

@@ -196,7 +196,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_run_starts_again_and_ends_the
     damaged = damage(checkpoint.read_bytes())
     checkpoint.write_bytes(damaged)
     outcome = carry_out(cfg, tmp_path)
-    aside = checkpoint.with_name("checkpoint.damaged")
+    aside = checkpoint.with_name("checkpoint.pt.damaged")
     assert aside.read_bytes() == damaged
     (line,) = outcome.told
     assert str(checkpoint) in line

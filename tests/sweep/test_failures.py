@@ -13,7 +13,7 @@ from normexp.commands.train import recorded_failure
 from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.claim import claimed
-from normexp.runs.folder import write_json
+from normexp.runs.files import write_json
 from normexp.runs.outcome import failure, forget_failure, record_failure
 
 from .stand_in import Compose, StandIn, stand_in

@@ -1,0 +1,170 @@
+"""`normexp ...` as processes that can be killed, and what they leave on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from normexp.runs.files import read_json
+
+from . import forks  # noqa: F401 - its imports are what a fork is spared
+
+SMALL = (
+    "data=generated",
+    "data.source.num_train=100",
+    "data.source.num_test=20",
+    "model.network.widths=[8,8,8,8,8,8]",
+    "epochs=2",
+    "batch_size=8",
+    "precision=fp32",
+    "runtime.device=cpu",
+    "runtime.threads=1",
+    "runtime.checkpoint_seconds=0.2",
+)
+"""90 training images, 11 steps an epoch."""
+GRID = ("norm=batch,both", "seed=0,1", "-m")
+NUM_CELLS = 4
+ONE = ("norm=both", "seed=1")
+"""One of the cells of the grid."""
+
+STAYS = re.compile(
+    r"(run\.json|result\.json|weights\.pt|train\.log|console\.log|events\.out\.tfevents\..*)"
+)
+PATIENCE_SECONDS = 120.0
+
+Findings = dict[str, tuple[dict[str, Any], bytes]]
+"""By the name of a run: its result but for what varies, and the bytes of its weights."""
+
+
+@dataclass
+class Command:
+    """One that is under way."""
+
+    pid: int
+    log: Path
+    _socket: socket.socket
+    _code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal, or None while it runs."""
+        with suppress(TimeoutError, BlockingIOError):
+            return self.wait(0.0)
+        return None
+
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """Return the exit code; raises TimeoutError."""
+        if self._code is None:
+            self._socket.settimeout(seconds)
+            self._code = int(self._socket.recv(64))
+            self._socket.close()
+        return self._code
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal, if it is there yet."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def said(self) -> str:
+        """Return all that it and those before it have written."""
+        return self.log.read_text()
+
+    def cells(self) -> list[int]:
+        """Return the processes that it has started."""
+        with suppress(OSError):
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+            return [int(pid) for pid in children.split()]
+        return []
+
+
+Start = Callable[..., Command]
+"""`start(folder, "train", ...)`: in that folder, where the log is `said` and runs are `outputs`."""
+
+
+@contextmanager
+def starter() -> Iterator[Start]:
+    """Within its `with`, commands start at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "socket")
+        server = subprocess.Popen(
+            [sys.executable, "-P", forks.__file__, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "NORMEXP_CACHE": folder, "TMPDIR": folder},
+        )
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def start(where: Path, *arguments: str, die_at: int = 0) -> Command:
+            where.mkdir(parents=True, exist_ok=True)
+            log = where / "said"
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(path)
+            asked = {
+                "arguments": arguments,
+                "folder": str(where),
+                "log": str(log),
+                "die_at": die_at,
+            }
+            connection.sendall(json.dumps(asked).encode() + b"\n")
+            return Command(int(connection.recv(64)), log, connection)
+
+        try:
+            assert server.stdout.readline() == b"ready\n"
+            yield start
+        finally:
+            server.communicate()  # closes its input, and waits
+
+
+def found(where: Path) -> Findings:
+    """Return what the finished runs below `where` have found."""
+    findings = {}
+    for file in where.glob("outputs/runs/*/result.json"):
+        result = read_json(file)
+        del result["timing"]
+        findings[file.parent.name] = (result, (file.parent / "weights.pt").read_bytes())
+    return findings
+
+
+def left_over(where: Path) -> list[str]:
+    """Return the files of the runs below `where` that a finished run has no use for."""
+    files = where.glob("outputs/runs/*/*")
+    return [str(file) for file in files if not STAYS.fullmatch(file.name)]
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; nobody may have asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def wait_until(happened: Callable[[], object]) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def run_folder(where: Path) -> Path:
+    """Return the only run below `where`."""
+    (folder,) = where.glob("outputs/runs/*")
+    return folder
+
+
+def has_checkpoint(where: Path) -> bool:
+    """Whether a run below `where` can go on."""
+    return any(where.glob("outputs/runs/*/checkpoint.pt"))

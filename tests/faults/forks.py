@@ -1,0 +1,183 @@
+"""Starts `normexp` by a fork of a process that has torch, which takes seconds to import.
+
+A script: it listens at the socket whose path is its argument, and ends when its input does. For
+each line of JSON (arguments, folder, log, die_at) it answers with the process's number and, once
+that has ended, with its exit code. The processes of a sweep's cells are forks too; apart from that
+they are what `normexp.sweep.pool` starts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import IO, Any, NoReturn
+from unittest import mock
+
+# Everything that a training imports, so that no fork has to.
+import torch.utils.tensorboard  # noqa: F401
+
+import normexp.commands.train
+import normexp.data.generated
+import normexp.engine.fit
+import normexp.engine.result
+import normexp.engine.state
+import normexp.engine.tracking
+import normexp.models.cnn
+import normexp.norms.placing
+import normexp.sweep.sweep  # noqa: F401
+from normexp import cli
+from normexp.sweep import pool
+
+MAX_FILES = 1024
+
+
+def fork(run: Callable[[], object]) -> int:
+    """Return the number of a process that does `run` and nothing else, as a new one would."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if pid := os.fork():
+        return pid
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    code = 1
+    try:
+        run()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+class ForkedPopen:
+    """What `normexp.sweep.pool` needs of `subprocess.Popen`, for `python -P -m module ...`."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        stdin: int,
+        stdout: IO[bytes],
+        stderr: int | None,
+        env: Mapping[str, str],
+        start_new_session: bool,
+    ) -> None:
+        reading, writing = os.pipe()
+        module, arguments = command[3], command[4:]
+        assert (*command[1:3], start_new_session) == ("-P", "-m", True)
+
+        def run() -> None:
+            os.setsid()
+            os.dup2(reading, 0)
+            os.dup2(stdout.fileno(), 1)
+            if stderr is not None:
+                os.dup2(1, 2)
+            os.closerange(3, MAX_FILES)
+            os.environ.update(env)
+            sys.argv = [module, *arguments]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+        self._pid = fork(run)
+        self._code: int | None = None
+        os.close(reading)
+        self.stdin = os.fdopen(writing, "wb")
+
+    def poll(self, options: int = os.WNOHANG) -> int | None:
+        if self._code is None:
+            pid, status = os.waitpid(self._pid, options)
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self._pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self) -> None:
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        self.poll(0)
+
+
+def die_at(number: int, folder: str) -> None:
+    """Kill this process before its change number `number` to a file below `folder`.
+
+    Each change is written to the errors, as `#3 os.remove /a/file`.
+    """
+    numbers = itertools.count(1)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        changes = event in ("os.rename", "os.remove")
+        if event == "open":
+            changes = isinstance(arguments[1], str) and not set("wa+x").isdisjoint(arguments[1])
+        if changes and str(arguments[0]).startswith(folder):
+            n = next(numbers)
+            os.write(2, f"#{n} {event} {arguments[0]}\n".encode())
+            if n == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+def carry_out(asked: dict[str, Any]) -> NoReturn:
+    """Be `normexp <arguments>`."""
+    os.chdir(asked["folder"])
+    log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.closerange(3, MAX_FILES)
+    if asked["die_at"]:
+        die_at(asked["die_at"], asked["folder"])
+    forked = SimpleNamespace(Popen=ForkedPopen, PIPE=-1, STDOUT=-2)
+    mock.patch.object(pool, "subprocess", forked).start()
+    sys.exit(cli.run(asked["arguments"]))
+
+
+def keep(connection: socket.socket) -> None:
+    """Start what the connection asks for, and tell what becomes of it."""
+    with connection, connection.makefile("rw") as file:
+        asked = json.loads(file.readline())
+        pid = fork(lambda: carry_out(asked))
+        # The one who asked may be gone.
+        with suppress(OSError):
+            print(pid, file=file, flush=True)
+            _, status = os.waitpid(pid, 0)
+            print(os.waitstatus_to_exitcode(status), file=file, flush=True)
+
+
+def serve(path: str) -> None:
+    """Fork a keeper for each connection."""
+    torch.set_num_threads(1)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        print("ready", flush=True)
+        keepers: set[int] = set()
+        while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return
+            connection, _ = listener.accept()
+            keepers.add(fork(lambda connection=connection: keep(connection)))  # type: ignore[misc]
+            connection.close()
+            keepers = {pid for pid in keepers if not os.waitpid(pid, os.WNOHANG)[0]}
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
