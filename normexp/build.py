@@ -105,6 +105,8 @@ def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
 
 def make(part: Any, key: str, **arguments: Any) -> Any:
     """Return the object that the node `part` describes; `key` names it to the user on an error."""
+    if part is None:
+        raise UserError(f"{key}=null: a part with a _target_ is needed")
     try:
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, OmegaConfBaseException) as error:

@@ -88,7 +88,7 @@ def rows_of(cfg: DictConfig) -> list[Row]:
         if type(value) is not int or value < least:
             raise UserError(f"{key}={value}: a whole number of {least} or more is needed")
     try:
-        change = build.make(cfg.norm.get("conv"), "norm.conv")
+        change = build.make(cfg.norm.conv, "norm.conv") if "conv" in cfg.norm else None
         filters = prove_filters(change, cfg.seed) if change else None
         return [
             Row(name, place, inputs, prove(norm_layer, **inputs), filters)

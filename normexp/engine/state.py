@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from normexp import tensors
 from normexp.contracts import FollowsSteps
 from normexp.environment import Environment, differences
+from normexp.errors import UserError
 from normexp.runs.files import DamagedFileError, set_aside
 from normexp.runs.folder import RunFolder
 
@@ -73,11 +74,17 @@ class TrainingState:
     def load(self, path: Path) -> dict[str, Any]:
         """Take over a checkpoint and return what was saved as `extra`.
 
-        Raises FileNotFoundError and DamagedFileError.
+        Raises FileNotFoundError and DamagedFileError, and UserError if it is another network's.
         """
         saved = tensors.load(path, self.totals.device)
-        self.network.load_state_dict(saved["network"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        try:
+            self.network.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UserError(
+                f"{path} does not fit this network, whose code has changed since; "
+                "remove the file to start the run again"
+            ) from error
         for name in ("totals", "logged", "step", "history", "epoch_seconds", "seconds"):
             setattr(self, name, saved[name])
         extra: dict[str, Any] = saved["extra"]

@@ -10,16 +10,23 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
-from normexp.errors import UserError
+from normexp.errors import UserError, suggestion
 
 Settings = dict[str, Any]
 
 PRECISIONS = ("auto", "fp32", "bf16")
-GROUPS = ("data", "model", "norm", "contrast", "optimizer")
+# What a group's file may say, beside its name. A model's settings are its own.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "data": ("limit", "val_fraction", "standardise", "crop", "flip", "root", "source"),
+    "model": (),
+    "norm": ("layer", "at", "conv", "activation"),
+    "contrast": ("augmentation",),
+    "optimizer": ("lr", "batch_exponent", "weight_decay", "warmup", "algorithm"),
+}
+MAX_SEED = 2**32
 FIELDS = (
     *GROUPS,
     *("seed", "batch_size", "epochs", "steps", "label_smoothing", "precision"),
@@ -48,13 +55,9 @@ class RunSpec:
     @classmethod
     def from_settings(cls, settings: Settings) -> RunSpec:
         """Check `settings`; raises UserError with the value and what is allowed."""
-        for key in settings:
-            if key not in FIELDS:
-                near = get_close_matches(key, FIELDS, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(FIELDS)}"
-                raise UserError(f"there is no setting '{key}'; {hint}")
+        _check_keys(settings, FIELDS, "")
         for group in GROUPS:
-            _check_name(settings, group)
+            _check_group(settings, group)
         data, optimizer = settings["data"], settings["optimizer"]
         _number(data, "limit", "data.", whole=True, least=1, optional=True)
         _number(data, "val_fraction", "data.", above=0, below=1)
@@ -75,7 +78,7 @@ class RunSpec:
             )
         return cls(
             settings=settings,
-            seed=_number(settings, "seed", whole=True, least=0),
+            seed=_number(settings, "seed", whole=True, least=0, below=MAX_SEED),
             batch_size=_number(settings, "batch_size", whole=True, least=1),
             epochs=_number(settings, "epochs", whole=True, least=1, optional=True),
             steps=_number(settings, "steps", whole=True, least=1, optional=True),
@@ -132,9 +135,20 @@ class Runtime:
         return cls(**settings, study=study if study is None else str(study))
 
 
-def _check_name(settings: Settings, group: str) -> None:
+def _check_keys(settings: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> None:
+    for key in settings:
+        if key not in known:
+            hint = suggestion(str(key), known)
+            raise UserError(f"there is no setting '{prefix}{key}'; {hint}")
+    if missing := [key for key in known if not prefix and key not in settings]:
+        raise UserError(f"{missing[0]} is not given; add {missing[0]}=...")
+
+
+def _check_group(settings: Settings, group: str) -> None:
     part = settings[group]
     name = part.get("name") if isinstance(part, Mapping) else None
+    if name is not None and group != "model":
+        _check_keys(part, ("name", *GROUPS[group]), f"{group}.")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise UserError(f"{group}.name={name}: {NAME_RULE}")
 
@@ -157,7 +171,7 @@ def _number(
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if (
         is_number
-        and isfinite(value)
+        and (isinstance(value, int) or isfinite(value))
         and not (whole and value != int(value))
         and (least is None or value >= least)
         and (above is None or value > above)
@@ -171,7 +185,8 @@ def _number(
     ]
     kind = "a whole number" if whole else "a number"
     needed = " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
-    raise UserError(f"{prefix}{key}={value}: {needed}{' or null' * optional} is needed")
+    shown = "null" if value is None else value
+    raise UserError(f"{prefix}{key}={shown}: {needed}{' or null' * optional} is needed")
 
 
 def _canonical(value: Any) -> Any:

@@ -19,8 +19,6 @@ from typing import Any
 
 from normexp.runs.files import read_json
 
-from . import forks  # noqa: F401 - its imports are what a fork is spared
-
 SMALL = (
     "data=generated",
     "data.source.num_train=100",
@@ -52,10 +50,19 @@ Findings = dict[str, tuple[dict[str, Any], bytes]]
 class Command:
     """One that is under way."""
 
-    pid: int
     log: Path
     _socket: socket.socket
+    _received: bytes = b""
     _code: int | None = None
+
+    def __post_init__(self) -> None:
+        self.pid = self._number()
+
+    def _number(self) -> int:
+        while b"\n" not in self._received:
+            self._received += self._socket.recv(64)
+        line, _, self._received = self._received.partition(b"\n")
+        return int(line)
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal, or None while it runs."""
@@ -67,7 +74,7 @@ class Command:
         """Return the exit code; raises TimeoutError."""
         if self._code is None:
             self._socket.settimeout(seconds)
-            self._code = int(self._socket.recv(64))
+            self._code = self._number()
             self._socket.close()
         return self._code
 
@@ -98,7 +105,7 @@ def starter() -> Iterator[Start]:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "socket")
         server = subprocess.Popen(
-            [sys.executable, "-P", forks.__file__, path],
+            [sys.executable, "-P", str(Path(__file__).with_name("forks.py")), path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "NORMEXP_CACHE": folder, "TMPDIR": folder},
@@ -118,7 +125,7 @@ def starter() -> Iterator[Start]:
                 "die_at": die_at,
             }
             connection.sendall(json.dumps(asked).encode() + b"\n")
-            return Command(int(connection.recv(64)), log, connection)
+            return Command(log, connection)
 
         try:
             assert server.stdout.readline() == b"ready\n"

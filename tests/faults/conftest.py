@@ -46,7 +46,9 @@ def whole(whole_folder: Path) -> Findings:
 
 
 @pytest.fixture(scope="session")
-def whole_sweep(start: Start, whole: Findings, tmp_path_factory: pytest.TempPathFactory) -> Findings:
+def whole_sweep(
+    start: Start, whole: Findings, tmp_path_factory: pytest.TempPathFactory
+) -> Findings:
     """What an undisturbed sweep has found."""
     folder = tmp_path_factory.mktemp("sweep")
     command = start(folder, "train", *SMALL, *GRID)

@@ -24,7 +24,7 @@ from typing import IO, Any, NoReturn
 from unittest import mock
 
 # Everything that a training imports, so that no fork has to.
-import torch.utils.tensorboard  # noqa: F401
+import torch.utils.tensorboard
 
 import normexp.commands.train
 import normexp.data.generated

@@ -1,0 +1,25 @@
+"""Several processes on one sweep: each cell is trained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .commands import SMALL, Start, found, left_over
+from .size import size
+
+
+def test_sweeps_started_at_once_train_each_cell_once(start: Start, tmp_path: Path) -> None:
+    num_sweeps, num_cells = size(2, 4), size(2, 12)
+    seeds = ",".join(str(seed) for seed in range(num_cells // 2))
+    grid = ("norm=batch,both", f"seed={seeds}", "-m")
+    commands = [start(tmp_path, "train", *SMALL, *grid) for _ in range(num_sweeps)]
+    codes = [command.wait(600) for command in commands]
+    said = commands[0].said()
+    assert codes == [0] * num_sweeps, said
+    assert "Traceback" not in said
+    assert len(found(tmp_path)) == num_cells
+    logs = [log.read_text() for log in tmp_path.glob("outputs/runs/*/train.log")]
+    assert [log.count("epoch 1:") for log in logs] == [1] * num_cells
+    assert left_over(tmp_path) == []
+    waited = said.count("is in progress")
+    print(f"{num_sweeps} sweeps, {num_cells} cells; left to another process: {waited}")
