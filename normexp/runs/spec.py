@@ -63,7 +63,7 @@ class RunSpec:
         _number(data, "val_fraction", "data.", above=0, below=1)
         _number(data, "crop", "data.", whole=True, least=0)
         if not isinstance(data["flip"], bool):
-            raise UserError(f"data.flip={data['flip']}: true or false is needed")
+            raise UserError(f"data.flip={_typed(data['flip'])}: true or false is needed")
         _number(optimizer, "lr", "optimizer.", above=0)
         _number(optimizer, "batch_exponent", "optimizer.", least=0)
         _number(optimizer, "weight_decay", "optimizer.", least=0)
@@ -74,7 +74,8 @@ class RunSpec:
             settings["epochs"] = None
         if settings["precision"] not in PRECISIONS:
             raise UserError(
-                f"precision={settings['precision']}: one of {', '.join(PRECISIONS)} is needed"
+                f"precision={_typed(settings['precision'])}: "
+                f"one of {', '.join(PRECISIONS)} is needed"
             )
         return cls(
             settings=settings,
@@ -131,7 +132,7 @@ class Runtime:
         _number(settings, "checkpoint_seconds", "runtime.", above=0)
         for key in ("outputs", "cache_dir", "device"):
             if not isinstance(settings[key], str) or not settings[key]:
-                raise UserError(f"runtime.{key}={settings[key]}: a text is needed")
+                raise UserError(f"runtime.{key}={_typed(settings[key])}: a text is needed")
         return cls(**settings, study=study if study is None else str(study))
 
 
@@ -150,7 +151,7 @@ def _check_group(settings: Settings, group: str) -> None:
     if name is not None and group != "model":
         _check_keys(part, ("name", *GROUPS[group]), f"{group}.")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        raise UserError(f"{group}.name={name}: {NAME_RULE}")
+        raise UserError(f"{group}.name={_typed(name)}: {NAME_RULE}")
 
 
 def _number(
@@ -185,8 +186,12 @@ def _number(
     ]
     kind = "a whole number" if whole else "a number"
     needed = " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
-    shown = "null" if value is None else value
-    raise UserError(f"{prefix}{key}={shown}: {needed}{' or null' * optional} is needed")
+    raise UserError(f"{prefix}{key}={_typed(value)}: {needed}{' or null' * optional} is needed")
+
+
+def _typed(value: Any) -> Any:
+    """Return `value` as it is typed on a command line."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else value
 
 
 def _canonical(value: Any) -> Any:

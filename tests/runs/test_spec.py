@@ -202,7 +202,8 @@ def test_a_value_out_of_range_is_refused_with_what_is_needed(
     with pytest.raises(UserError) as caught:
         run_spec(changed(settings, **{key.replace(".", "__"): value}))
     message = str(caught.value)
-    assert message.startswith(f"{key}={value}: ")
+    typed = {"None": "null", "True": "true"}.get(str(value), value)
+    assert message.startswith(f"{key}={typed}: ")
     assert needed in message
     assert "\n" not in message
 

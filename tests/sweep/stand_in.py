@@ -20,15 +20,17 @@ PYTHON = [sys.executable, "-S", "-E", "-c"]
 CONTENT = [*PYTHON, "import json; print(json.dumps([None] * len(json.loads(input()))))"]
 """A checker that finds nothing."""
 
-FINISH = """
-import json, pathlib
+FINISH = f"""
+import pathlib, sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from normexp.runs.files import write_json
 folder = pathlib.Path(folder)
-test = {"accuracy": 0.5, "contrast": {"5": 0.25}}
-timing = {"seconds": 60.0}
-result = {"outcome": "finished", "steps": 8, "test": test, "timing": timing}
-settings = {"model": {"name": "cnn"}, "norm": {"name": "batch"}, "seed": 0}
-(folder / "run.json").write_text(json.dumps({"settings": settings, "studies": []}))
-(folder / "result.json").write_text(json.dumps(result))
+test = {{"accuracy": 0.5, "contrast": {{"5": 0.25}}}}
+timing = {{"seconds": 60.0}}
+result = {{"outcome": "finished", "steps": 8, "test": test, "timing": timing}}
+settings = {{"model": {{"name": "cnn"}}, "norm": {{"name": "batch"}}, "seed": 0}}
+write_json(folder / "run.json", {{"settings": settings, "studies": []}})
+write_json(folder / "result.json", result)
 """
 
 
