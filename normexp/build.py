@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
@@ -21,7 +16,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from normexp.errors import UserError, one_line
+from normexp.errors import UserError
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.runs.tree import tree_digest
 
@@ -41,41 +36,6 @@ def conf_dir() -> str:
     package = Path(__file__).parent
     inside = package / "conf"
     return str(inside if inside.is_dir() else package.parent / "conf")
-
-
-def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], int]]:
-    """Make a command of a task: Hydra calls it with the settings, or with -m for each cell.
-
-    A cell that fails is told in a line, and the cells after it go on. The command returns the
-    exit code.
-    """
-
-    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], int]:
-        @wraps(task)
-        def main() -> int:
-            failed = []
-
-            # An error that reached Hydra would be told in its words too, and only at the end.
-            @wraps(task)
-            def cell(cfg: DictConfig) -> None:
-                try:
-                    task(cfg)
-                except Exception as error:
-                    line = one_line(error)
-                    if line is None:
-                        raise
-                    failed.append(line)
-                    job = HydraConfig.get()
-                    if job.mode == RunMode.MULTIRUN:
-                        line += f" (in the cell {' '.join(job.overrides.task)})"
-                    print(f"normexp: {line}", file=sys.stderr)
-
-            hydra.main(version_base="1.3", config_path=conf_dir(), config_name=config_name)(cell)()
-            return 1 if failed else 0
-
-        return main
-
-    return decorate
 
 
 def _content(root: str | None) -> str:

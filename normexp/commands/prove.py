@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.commands.composed import composed
 from normexp.errors import UserError
 from normexp.runs.files import write_atomic
 
@@ -58,7 +59,7 @@ def main() -> int:
     rows: list[Row] = []
     files: list[Path] = []
 
-    @build.command("prove")
+    @composed("prove")
     def measure(cfg: DictConfig) -> None:
         rows.extend(rows_of(cfg))
         files.append(Path(cfg.runtime.outputs).expanduser() / "prove.csv")

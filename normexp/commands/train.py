@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
 from normexp.runs.claim import InProgressError, claimed
 from normexp.runs.folder import RunFolder
@@ -25,7 +26,7 @@ OF_A_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "h
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
-@build.command("train")
+@composed("train")
 def main(cfg: DictConfig) -> None:
     """Train the run that `cfg` describes, go on with it, or show its result."""
     spec, runtime = build.run_spec(cfg)

@@ -25,6 +25,7 @@ from unittest import mock
 
 # Everything that a training imports, so that no fork has to.
 import torch.utils.tensorboard
+from hydra.core.global_hydra import GlobalHydra
 
 import normexp.commands.train
 import normexp.data.generated
@@ -87,6 +88,7 @@ class ForkedPopen:
                 os.dup2(1, 2)
             os.closerange(3, MAX_FILES)
             os.environ.update(env)
+            GlobalHydra.instance().clear()  # of the sweep
             sys.argv = [module, *arguments]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
 

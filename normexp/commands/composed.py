@@ -1,0 +1,52 @@
+"""A command whose settings Hydra composes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from normexp import build
+from normexp.errors import one_line
+
+
+def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], int]]:
+    """Make a command of a task: Hydra calls it with the settings, or with -m for each cell.
+
+    A cell that fails is told in a line, and the cells after it go on. The command returns the
+    exit code.
+    """
+
+    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], int]:
+        @wraps(task)
+        def main() -> int:
+            failed = []
+
+            # An error that reached Hydra would be told in its words too, and only at the end.
+            @wraps(task)
+            def cell(cfg: DictConfig) -> None:
+                try:
+                    task(cfg)
+                except Exception as error:
+                    line = one_line(error)
+                    if line is None:
+                        raise
+                    failed.append(line)
+                    job = HydraConfig.get()
+                    if job.mode == RunMode.MULTIRUN:
+                        line += f" (in the cell {' '.join(job.overrides.task)})"
+                    print(f"normexp: {line}", file=sys.stderr)
+
+            hydra.main(version_base="1.3", config_path=build.conf_dir(), config_name=config_name)(
+                cell
+            )()
+            return 1 if failed else 0
+
+        return main
+
+    return decorate
