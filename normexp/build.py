@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
     import torch
     from torch import nn
 
-    from normexp.contracts import Contrast, DataSource, LabelledImages
+    from normexp.contracts import Contrast, LabelledImages
     from normexp.data.loader import Loader
     from normexp.data.split import Split
     from normexp.data.standardise import Standardise
@@ -119,9 +119,12 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
 
 def images(cfg: DictConfig) -> Split:
     """Return the images for training, validation and test."""
+    from normexp.contracts import DataSource
     from normexp.data.split import split
 
-    source: DataSource = make(cfg.data.source, "data.source")
+    source = make(cfg.data.source, "data.source")
+    if not isinstance(source, DataSource):
+        raise UserError(f"data.source: {type(source).__name__} is no DataSource")
     return split(source, cfg.data.limit, cfg.data.val_fraction)
 
 
@@ -164,6 +167,8 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
             for key in ("layer", "at", "conv", "activation")
             if key in cfg.norm
         }
+        if "layer" not in parts:
+            raise UserError("norm.layer is not given; add norm.layer._target_=...")
         place_norms(built, **parts)
     return built
 

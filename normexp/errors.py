@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -23,14 +24,14 @@ class Stopped(KeyboardInterrupt):
 def one_line(error: BaseException) -> str | None:
     """Return what to tell the user, or None where the error is ours and wants its traceback."""
     if isinstance(error, UserError):
-        return str(error)
+        return " ".join(str(error).split())  # a value may have line breaks
     # Hydra raises its own types, but a plain ValueError at model=5, say.
     raised_in = [frame.f_globals["__name__"] for frame, _ in walk_tb(error.__traceback__)][-1:]
     sources = {name.split(".")[0] for name in (type(error).__module__, *raised_in)}
     if sources & {"hydra", "omegaconf"}:
-        return _about_settings(error)
+        return " ".join(_about_settings(error).split())
     if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
+        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
         return (
             f"{error.strerror}{where}; runtime.outputs and runtime.cache_dir must be folders "
             "that can be written, with room left"

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from normexp import build
 from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
-from normexp.runs.claim import InProgressError, claimed
+from normexp.runs.claim import InProgressError, claimed, tidy
 from normexp.runs.folder import RunFolder
 from normexp.runs.outcome import final_words, forget_failure, record_failure
 from normexp.runs.spec import RunSpec, Runtime
@@ -38,6 +38,7 @@ def main(cfg: DictConfig) -> None:
     else:
         folder.open(spec, command_of(HydraConfig.get()))
         folder.join_study(runtime.study)
+        tidy(folder)
         print(f"{spec.name} is finished already")
     print(f"{final_words(result)}\n{folder.path}")
 
@@ -53,8 +54,9 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
     from normexp.engine.tracking import Tracker
 
     training, warnings = build.training(cfg, spec, runtime)
-    folder.open(spec, command_of(HydraConfig.get()))
+    folder.path.mkdir(parents=True, exist_ok=True)
     with claimed(folder.path), StopRequest() as stop:
+        folder.open(spec, command_of(HydraConfig.get()))
         folder.join_study(runtime.study)
         if result := folder.result():  # another process was faster
             return result

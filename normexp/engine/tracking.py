@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +43,7 @@ class Tracker:
         self._log.addHandler(self._log_handler)
 
     def __enter__(self) -> Tracker:
+        self._hook_before, threading.excepthook = threading.excepthook, self._of_a_thread
         self._writer = SummaryWriter(str(self._folder))
         self._bar = tqdm(
             total=self._total_steps, desc=self._name, unit=" steps", disable=None, leave=False
@@ -57,8 +59,16 @@ class Tracker:
         if error is not None:
             self._log.error("stopped by %s: %s", type(error).__name__, error, exc_info=error)
         self._bar.close()
-        self._writer.close()
         self._log_handler.close()
+        try:
+            self._writer.close()
+        finally:
+            threading.excepthook = self._hook_before
+
+    def _of_a_thread(self, error: threading.ExceptHookArgs) -> None:
+        # A full disk in the writer's thread is raised again by the next `flush`, and told there.
+        if not issubclass(error.exc_type, OSError):
+            self._hook_before(error)
 
     def positions(self) -> dict[str, int]:
         """Return the lengths of the event files, with everything so far on disk."""

@@ -41,8 +41,8 @@ class CNN(nn.Module):
         poolings: int,
     ) -> None:
         super().__init__()
-        if len(widths) != sum(STAGES):
-            raise ValueError(f"model.network.widths={list(widths)}: six widths are needed")
+        if len(widths) != sum(STAGES) or 0 in widths:
+            raise ValueError(f"model.network.widths={list(widths)}: six widths are needed, not 0")
         _check_choice("model.order", order, BLOCKS)
         _check_choice("model.after", after, HEADS)
         _check_choice("model.poolings", poolings, range(len(STAGES)))

@@ -13,11 +13,12 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from normexp.errors import UserError
+from normexp.runs.folder import RunFolder
 
 
 class InProgressError(UserError):
@@ -50,6 +51,13 @@ def claimed(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def tidy(folder: RunFolder) -> None:
+    """Remove what a process that was killed just as its run was finished has left."""
+    if folder.checkpoint.exists() or (folder.path / "claim.json").exists():
+        with suppress(InProgressError, OSError), claimed(folder.path):
+            folder.checkpoint.unlink(missing_ok=True)
 
 
 def _holder(file: IO[str]) -> str:

@@ -62,8 +62,8 @@ class RunSpec:
         _number(data, "limit", "data.", whole=True, least=1, optional=True)
         _number(data, "val_fraction", "data.", above=0, below=1)
         _number(data, "crop", "data.", whole=True, least=0)
-        if not isinstance(data["flip"], bool):
-            raise UserError(f"data.flip={_typed(data['flip'])}: true or false is needed")
+        if not isinstance(data.get("flip"), bool):
+            raise UserError(f"data.flip={_typed(data.get('flip'))}: true or false is needed")
         _number(optimizer, "lr", "optimizer.", above=0)
         _number(optimizer, "batch_exponent", "optimizer.", least=0)
         _number(optimizer, "weight_decay", "optimizer.", least=0)
@@ -124,6 +124,8 @@ class Runtime:
                 raise UserError(
                     f"there is no setting 'runtime.{key}'; there are: {', '.join(sorted(known))}"
                 )
+        for key in sorted(known - settings.keys()):
+            raise UserError(f"runtime.{key} is not given; add runtime.{key}=...")
         if study is not None and not re.fullmatch(NAME, str(study)):
             raise UserError(f"study={study}: {NAME_RULE}")
         _number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
@@ -166,6 +168,8 @@ def _number(
     below: float | None = None,
 ) -> Any:
     """Return `settings[key]` if it is a number of the kind that is described."""
+    if key not in settings:
+        raise UserError(f"{prefix}{key} is not given; add {prefix}{key}=...")
     value = settings[key]
     if value is None and optional:
         return None

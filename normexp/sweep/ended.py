@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from typing import Any
 
-from normexp.runs.claim import InProgressError, claimed
+from normexp.runs.claim import InProgressError, claimed, tidy
 from normexp.runs.outcome import failure, final_words, record_failure
 from normexp.sweep.cell import Cell
 
@@ -42,6 +42,7 @@ def found(result: Mapping[str, Any]) -> Ended:
 def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping: bool) -> Ended:
     """Tell from the exit code and the last words of a cell's process; record it if it failed."""
     if result := cell.folder.result():
+        tidy(cell.folder)
         return found(result)
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
     told = [line.removeprefix("normexp: ") for line in lines if line.startswith("normexp: ")]

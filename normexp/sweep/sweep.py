@@ -12,7 +12,7 @@ from pathlib import Path
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import read_entry, table
-from normexp.runs.claim import InProgressError, claimed
+from normexp.runs.claim import InProgressError, claimed, tidy
 from normexp.runs.outcome import forget_failure
 from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
@@ -35,6 +35,7 @@ def sweep(cells: Sequence[Cell], checker: Sequence[str]) -> None:
         if cell.is_finished:
             cell.folder.open(cell.spec, cell.by_hand(None))
             cell.folder.join_study(cell.runtime.study)
+            tidy(cell.folder)
     runtime = cells[0].runtime
     plan = Plan.choose(len(cells), runtime, Machine.this(runtime.device))
     print(start_line(cells, len(plan.slots)), file=sys.stderr)

@@ -19,6 +19,8 @@ from typing import Any
 
 from normexp.runs.files import read_json
 
+from .size import IS_FULL, size
+
 SMALL = (
     "data=generated",
     "data.source.num_train=100",
@@ -32,8 +34,8 @@ SMALL = (
     "runtime.checkpoint_seconds=0.2",
 )
 """90 training images, 11 steps an epoch."""
-GRID = ("norm=batch,both", "seed=0,1", "-m")
-NUM_CELLS = 4
+GRID = ("norm=batch,both", "seed=0,1" if IS_FULL else "seed=1", "-m")
+NUM_CELLS = size(2, 4)
 ONE = ("norm=both", "seed=1")
 """One of the cells of the grid."""
 

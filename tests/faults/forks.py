@@ -117,8 +117,8 @@ class ForkedPopen:
         self.poll(0)
 
 
-def die_at(number: int, folder: str) -> None:
-    """Kill this process before its change number `number` to a file below `folder`.
+def die_at(number: int) -> None:
+    """Kill this process before its change number `number` to a file of a run.
 
     Each change is written to the errors, as `#3 os.remove /a/file`.
     """
@@ -128,7 +128,7 @@ def die_at(number: int, folder: str) -> None:
         changes = event in ("os.rename", "os.remove")
         if event == "open":
             changes = isinstance(arguments[1], str) and not set("wa+x").isdisjoint(arguments[1])
-        if changes and str(arguments[0]).startswith(folder):
+        if changes and "outputs/runs/" in str(arguments[0]):
             n = next(numbers)
             os.write(2, f"#{n} {event} {arguments[0]}\n".encode())
             if n == number:
@@ -145,7 +145,7 @@ def carry_out(asked: dict[str, Any]) -> NoReturn:
     os.dup2(log, 2)
     os.closerange(3, MAX_FILES)
     if asked["die_at"]:
-        die_at(asked["die_at"], asked["folder"])
+        die_at(asked["die_at"])
     forked = SimpleNamespace(Popen=ForkedPopen, PIPE=-1, STDOUT=-2)
     mock.patch.object(pool, "subprocess", forked).start()
     sys.exit(cli.run(asked["arguments"]))

@@ -24,7 +24,7 @@ from .commands import (
     run_folder,
     wait_until,
 )
-from .size import chance, size
+from .size import IS_FULL, chance, size
 
 KILOBYTES = 4096
 FULL = "normexp: No space left on device"
@@ -82,8 +82,8 @@ def test_a_run_on_a_full_disk_ends_with_a_line_and_goes_on_once_there_is_room(
     assert run(ONE[0], "seed=5").wait() == 0
     kept = found(disk)
     seen = 0
-    for part in range(size(2, 16)):
-        room = rooms.randrange(10_000, 500_000) if part else 0
+    for _ in range(size(1, 16)):
+        room = rooms.randrange(0, 300_000)
         ballast = fill(disk, room)
         command = run(*ONE)
         code = command.wait()
@@ -100,9 +100,10 @@ def test_a_run_on_a_full_disk_ends_with_a_line_and_goes_on_once_there_is_room(
         assert left_over(disk) == []
         shutil.rmtree(disk / "outputs/runs" / next(iter(whole)))
     assert seen
-    print(f"{seen} of {size(2, 16)} met a full disk")
+    print(f"{seen} of {size(1, 16)} met a full disk")
 
 
+@pytest.mark.skipif(not IS_FULL, reason="sweeps take long")
 def test_a_sweep_on_a_disk_that_fills_up_goes_on_once_there_is_room(
     start: Start, whole_sweep: Findings, disk: Path
 ) -> None:
@@ -132,8 +133,9 @@ def test_a_read_only_folder_is_told_in_a_line(start: Start, whole: Findings, dis
     assert command.wait() == 1
     assert_one_line(command, "Read-only file system", str(disk), "runtime.outputs")
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-    assert run(*ONE).wait() == 0
-    assert found(disk) == whole
+    if IS_FULL:
+        assert run(*ONE).wait() == 0
+        assert found(disk) == whole
 
 
 def test_a_finished_run_is_shown_from_a_read_only_folder(
@@ -146,7 +148,9 @@ def test_a_finished_run_is_shown_from_a_read_only_folder(
     assert "is finished already" in command.said()
 
 
-@pytest.mark.parametrize("remove", [shutil.rmtree, lambda f: f.rename(f.parents[2] / "moved")])
+@pytest.mark.parametrize(
+    "remove", [lambda f: f.rename(f.parents[2] / "moved"), *[shutil.rmtree] * size(0, 1)]
+)
 def test_a_run_whose_folder_is_deleted_ends_with_a_line_and_may_be_typed_again(
     remove: Callable[[Path], object], start: Start, whole: Findings, tmp_path: Path
 ) -> None:

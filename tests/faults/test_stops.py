@@ -23,7 +23,7 @@ from .commands import (
     left_over,
     wait_until,
 )
-from .size import chance, size
+from .size import IS_FULL, chance, size
 
 SECONDS = 5.0
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
@@ -66,6 +66,7 @@ def test_a_run_stops_at_random_moments_and_goes_on_from_there(
     print(f"{done} stopped by {number.name}, {with_checkpoint} with a checkpoint, {longest:.2f} s")
 
 
+@pytest.mark.skipif(not IS_FULL, reason="sweeps take long; tests/sweep stops small ones")
 @SIGNALS
 def test_a_sweep_stops_at_random_moments_and_goes_on_from_there(
     start: Start, whole_sweep: Findings, tmp_path: Path, number: signal.Signals
