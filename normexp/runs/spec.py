@@ -55,7 +55,7 @@ class RunSpec:
     @classmethod
     def from_settings(cls, settings: Settings) -> RunSpec:
         """Check `settings`; raises UserError with the value and what is allowed."""
-        _check_keys(settings, FIELDS, "")
+        _check_keys(settings, FIELDS, "", all_needed=True)
         for group in GROUPS:
             _check_group(settings, group)
         data, optimizer = settings["data"], settings["optimizer"]
@@ -118,14 +118,8 @@ class Runtime:
     @classmethod
     def from_settings(cls, settings: Settings, study: Any) -> Runtime:
         """Check `settings`; raises UserError with the value and what is allowed."""
-        known = cls.__dataclass_fields__.keys() - {"study"}
-        for key in settings:
-            if key not in known:
-                raise UserError(
-                    f"there is no setting 'runtime.{key}'; there are: {', '.join(sorted(known))}"
-                )
-        for key in sorted(known - settings.keys()):
-            raise UserError(f"runtime.{key} is not given; add runtime.{key}=...")
+        known = tuple(sorted(cls.__dataclass_fields__.keys() - {"study"}))
+        _check_keys(settings, known, "runtime.", all_needed=True)
         if study is not None and not re.fullmatch(NAME, str(study)):
             raise UserError(f"study={study}: {NAME_RULE}")
         _number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
@@ -138,19 +132,21 @@ class Runtime:
         return cls(**settings, study=study if study is None else str(study))
 
 
-def _check_keys(settings: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> None:
+def _check_keys(
+    settings: Mapping[str, Any], known: tuple[str, ...], prefix: str, all_needed: bool = False
+) -> None:
     for key in settings:
         if key not in known:
             hint = suggestion(str(key), known)
             raise UserError(f"there is no setting '{prefix}{key}'; {hint}")
-    if missing := [key for key in known if not prefix and key not in settings]:
+    if all_needed and (missing := [prefix + key for key in known if key not in settings]):
         raise UserError(f"{missing[0]} is not given; add {missing[0]}=...")
 
 
 def _check_group(settings: Settings, group: str) -> None:
     part = settings[group]
     name = part.get("name") if isinstance(part, Mapping) else None
-    if name is not None and group != "model":
+    if name is not None and GROUPS[group]:
         _check_keys(part, ("name", *GROUPS[group]), f"{group}.")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise UserError(f"{group}.name={_typed(name)}: {NAME_RULE}")
