@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 
 import torch
 
 from normexp import __version__
 from normexp.errors import UserError
+from normexp.norms import kernels
 from normexp.precision import Precision
 
 Environment = dict[str, str | int]
@@ -28,6 +30,29 @@ def choose_device(setting: str) -> torch.device:
     return device
 
 
+def slow_norms(device: torch.device) -> str:
+    """Return what keeps norm layers from their full speed on `device`; empty if nothing does."""
+    if device.type != "cpu" or kernels.library():
+        return ""
+    return (
+        "norm layers are not at their full speed, for lack of a C++ compiler with OpenMP; "
+        "install g++ if you can"
+    )
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what a step frees for the next, where it is GNU's.
+
+    It would give large blocks back to the system, and each of their pages costs a fault when the
+    next step takes it again: 5 to 12 % of a step (scripts/bench train).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_threshold, 2**30)
+
+
 def describe(precision: Precision) -> Environment:
     """Return what two runs must share for bit-equal results."""
     device = precision.device
@@ -40,6 +65,7 @@ def describe(precision: Precision) -> Environment:
         "processor": str(torch.cpu.get_capabilities().get("cpu_name", platform.machine())),
         "threads": torch.get_num_threads(),
         "precision": precision.name,
+        "norms": "kernels" if not is_cuda and kernels.library() else "torch",
     }
 
 

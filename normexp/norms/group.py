@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from normexp.norms.mixed import group_norm, has_kernel
+
 
 class GroupNorm(nn.GroupNorm):
-    """torch's group norm, called with the number of channels first.
+    """torch's group norm, called with the number of channels first, and faster on the CPU.
 
     `x` (N, C, H, W) comes back in the same shape and type, under autocast too.
     """
@@ -29,4 +31,6 @@ class GroupNorm(nn.GroupNorm):
                 f"num_groups={self.num_groups} at an input of {tuple(x.shape)} leaves one value "
                 "a group, which would always become 0: use fewer groups or a larger map"
             )
+        if has_kernel(x):
+            return group_norm(x, self.weight, self.bias, self.num_groups, self.eps)
         return super().forward(x).to(x.dtype)

@@ -8,6 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from normexp.norms.instance import InstanceNorm
+from normexp.norms.mixed import batch_instance_norm, has_kernel
+from normexp.norms.running import update_running
+
 
 class IBN(nn.Module):
     """The first `instance_fraction` of the channels get instance norm, the rest batch norm.
@@ -15,6 +19,9 @@ class IBN(nn.Module):
     `x` (N, C, H, W) comes back in the same shape and type. Raises ValueError if one of the two
     norms would get no channel, and at 1×1 maps, where instance norm is not defined.
     """
+
+    gate: Tensor
+    """0 for channels of instance norm, 1 for those of batch norm."""
 
     def __init__(
         self, num_features: int, *, instance_fraction: float, eps: float, momentum: float
@@ -27,9 +34,17 @@ class IBN(nn.Module):
                 "the two norms with no channel: set a fraction further from 0 and 1"
             )
         self.widths = [num_instance, num_features - num_instance]
-        self.instance = nn.InstanceNorm2d(num_instance, eps=eps, affine=True)
+        self.instance = InstanceNorm(num_instance, eps=eps)
         self.batch = nn.BatchNorm2d(num_features - num_instance, eps=eps, momentum=momentum)
+        is_batch = torch.arange(num_features) >= num_instance
+        self.register_buffer("gate", is_batch.float(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and self.batch.training and has_kernel(x):
+            weight = torch.cat([self.instance.weight, self.batch.weight])
+            bias = torch.cat([self.instance.bias, self.batch.bias])
+            y, moments = batch_instance_norm(x, weight, bias, self.gate, self.batch.eps)
+            update_running(self.batch, *moments[:, self.widths[0] :])
+            return y
         first, rest = torch.split(x, self.widths, dim=1)
         return torch.cat([self.instance(first), self.batch(rest)], dim=1)

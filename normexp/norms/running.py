@@ -16,5 +16,5 @@ def update_running(norm: nn.BatchNorm2d, mean: Tensor, unbiased_variance: Tensor
         return
     norm.num_batches_tracked.add_(1)
     new = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.mul_(1 - new).add_(mean, alpha=new)
-    norm.running_var.mul_(1 - new).add_(unbiased_variance, alpha=new)
+    norm.running_mean.lerp_(mean, new)
+    norm.running_var.lerp_(unbiased_variance, new)

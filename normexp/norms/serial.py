@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from normexp.norms.instance import InstanceNorm
 from normexp.norms.wide import widened
 
 
@@ -21,7 +22,7 @@ class SerialNorm(nn.Module):
     def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
         super().__init__()
         self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum, affine=False)
-        self.instance = nn.InstanceNorm2d(num_features, eps=eps, affine=True)
+        self.instance = InstanceNorm(num_features, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.instance(self.batch(widened(x)))

@@ -1,0 +1,370 @@
+// Batch, instance, group and gated norm in one: forward and backward of
+//
+//   y = weight·(gate·BN(x) + (1 − gate)·GN(x)) + bias
+//
+// for images of N × pixels × channels (channels last), in training. Without `batch` the gate is 0;
+// without a gate beside `batch` it is 1. GN with as many groups as channels is instance norm.
+//
+// Statistics and sums are float32 or wider whatever the type of x. Everything is centred on each
+// image's own channel means, so a large mean costs no digits. An image's sums are one thread's, and
+// sums over images are taken in order, so the bits do not depend on the number of threads.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+constexpr long LANES = 16;
+typedef float Floats __attribute__((vector_size(4 * LANES)));
+typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
+typedef uint16_t bfloat16;
+
+inline Floats load(const float* from) {
+  Floats x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+inline Floats load(const bfloat16* from) {
+  Halves high;
+  std::memcpy(&high, from, sizeof high);
+  Words bits = __builtin_convertvector(high, Words) << 16;
+  Floats x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+inline void store(float* to, Floats x) { std::memcpy(to, &x, sizeof x); }
+
+// To the nearest, ties to even; a NaN stays one.
+inline void store(bfloat16* to, Floats x) {
+#if defined(__AVX512BF16__)
+  __m256bh high = _mm512_cvtneps_pbh((__m512)x);
+#else
+  Words bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  Words quiet = (bits >> 16) | 0x40;
+  Words is_nan = (Words)(x != x);
+  Halves high = __builtin_convertvector((is_nan & quiet) | (~is_nan & rounded), Halves);
+#endif
+  std::memcpy(to, &high, sizeof high);
+}
+
+// Channels in blocks whose sums stay in registers; `body(block, vectors)` gets the first channel
+// and how many vectors of LANES. Channels are a multiple of LANES.
+template <class Body>
+inline void in_blocks(long channels, Body body) {
+  long c = 0;
+  for (; c + 4 * LANES <= channels; c += 4 * LANES) body(c, std::integral_constant<int, 4>());
+  for (; c < channels; c += LANES) body(c, std::integral_constant<int, 1>());
+}
+
+// Mean and biased variance of each channel of one image.
+template <class T>
+void moments(const T* x, long pixels, long channels, float* mean, float* variance) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats first[V], sum[V] = {}, squares[V] = {};
+    for (int v = 0; v < V; v++) first[v] = load(x + c + v * LANES);
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        Floats d = load(x + p * channels + c + v * LANES) - first[v];
+        sum[v] += d;
+        squares[v] += d * d;
+      }
+    for (int v = 0; v < V; v++) {
+      Floats m = sum[v] / (float)pixels;
+      Floats var = squares[v] / (float)pixels - m * m;
+      Floats zero = {};
+      store(mean + c + v * LANES, first[v] + m);
+      store(variance + c + v * LANES, var < zero ? zero : var);
+    }
+  });
+}
+
+// y = scale·(x − centre) + shift
+template <class T>
+void apply(const T* x, T* y, long pixels, long channels, const float* centre, const float* scale,
+           const float* shift) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats m[V], a[V], b[V];
+    for (int v = 0; v < V; v++) {
+      m[v] = load(centre + c + v * LANES);
+      a[v] = load(scale + c + v * LANES);
+      b[v] = load(shift + c + v * LANES);
+    }
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        long i = p * channels + c + v * LANES;
+        store(y + i, a[v] * (load(x + i) - m[v]) + b[v]);
+      }
+  });
+}
+
+// Σ dy and Σ dy·(x − centre) over the pixels.
+template <class T>
+void reduce(const T* dy, const T* x, long pixels, long channels, const float* centre, float* sum,
+            float* product) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats m[V], s[V] = {}, q[V] = {};
+    for (int v = 0; v < V; v++) m[v] = load(centre + c + v * LANES);
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        long i = p * channels + c + v * LANES;
+        Floats g = load(dy + i);
+        s[v] += g;
+        q[v] += g * (load(x + i) - m[v]);
+      }
+    for (int v = 0; v < V; v++) {
+      store(sum + c + v * LANES, s[v]);
+      store(product + c + v * LANES, q[v]);
+    }
+  });
+}
+
+// dx = scale·dy + slope·(x − centre) + shift
+template <class T>
+void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
+                    const float* centre, const float* scale, const float* slope,
+                    const float* shift) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats m[V], a[V], p1[V], b[V];
+    for (int v = 0; v < V; v++) {
+      m[v] = load(centre + c + v * LANES);
+      a[v] = load(scale + c + v * LANES);
+      p1[v] = load(slope + c + v * LANES);
+      b[v] = load(shift + c + v * LANES);
+    }
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        long i = p * channels + c + v * LANES;
+        store(dx + i, a[v] * load(dy + i) + p1[v] * (load(x + i) - m[v]) + b[v]);
+      }
+  });
+}
+
+struct Shape {
+  long images, pixels, channels, groups;
+};
+
+// `per_channel` becomes, at each channel, its sum over the channels of its group.
+void sum_over_groups(Shape s, float* per_channel) {
+  long width = s.channels / s.groups;
+  if (width == 1) return;
+  for (long g = 0; g < s.groups; g++) {
+    double sum = 0;
+    for (long c = g * width; c < (g + 1) * width; c++) sum += per_channel[c];
+    for (long c = g * width; c < (g + 1) * width; c++) per_channel[c] = (float)sum;
+  }
+}
+
+// What forward leaves for backward, (images, channels) each and (channels) for the batch.
+struct Saved {
+  float *mean, *group_mean, *group_rstd, *batch_mean, *batch_rstd;
+  Saved(float* at, Shape s) {
+    long size = s.images * s.channels;
+    mean = at;
+    group_mean = mean + size;
+    group_rstd = group_mean + size;
+    batch_mean = group_rstd + size;
+    batch_rstd = batch_mean + s.channels;
+  }
+};
+
+void group_statistics(Shape s, const float* mean, const float* variance, float eps,
+                      float* group_mean, float* group_rstd) {
+  float share = (float)s.groups / (float)s.channels;
+  std::memcpy(group_mean, mean, s.channels * sizeof(float));
+  sum_over_groups(s, group_mean);
+  for (long c = 0; c < s.channels; c++) {
+    group_mean[c] *= share;
+    float off = mean[c] - group_mean[c];
+    group_rstd[c] = variance[c] + off * off;
+  }
+  sum_over_groups(s, group_rstd);
+  for (long c = 0; c < s.channels; c++)
+    group_rstd[c] = 1.0f / std::sqrt(group_rstd[c] * share + eps);
+}
+
+// `batch_moments` becomes the means and then the unbiased variances, (channels) each.
+void batch_statistics(Shape s, Saved saved, const float* variances, float eps,
+                      float* batch_moments) {
+  std::vector<double> mean(s.channels), variance(s.channels);
+  for (long n = 0; n < s.images; n++)
+    for (long c = 0; c < s.channels; c++) mean[c] += saved.mean[n * s.channels + c];
+  for (long c = 0; c < s.channels; c++) mean[c] /= (double)s.images;
+  for (long n = 0; n < s.images; n++)
+    for (long c = 0; c < s.channels; c++) {
+      double off = saved.mean[n * s.channels + c] - mean[c];
+      variance[c] += variances[n * s.channels + c] + off * off;
+    }
+  double count = (double)(s.images * s.pixels);
+  for (long c = 0; c < s.channels; c++) {
+    variance[c] /= (double)s.images;
+    saved.batch_mean[c] = (float)mean[c];
+    saved.batch_rstd[c] = (float)(1 / std::sqrt(variance[c] + eps));
+    batch_moments[c] = (float)mean[c];
+    batch_moments[s.channels + c] = (float)(variance[c] * count / (count - 1));
+  }
+}
+
+template <class T>
+void forward(Shape s, const T* x, T* y, const float* weight, const float* bias, const float* gate,
+             float* batch_moments, float eps, Saved saved, int threads) {
+  const bool batch = batch_moments;
+  std::vector<float> variances(s.images * s.channels);
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> scale(s.channels), shift(s.channels);
+    auto finish = [&](long n) {
+      long at = n * s.channels;
+      const float *mean = saved.mean + at, *group_mean = saved.group_mean + at,
+                  *group_rstd = saved.group_rstd + at;
+      group_statistics(s, mean, &variances[at], eps, saved.group_mean + at, saved.group_rstd + at);
+      for (long c = 0; c < s.channels; c++) {
+        float of_group = weight[c] * group_rstd[c];
+        scale[c] = of_group;
+        shift[c] = bias[c] + of_group * (mean[c] - group_mean[c]);
+      }
+      if (batch)
+        for (long c = 0; c < s.channels; c++) {
+          float g = gate ? gate[c] : 1.0f, of_batch = weight[c] * saved.batch_rstd[c];
+          scale[c] = g * of_batch + (1 - g) * scale[c];
+          shift[c] = g * (bias[c] + of_batch * (mean[c] - saved.batch_mean[c])) +
+                     (1 - g) * shift[c];
+        }
+      apply(x + at * s.pixels, y + at * s.pixels, s.pixels, s.channels, mean, scale.data(),
+            shift.data());
+    };
+#pragma omp for schedule(static)
+    for (long n = 0; n < s.images; n++) {
+      long at = n * s.channels;
+      moments(x + at * s.pixels, s.pixels, s.channels, saved.mean + at, &variances[at]);
+      if (!batch) finish(n);
+    }
+    if (batch) {
+#pragma omp single
+      batch_statistics(s, saved, variances.data(), eps, batch_moments);
+#pragma omp for schedule(static)
+      for (long n = 0; n < s.images; n++) finish(n);
+    }
+  }
+}
+
+template <class T>
+void backward(Shape s, const T* dy, const T* x, T* dx, const float* weight, const float* gate,
+              bool batch, Saved saved, float* dweight, float* dbias, float* dgate, int threads) {
+  long size = s.images * s.channels;
+  std::vector<float> sums(size), products(size);
+  std::vector<double> batch_sum(s.channels), batch_product(s.channels);
+  double in_group = (double)(s.channels / s.groups * s.pixels);
+  double in_batch = (double)(s.images * s.pixels);
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> scale(s.channels), slope(s.channels), shift(s.channels),
+        of_group(s.channels);
+    auto finish = [&](long n) {
+      long at = n * s.channels;
+      const float *mean = saved.mean + at, *group_mean = saved.group_mean + at,
+                  *rstd = saved.group_rstd + at, *sum = &sums[at], *product = &products[at];
+      for (long c = 0; c < s.channels; c++) {
+        of_group[c] = weight[c] * (batch ? (gate ? 1 - gate[c] : 0.0f) : 1.0f);
+        shift[c] = of_group[c] * sum[c];
+        slope[c] = of_group[c] * (product[c] + (mean[c] - group_mean[c]) * sum[c]);
+      }
+      sum_over_groups(s, shift.data());
+      sum_over_groups(s, slope.data());
+      for (long c = 0; c < s.channels; c++) {
+        scale[c] = of_group[c] * rstd[c];
+        slope[c] *= -rstd[c] * rstd[c] * rstd[c] / (float)in_group;
+        shift[c] = -rstd[c] * shift[c] / (float)in_group + slope[c] * (mean[c] - group_mean[c]);
+      }
+      if (batch)
+        for (long c = 0; c < s.channels; c++) {
+          float r = saved.batch_rstd[c], of_batch = weight[c] * (gate ? gate[c] : 1.0f) * r;
+          float p = -of_batch * r * r * (float)(batch_product[c] / in_batch);
+          scale[c] += of_batch;
+          slope[c] += p;
+          shift[c] += p * (mean[c] - saved.batch_mean[c]) -
+                      of_batch * (float)(batch_sum[c] / in_batch);
+        }
+      apply_gradient(dy + at * s.pixels, x + at * s.pixels, dx + at * s.pixels, s.pixels,
+                     s.channels, mean, scale.data(), slope.data(), shift.data());
+    };
+#pragma omp for schedule(static)
+    for (long n = 0; n < s.images; n++) {
+      long at = n * s.channels;
+      reduce(dy + at * s.pixels, x + at * s.pixels, s.pixels, s.channels, saved.mean + at,
+             &sums[at], &products[at]);
+      if (!batch) finish(n);
+    }
+#pragma omp single
+    {
+      std::vector<double> group_product(s.channels);
+      for (long n = 0; n < s.images; n++)
+        for (long c = 0; c < s.channels; c++) {
+          long at = n * s.channels + c;
+          double mean = saved.mean[at], sum = sums[at], product = products[at];
+          batch_sum[c] += sum;
+          if (batch) batch_product[c] += product + (mean - saved.batch_mean[c]) * sum;
+          group_product[c] += saved.group_rstd[at] * (product + (mean - saved.group_mean[at]) * sum);
+        }
+      for (long c = 0; c < s.channels; c++) {
+        double of_batch = saved.batch_rstd[c] * batch_product[c], of_group = group_product[c];
+        double g = batch ? (gate ? gate[c] : 1.0) : 0.0;
+        dbias[c] = (float)batch_sum[c];
+        dweight[c] = (float)(g == 0 ? of_group : g == 1 ? of_batch : g * of_batch + (1 - g) * of_group);
+        if (dgate) dgate[c] = (float)(weight[c] * (of_batch - of_group));
+      }
+    }
+    if (batch) {
+#pragma omp for schedule(static)
+      for (long n = 0; n < s.images; n++) finish(n);
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+// There are batch statistics if `batch_moments`, 2·channels, is not null; `gate` may be null.
+// `saved` has 3·images·channels + 2·channels floats.
+void mixed_norm_forward(int is_bfloat16, long images, long pixels, long channels, long groups,
+                        const void* x, void* y, const float* weight, const float* bias,
+                        const float* gate, float* batch_moments, float eps, float* saved,
+                        int threads) {
+  Shape s{images, pixels, channels, groups};
+  Saved to(saved, s);
+  if (is_bfloat16)
+    forward(s, (const bfloat16*)x, (bfloat16*)y, weight, bias, gate, batch_moments, eps, to,
+            threads);
+  else
+    forward(s, (const float*)x, (float*)y, weight, bias, gate, batch_moments, eps, to, threads);
+}
+
+// `gate`, and with it `dgate`, may be null.
+void mixed_norm_backward(int is_bfloat16, long images, long pixels, long channels, long groups,
+                         const void* dy, const void* x, void* dx, const float* weight,
+                         const float* gate, int batch, float* saved, float* dweight, float* dbias,
+                         float* dgate, int threads) {
+  Shape s{images, pixels, channels, groups};
+  Saved from(saved, s);
+  if (is_bfloat16)
+    backward(s, (const bfloat16*)dy, (const bfloat16*)x, (bfloat16*)dx, weight, gate, batch, from,
+             dweight, dbias, dgate, threads);
+  else
+    backward(s, (const float*)dy, (const float*)x, (float*)dx, weight, gate, batch, from, dweight,
+             dbias, dgate, threads);
+}
+}

@@ -1,0 +1,112 @@
+"""Group norm, and its mix with batch norm, in two passes over the images forward and two backward.
+
+The formula and the loops are in `kernels/mixed_norm.cpp`: forward takes moments and then scales
+and shifts each channel of each image, backward takes sums and then the gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from normexp.norms.kernels import library
+
+LANES = 16
+"""The kernels take channels in vectors of so many."""
+WORTH_A_THREAD = 16_384
+"""Elements below which a further thread costs more than it brings."""
+
+
+def has_kernel(x: Tensor) -> bool:
+    """Whether the functions here can be called with images `x`.
+
+    Maps of one pixel are left to torch, whose layers refuse them where they must.
+    """
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.bfloat16, torch.float32)
+        and x.dim() == 4
+        and x.shape[1] % LANES == 0
+        and len(x) > 0
+        and x.shape[2] * x.shape[3] > 1
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and library() is not None
+    )
+
+
+def group_norm(x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float) -> Tensor:
+    """Return weight·GN(x) + bias in the shape and type of `x` (N, C, H, W).
+
+    `weight` and `bias` are float32 of (C,).
+    """
+    y: Tensor = _MixedNorm.apply(x, weight, bias, None, None, num_groups, eps)
+    return y
+
+
+def batch_instance_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, gate: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, and the batch's moments.
+
+    BN has the statistics of `x` (N, C, H, W), whose shape and type the output has. `weight`,
+    `bias` and `gate` are float32 of (C,). The moments (2, C) are the batch's mean and its unbiased
+    variance, without a gradient.
+    """
+    moments = torch.empty(2, x.shape[1])
+    y: Tensor = _MixedNorm.apply(x, weight, bias, gate, moments, x.shape[1], eps)
+    return y, moments
+
+
+class _MixedNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        gate: Tensor | None,
+        batch_moments: Tensor | None,
+        num_groups: int,
+        eps: float,
+    ) -> Tensor:
+        functions = library()
+        assert functions is not None
+        num_images, num_channels, height, width = x.shape
+        y = torch.empty_like(x)
+        saved = torch.empty((3 * num_images + 2) * num_channels)
+        ctx.shape = (
+            x.dtype == torch.bfloat16,
+            *(num_images, height * width, num_channels, num_groups),
+        )
+        ctx.has_batch = batch_moments is not None
+        ctx.threads = max(1, min(torch.get_num_threads(), x.numel() // WORTH_A_THREAD))
+        functions.mixed_norm_forward(
+            *ctx.shape,
+            *(_at(x), _at(y), _at(weight), _at(bias), _at(gate), _at(batch_moments)),
+            *(eps, _at(saved), ctx.threads),
+        )
+        ctx.save_for_backward(x, weight, gate, saved)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> Any:
+        functions = library()
+        assert functions is not None
+        x, weight, gate, saved = ctx.saved_tensors
+        dy = dy.contiguous(memory_format=torch.channels_last)
+        dx, dweight, dbias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
+        dgate = None if gate is None else torch.empty_like(gate)
+        functions.mixed_norm_backward(
+            *ctx.shape,
+            *(_at(dy), _at(x), _at(dx), _at(weight), _at(gate), ctx.has_batch),
+            *(_at(saved), _at(dweight), _at(dbias), _at(dgate), ctx.threads),
+        )
+        return dx, dweight, dbias, dgate, None, None, None
+
+
+def _at(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
