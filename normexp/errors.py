@@ -20,6 +20,9 @@ class Stopped(KeyboardInterrupt):
         super().__init__(message)
         self.signal_number = signal_number
 
+    def __reduce__(self) -> tuple[type[Stopped], tuple[int, str]]:
+        return type(self), (self.signal_number, str(self))
+
 
 def one_line(error: BaseException) -> str | None:
     """Return what to tell the user, or None where the error is ours and wants its traceback."""

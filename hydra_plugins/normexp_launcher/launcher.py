@@ -1,4 +1,4 @@
-"""`hydra/launcher=processes`: the cells of a sweep as processes.
+"""`hydra/launcher=`: `processes` on this machine, or jobs by `submitit_slurm` or `ray`.
 
 Hydra imports this file for every command, so it imports nothing else until a sweep starts.
 """
@@ -6,17 +6,20 @@ Hydra imports this file for every command, so it imports nothing else until a sw
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 if TYPE_CHECKING:
     from normexp.sweep.cell import Cell
+    from normexp.sweep.jobs import Jobs
+    from normexp.sweep.plan import Plan
 
 
 class ProcessLauncher(Launcher):
@@ -46,8 +49,13 @@ class ProcessLauncher(Launcher):
         for label, overrides in zip(labels(job_overrides), job_overrides, strict=True):
             cell = self._cell(label, list(overrides))
             cells.setdefault(cell.spec.name, cell)
-        sweep(list(cells.values()), [sys.executable, "-P", "-m", f"{__package__}.checker"])
+        checker = [sys.executable, "-P", "-m", f"{__package__}.checker"]
+        sweep(list(cells.values()), checker, self.jobs(list(cells.values())))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
+
+    def jobs(self, cells: Sequence[Cell]) -> Jobs | None:  # noqa: ARG002 - for those below
+        """Return what carries out the cells, None for processes on this machine."""
+        return None
 
     def _cell(self, label: str, overrides: list[str]) -> Cell:
         """Compose and check a cell's settings."""
@@ -67,3 +75,68 @@ class ProcessLauncher(Launcher):
             where = f" (in the cell {label})" if label else ""
             raise UserError(f"{error}{where}; nothing was started") from error
         return Cell(label or spec.name, spec, runtime, run_folder(spec, runtime), arguments)
+
+
+class SlurmLauncher(ProcessLauncher):
+    """Has each cell carried out as a job of a SLURM cluster."""
+
+    cluster = "slurm"
+
+    def __init__(self, submitit_folder: str, **parameters: Any) -> None:
+        self._folder = submitit_folder
+        self._parameters = plain(parameters)
+
+    def jobs(self, cells: Sequence[Cell]) -> Jobs:
+        """Return submitit's jobs."""
+        with extra("slurm", f"submitit_{self.cluster}"):
+            from normexp.sweep.on_submitit import SubmititJobs
+        plan = far_plan(cells, self._parameters.get("cpus_per_task"))
+        return SubmititJobs(plan, self.cluster, self._folder, self._parameters)
+
+
+class LocalLauncher(SlurmLauncher):
+    """The same on this machine, for trying it out."""
+
+    cluster = "local"
+
+
+class RayLauncher(ProcessLauncher):
+    """Has each cell carried out as a task of a Ray cluster."""
+
+    def __init__(self, ray: Mapping[str, Any]) -> None:
+        self._ray = plain(ray)
+
+    def jobs(self, cells: Sequence[Cell]) -> Jobs:
+        """Return Ray's tasks."""
+        with extra("ray", "ray"):
+            from normexp.sweep.on_ray import RayJobs
+        remote = self._ray["remote"]
+        return RayJobs(far_plan(cells, remote.get("num_cpus")), self._ray["init"], remote)
+
+
+def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
+    """Return the plan for jobs that have so many `cores` each."""
+    from normexp.sweep.plan import Plan
+
+    runtime = cells[0].runtime
+    threads = None if runtime.threads is not None else int(cores or 1)
+    return Plan(({},) * (runtime.jobs or len(cells)), threads)
+
+
+@contextmanager
+def extra(name: str, launcher: str) -> Iterator[None]:
+    """Tell what to install where a package is missing."""
+    from normexp.errors import UserError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"hydra/launcher={launcher}: the package {error.name} is not installed; "
+            f"pip install 'normexp[{name}]'"
+        ) from error
+
+
+def plain(node: Any) -> Any:
+    """Return a node of settings as dictionaries and lists."""
+    return OmegaConf.to_container(OmegaConf.create(dict(node)), resolve=True)

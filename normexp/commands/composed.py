@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
 
@@ -12,7 +13,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from normexp import build
-from normexp.errors import one_line
+from normexp.engine.requeue import requeue
+from normexp.errors import Stopped, one_line
 
 
 def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], int]]:
@@ -42,9 +44,16 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
                         line += f" (in the cell {' '.join(job.overrides.task)})"
                     print(f"normexp: {line}", file=sys.stderr)
 
-            hydra.main(version_base="1.3", config_path=build.conf_dir(), config_name=config_name)(
-                cell
-            )()
+            # What Hydra says where its own launchers for submitit and Ray are installed as well.
+            warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
+            try:
+                hydra.main(
+                    version_base="1.3", config_path=build.conf_dir(), config_name=config_name
+                )(cell)()
+            except Stopped as stopped:
+                if told := requeue(stopped.signal_number):
+                    raise Stopped(stopped.signal_number, f"{stopped}; {told}") from stopped
+                raise
             return 1 if failed else 0
 
         return main

@@ -6,11 +6,17 @@ import signal
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SLURM announces the end of a job's time with the signal that the job asks for: USR1 is usual,
+# USR2 is what submitit asks for. It preempts with TERM.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopRequest:
-    """Within its `with`, a first SIGINT or SIGTERM is noted and a second one stops at once."""
+    """Within its `with`, a first signal is noted, and a second Ctrl-C stops at once.
+
+    No other signal does: SLURM sends its signals to every process of a job, and a sweep that gets
+    one sends it on to its runs, so one request may come twice.
+    """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
@@ -26,6 +32,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self.signal_number is not None:
+        if self.signal_number is None:
+            self.signal_number = number
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal_number = number

@@ -32,7 +32,7 @@ class Cell:
     @property
     def has_begun(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return self.folder.checkpoint.exists()
+        return bool(self.folder.checkpoints)
 
     @property
     def log(self) -> Path:

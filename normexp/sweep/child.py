@@ -25,5 +25,6 @@ def stop_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    os.environ.pop("SLURM_JOB_ID", None)  # the sweep is requeued, not its runs
     stop_with_parent()
     main()

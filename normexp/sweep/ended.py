@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from signal import SIGINT, SIGKILL, SIGTERM, Signals
+from signal import SIGKILL, Signals
 from typing import Any
 
-from normexp.runs.claim import InProgressError, claimed, tidy
+from normexp.engine.interrupt import SIGNALS
+from normexp.runs.claim import InProgressError, claimed, revisit
 from normexp.runs.outcome import failure, final_words, record_failure
 from normexp.sweep.cell import Cell
 
 # As the shell counts a process that handles the signal, and as Python counts one that does not.
-STOPPED = (128 + SIGINT, 128 + SIGTERM, -SIGINT, -SIGTERM)
+STOPPED = tuple(code for number in SIGNALS for code in (128 + number, -number))
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def found(result: Mapping[str, Any]) -> Ended:
 def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping: bool) -> Ended:
     """Tell from the exit code and the last words of a cell's process; record it if it failed."""
     if result := cell.folder.result():
-        tidy(cell.folder)
+        revisit(cell.folder, cell.spec, cell.by_hand(threads), cell.runtime.study)
         return found(result)
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
     told = [line.removeprefix("normexp: ") for line in lines if line.startswith("normexp: ")]

@@ -16,7 +16,26 @@ GRACE_SECONDS = 30.0
 TAIL = 8192  # bytes
 
 
-class Child:
+class Tail:
+    """What is written to the end of a file from now on."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._begins = log.stat().st_size if log.exists() else 0
+
+    def said(self) -> str:
+        """Return the end of what has been written so far."""
+        try:
+            with self._log.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(self._begins, end - TAIL))
+                return file.read().decode(errors="replace")
+        except OSError:  # the folder is gone
+            return ""
+
+
+class Child(Tail):
     """A command under way, whose output goes to the end of a file, with its errors if `own_errors`.
 
     It has a session of its own, so Ctrl-C on a terminal reaches it only by way of this process.
@@ -30,10 +49,8 @@ class Child:
         environment: Mapping[str, str],
         own_errors: bool = True,
     ) -> None:
-        self._log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(log)
         with log.open("ab") as file:
-            self._begins = file.tell()
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -64,16 +81,6 @@ class Child:
         self._process.kill()
         with suppress(BrokenPipeError):
             self._process.communicate()  # waits, and closes the pipe
-
-    def said(self) -> str:
-        """Return the end of what it has written so far."""
-        try:
-            with self._log.open("rb") as file:
-                end = file.seek(0, os.SEEK_END)
-                file.seek(max(self._begins, end - TAIL))
-                return file.read().decode(errors="replace")
-        except OSError:  # the folder is gone
-            return ""
 
 
 class Pool:

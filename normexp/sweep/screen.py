@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from tqdm import tqdm
 
 from normexp.sweep.cell import Cell
-from normexp.sweep.pool import Child
+from normexp.sweep.pool import Tail
 
 REFRESH_SECONDS = 1.0
 # A run says this at the end of each epoch.
@@ -48,14 +48,14 @@ class Screen:
         self._bar.set_description_str(self._count(), refresh=False)
         tqdm.write(line, file=sys.stderr)
 
-    def show(self, running: Mapping[str, Child]) -> None:
+    def show(self, running: Mapping[str, Tail]) -> None:
         """Show which cells are under way, how far and how fast they are together."""
         if self._bar.disable or time.monotonic() - self._shown_at < REFRESH_SECONDS:
             return
         self._shown_at = time.monotonic()
         speed = parts = 0.0
-        for label, child in running.items():
-            if told := EPOCH.findall(child.said()):
+        for label, tail in running.items():
+            if told := EPOCH.findall(tail.said()):
                 epoch, images_per_second = told[-1]
                 speed += float(images_per_second)
                 parts += int(epoch) / (self._epochs[label] or float("inf"))

@@ -12,37 +12,40 @@ from pathlib import Path
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import read_entry, table
-from normexp.runs.claim import InProgressError, claimed, tidy
+from normexp.runs.claim import InProgressError, claimed, revisit
 from normexp.runs.outcome import forget_failure
 from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
 from normexp.sweep.forecast import start_line
+from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import POLL_SECONDS, Pool
 from normexp.sweep.screen import Screen
 
 
-def sweep(cells: Sequence[Cell], checker: Sequence[str]) -> None:
+def sweep(cells: Sequence[Cell], checker: Sequence[str], jobs: Jobs | None = None) -> None:
     """Carry out the cells that are not finished, and tell what came of all of them.
 
-    `checker` is the command that checks cells (`check.py`). Raises UserError where a cell cannot
+    `checker` is the command that checks cells (`check.py`). The cells are carried out as processes
+    on this machine, or else as `jobs` of a cluster. Raises UserError where a cell cannot
     work, before any is started, and where one has failed, after all others; Stopped once those
     under way have left their checkpoints.
     """
     missing = [cell for cell in cells if not cell.is_finished]
     for cell in cells:
         if cell.is_finished:
-            cell.folder.open(cell.spec, cell.by_hand(None))
-            cell.folder.join_study(cell.runtime.study)
-            tidy(cell.folder)
+            revisit(cell.folder, cell.spec, cell.by_hand(None), cell.runtime.study)
     runtime = cells[0].runtime
-    plan = Plan.choose(len(cells), runtime, Machine.this(runtime.device))
+    if jobs is None:
+        plan = Plan.choose(len(cells), runtime, Machine.this(runtime.device))
+    else:
+        plan = jobs.plan
     print(start_line(cells, len(plan.slots)), file=sys.stderr)
     with StopRequest() as stop:
         new = [cell for cell in missing if not cell.has_begun]
         refuse_bad_cells(new, checker, lambda: stop.signal_number is not None)
-        ends = carry_out(missing, plan, stop, Screen(cells))
+        ends = carry_out(missing, plan, jobs or Pool(plan.slots), stop, Screen(cells))
     unfinished = sum(not cell.is_finished for cell in cells)
     if stop.signal_number and unfinished:
         done = f"{len(cells) - unfinished} of {len(cells)} cells finished"
@@ -53,7 +56,7 @@ def sweep(cells: Sequence[Cell], checker: Sequence[str]) -> None:
 
 
 def carry_out(
-    missing: Sequence[Cell], plan: Plan, stop: StopRequest, screen: Screen
+    missing: Sequence[Cell], plan: Plan, pool: Pool | Jobs, stop: StopRequest, screen: Screen
 ) -> dict[str, Ended]:
     """Run the `missing` cells, half-done ones first, and return how each ended, by label."""
     waiting = deque(sorted(missing, key=lambda cell: not cell.has_begun))
@@ -64,7 +67,7 @@ def carry_out(
         ends[label] = end
         screen.tell_end(f"{label}: {end.told}")
 
-    with screen, Pool(plan.slots) as pool:
+    with screen, pool:
         while pool.running or (waiting and not stop.signal_number):
             if stop.signal_number:
                 pool.stop()
@@ -82,7 +85,7 @@ def carry_out(
     return ends
 
 
-def start(cell: Cell, pool: Pool, threads: int | None) -> Ended | None:
+def start(cell: Cell, pool: Pool | Jobs, threads: int | None) -> Ended | None:
     """Start a cell's process, or return its end where it has one already or cannot have one."""
     if result := cell.folder.result():  # another process was faster
         return found(result)
@@ -107,7 +110,7 @@ def summary(cells: Sequence[Cell], ends: dict[str, Ended]) -> str:
         if end and end.how != "finished":
             lines.append(f"{end.how}: {cell.label}: {end.words}\n  see {cell.folder.path}")
     # Beside the interpreter, where its folder is not on the PATH.
-    beside = Path(sys.executable).with_name("tensorboard")
-    tensorboard = "tensorboard" if shutil.which("tensorboard") else beside
-    lines.append(f"curves: {tensorboard} --logdir {cells[0].runtime.outputs}")
+    beside = Path(sys.executable).with_name("normexp")
+    normexp = "normexp" if shutil.which("normexp") else beside
+    lines.append(f"curves: {normexp} tensorboard runtime.outputs={cells[0].runtime.outputs}")
     return "\n".join(lines)

@@ -52,7 +52,7 @@ def test_all_cells_are_carried_out_and_told_in_a_table(
     assert states(outputs) == ["finished"] * 3
     out, err = capfd.readouterr()
     assert re.search(r"cnn +batch .* 3 +50\.0 ± 0\.0 % .* 3 finished", out)
-    assert f"--logdir {outputs}" in out
+    assert f"tensorboard runtime.outputs={outputs}" in out
     assert err.startswith("3 cells: 3 to do")
     assert "seed=1: test accuracy 50.0 %" in err
 

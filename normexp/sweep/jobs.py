@@ -1,0 +1,65 @@
+"""Cells as jobs of a cluster. To a sweep they are what a `Pool` of processes is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from normexp.sweep.plan import Plan
+from normexp.sweep.pool import Tail
+
+
+class Jobs(ABC):
+    """Jobs under way, within its `with`. Where this process is killed, they go on."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.running: dict[str, Tail] = {}
+        self.is_stopping = False
+
+    def __enter__(self) -> Jobs:
+        return self
+
+    @abstractmethod
+    def __exit__(self, *_: object) -> None:
+        """Let go of the engine."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another job may be asked for."""
+        return len(self.running) < len(self.plan.slots)
+
+    def start(self, name: str, command: Sequence[str], log: Path) -> None:
+        """Ask for a job; raises UserError where there is nobody to ask."""
+        self.ask(name, list(command), log)
+        self.running[name] = Tail(log)
+
+    def ended(self) -> list[tuple[str, int, str]]:
+        """Return name, exit code and last words of the jobs that have ended since."""
+        ended = []
+        for name, tail in list(self.running.items()):
+            end = self.end(name)
+            if end is not None:
+                code, words = end if isinstance(end, tuple) else (end, tail.said())
+                ended.append((name, code, words))
+                del self.running[name]
+        return ended
+
+    def stop(self) -> None:
+        """Have all jobs leave a checkpoint and go."""
+        if not self.is_stopping:
+            self.is_stopping = True
+            self.cancel()
+
+    @abstractmethod
+    def ask(self, name: str, command: list[str], log: Path) -> None:
+        """Have `command` carried out, its output written to the end of `log`."""
+
+    @abstractmethod
+    def end(self, name: str) -> int | tuple[int, str] | None:
+        """Return the exit code of a job's command, with words on one that died, or None."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Ask all jobs to stop."""

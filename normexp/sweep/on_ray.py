@@ -1,0 +1,79 @@
+"""Jobs as tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from normexp.errors import UserError
+from normexp.sweep.errand import Errand
+from normexp.sweep.jobs import Jobs
+from normexp.sweep.plan import Plan
+
+PATIENCE_SECONDS = 10.0
+
+
+class RayJobs(Jobs):
+    """Ray places the jobs, and starts one again elsewhere whose machine has died."""
+
+    def __init__(self, plan: Plan, init: Mapping[str, Any], remote: Mapping[str, Any]) -> None:
+        super().__init__(plan)
+        self._init = init
+        self._remote = remote
+        self._refs: dict[str, Any] = {}
+
+    def __exit__(self, *_: object) -> None:
+        ray.shutdown()
+
+    def ask(self, name: str, command: list[str], log: Path) -> None:
+        """Give it to Ray, which is connected to first."""
+        if not ray.is_initialized():
+            self._connect()
+        self._refs[name] = ray.remote(**self._remote)(carry_out).remote(
+            Errand(command, log, Path.cwd())
+        )
+
+    def end(self, name: str) -> int | tuple[int, str] | None:
+        """Return the exit code of a job's command, with words on one that died, or None."""
+        ready, _ = ray.wait([self._refs[name]], timeout=0)
+        if not ready:
+            return None
+        try:
+            return int(ray.get(ready[0]))
+        except RayError as error:
+            return 1, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+
+    def cancel(self) -> None:
+        """Interrupt all tasks."""
+        for name in self.running:
+            ray.cancel(self._refs[name])
+
+    def _connect(self) -> None:
+        address = str(self._init.get("address"))
+        host, _, port = address.rpartition(":")
+        if port.isdigit() and "/" not in host:  # Ray itself waits for minutes
+            try:
+                socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS).close()
+            except OSError as error:
+                raise UserError(
+                    f"hydra.launcher.ray.init.address={address}: no Ray answers there ({error})"
+                ) from error
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(**self._init)
+        except (ConnectionError, RuntimeError, ValueError, TypeError) as error:
+            told = " ".join(str(error).split())
+            raise UserError(f"hydra.launcher.ray.init: no Ray can be reached ({told})") from error
+        finally:
+            signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own in its place
+
+
+def carry_out(errand: Errand) -> int:
+    """Return the exit code of what a worker is asked to do."""
+    return errand()
