@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from omegaconf.errors import (
 )
 
 from normexp.errors import UserError
+from normexp.runs.files import DamagedFileError
+from normexp.runs.folder import RunFolder
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.runs.tree import tree_digest
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
     from normexp.data.split import Split
     from normexp.data.standardise import Standardise
     from normexp.engine.fit import Training
+    from normexp.evaluation.lens import Lens
 
 
 def conf_dir() -> str:
@@ -84,7 +88,7 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
-    from normexp.environment import choose_device, describe
+    from normexp.environment import choose_device, describe, keep_freed_memory, slow_norms
     from normexp.evaluation.accuracy import Evaluator
     from normexp.models.check import check
     from normexp.precision import Precision
@@ -92,15 +96,16 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
+    keep_freed_memory()
     precision = Precision.choose(spec.precision, device)
     with mistakes_told():
         data = images(cfg).to(device)
-        standardise = standardiser(cfg.data.standardise, data.train.images)
+        standardise = standardiser(cfg.data.standardise, data.train.images, cfg.data.red_scale)
         train_loader = loader(cfg, spec, data.train, standardise)
     with mistakes_told(f"norm={cfg.norm.name}, model={cfg.model.name}: "):
         net = network(cfg, len(data.classes))
         height, width = data.train.images.shape[1:3]
-        warning = check(net, (height, width), spec.batch_size)
+        warnings = [check(net, (height, width), spec.batch_size), slow_norms(device)]
     net.to(device).to(memory_format=torch.channels_last)
     schedule = Schedule.scaled(
         cfg.optimizer.lr, cfg.optimizer.warmup, spec.batch_size, cfg.optimizer.batch_exponent
@@ -114,17 +119,56 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision),
-    ), [f"warning: {warning}"] if warning else []
+    ), [f"warning: {warning}" for warning in warnings if warning]
+
+
+def lens(
+    folder: RunFolder, runtime: Runtime, seed: int, images: int
+) -> tuple[Lens, dict[str, str | int]]:
+    """Return the lens on a finished run, with at most so many test images, and its environment.
+
+    Raises UserError where the weights or the images of the run are not there any more.
+    """
+    from normexp import tensors
+    from normexp.engine.fit import training_step
+    from normexp.evaluation.lens import Lens
+    from normexp.evaluation.subject import Subject
+
+    settings = folder.record()["settings"]
+    source = settings["data"]["source"]
+    with mistakes_told(f"{folder.path.name}: ", (UserError,)):
+        if "content" in source and source["content"] != _content(source["root"]):
+            raise UserError(f"the images in {source['root']} are not those that it was trained on")
+        fresh, _ = training(OmegaConf.create(settings), RunSpec.from_settings(settings), runtime)
+    trained = copy.deepcopy(fresh.state.network)
+    try:
+        trained.load_state_dict(tensors.load(folder.weights, fresh.state.totals.device))
+    except (DamagedFileError, RuntimeError) as error:
+        raise UserError(
+            f"{folder.weights} does not fit the run's network any more; train the run again"
+        ) from error
+    batch = fresh.loader.epoch(0).batch(0)
+
+    def step() -> None:
+        fresh.state.step = 0
+        training_step(fresh.state, *batch, fresh.recipe)
+
+    test, standardise = fresh.data.test[:images], fresh.evaluator.standardise
+    subject = Subject(trained, test, standardise, fresh.recipe.precision, seed)
+    return Lens(subject, fresh.loader, step), fresh.environment
 
 
 def images(cfg: DictConfig) -> Split:
     """Return the images for training, validation and test."""
     from normexp.contracts import DataSource
+    from normexp.data.gain import with_gains
     from normexp.data.split import split
 
     source = make(cfg.data.source, "data.source")
     if not isinstance(source, DataSource):
         raise UserError(f"data.source: {type(source).__name__} is no DataSource")
+    if cfg.data.gain_spread is not None:
+        source = with_gains(source, cfg.data.gain_spread, cfg.seed)
     return split(source, cfg.data.limit, cfg.data.val_fraction)
 
 
@@ -175,6 +219,9 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
 
 def optimizer(cfg: DictConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     """Return the optimizer over parameter `groups`."""
+    from normexp.lean import spare_compiler
+
+    spare_compiler()
     algorithm: Callable[..., torch.optim.Optimizer] = make(
         cfg.optimizer.algorithm, "optimizer.algorithm"
     )

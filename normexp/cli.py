@@ -12,7 +12,12 @@ from normexp.errors import Stopped, one_line, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typing it again resumes",
+    "evaluate": "a trained network under every contrast and every choice of statistics: run=",
     "prove": "what a norm layer is, measured on random inputs in seconds: norm=all",
+    "claims": "what the runs at hand say to seventeen claims about norms",
+    "report": "a page with the answer of a study: study=quickstart; figures and tables beside it",
+    "tensorboard": "curves, cells, figures and factors of all runs, in a browser",
+    "advise": "the norm to use according to the runs at hand: batch_size=4 contrast=varies",
     "runs": "what lies under outputs/: a table of cells, their accuracy and state",
 }
 
@@ -42,7 +47,7 @@ def run(arguments: list[str]) -> int:
     """Return the exit code of `normexp <arguments>`."""
     word = arguments[0] if arguments else "--help"
     if word in ("-h", "--help", "help"):
-        table = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
+        table = "\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items())
         print(HELP.format(commands=table, version=__version__))
         return 0
     if word == "--version":

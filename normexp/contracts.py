@@ -80,15 +80,19 @@ class LabelledImages:
     """uint8 (N, H, W, 3)."""
     labels: Tensor
     """int64 (N,)."""
+    gain: Tensor | None = None
+    """float (N,): the factor of each image after it is standardised; None is 1."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: Tensor | slice) -> LabelledImages:
-        return LabelledImages(self.images[index], self.labels[index])
+        gain = None if self.gain is None else self.gain[index]
+        return LabelledImages(self.images[index], self.labels[index], gain)
 
     def to(self, device: torch.device) -> LabelledImages:
-        return LabelledImages(self.images.to(device), self.labels.to(device))
+        gain = None if self.gain is None else self.gain.to(device)
+        return LabelledImages(self.images.to(device), self.labels.to(device), gain)
 
 
 @dataclass(frozen=True)

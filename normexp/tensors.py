@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from normexp.runs.files import DamagedFileError, read_sealed, write_sealed
+from normexp.runs.files import DamagedFileError, check_sealed, read_sealed, write_sealed
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -20,11 +20,18 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Return what was saved; raises DamagedFileError if it is not what `save` wrote."""
-    content = read_sealed(path)
+    return _load(path, io.BytesIO(read_sealed(path)), map_location=device)
+
+
+def load_mapped(path: Path) -> dict[str, Any]:
+    """As `load`, but the tensors lie in the file, mapped into memory; changing one is private."""
+    check_sealed(path)
+    return _load(path, path, mmap=True)
+
+
+def _load(path: Path, content: Path | io.BytesIO, **how: Any) -> dict[str, Any]:
     try:
-        loaded: dict[str, Any] = torch.load(
-            io.BytesIO(content), map_location=device, weights_only=True
-        )
+        loaded: dict[str, Any] = torch.load(content, weights_only=True, **how)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever a file of something else makes the unpickler raise

@@ -54,7 +54,7 @@ def row(part: str) -> int | None:
 def test_the_imports_are_found() -> None:
     assert ("build.py", "hydra.utils") in IMPORTS
     assert ("build.py", "normexp.data.loader") in IMPORTS  # inside a function
-    assert ("data/images.py", "normexp.tensors") in IMPORTS  # from normexp import tensors
+    assert ("data/cache.py", "normexp.tensors") in IMPORTS  # from normexp import tensors
     assert len({name for name, _ in IMPORTS}) > 30
 
 
@@ -119,3 +119,9 @@ def test_the_help_waits_for_no_library() -> None:
 def test_a_run_that_is_finished_waits_for_no_torch() -> None:
     modules = ["normexp.build", *modules_in("commands")]
     assert loaded_with(modules, ["hydra", "torch", "torchvision", "tensorboard"]) == "hydra"
+
+
+def test_torchvision_is_loaded_for_nothing_but_its_network_and_a_download() -> None:
+    modules = [m for folder in ("data", "models", "engine") for m in modules_in(folder)]
+    modules.remove("normexp.models.resnet18")
+    assert loaded_with(modules, ["torch", "torchvision"]) == "torch"

@@ -92,6 +92,7 @@ def test_building_a_network_leaves_the_global_generator_alone(compose: Compose) 
 EXTRA = {
     **dict.fromkeys(("batch", "instance", "none", "group", "layer", "mean", "serial"), 0),
     **dict.fromkeys(("ghost", "renorm", "batch_memory", "weight", "weight_std"), 0),
+    **dict.fromkeys(("weight_mean_batch", "instance_noisy", "group_noisy"), 0),
     **dict.fromkeys(("stem_instance", "by_depth", "split"), 0),
     "both": sum(WIDTHS),  # a gate for each channel
     "frn": sum(WIDTHS),  # a threshold for each channel

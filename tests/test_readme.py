@@ -76,17 +76,26 @@ def run(command: str) -> int:
     return cli.run([word, *arguments])
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("normexp")])
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c.startswith("normexp") and "tensorboard" not in c]
+)
 def test_a_command_of_the_readme_runs(command: str, home: Path) -> None:
     assert run(command) == 0
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("tensorboard")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "tensorboard" in c])
 def test_tensorboard_starts_on_the_outputs(command: str, home: Path) -> None:
-    program = [sys.executable, "-m", "tensorboard.main", *shlex.split(command)[1:], "--port=0"]
-    with subprocess.Popen(program, cwd=home, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        assert any("http://localhost" in line for line in server.stderr)
+    word, *arguments = shlex.split(command)
+    program = [sys.executable, "-m", {"tensorboard": "tensorboard.main"}.get(word, word)]
+    with subprocess.Popen(
+        [*program, *arguments],
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert any("http://localhost" in line for line in server.stdout)
         server.kill()
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import nn
 
 from normexp import tensors
 from normexp.runs.files import DamagedFileError, write_sealed
+
+Loader = Callable[[Path], dict[str, Any]]
 
 
 def checkpoint() -> dict[str, Any]:
@@ -53,11 +56,29 @@ def assert_same(found: Any, expected: Any) -> None:
         assert found == expected or found != found
 
 
-def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path) -> None:
+loaders = pytest.mark.parametrize("load", [tensors.load, tensors.load_mapped])
+
+
+@loaders
+def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path, load: Loader) -> None:
     content = checkpoint()
     tensors.save(tmp_path / "x.pt", content)
-    assert_same(tensors.load(tmp_path / "x.pt"), content)
+    assert_same(load(tmp_path / "x.pt"), content)
     assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
+
+
+def test_a_change_of_a_mapped_tensor_is_not_one_of_the_file(tmp_path: Path) -> None:
+    tensors.save(tmp_path / "x.pt", checkpoint())
+    tensors.load_mapped(tmp_path / "x.pt")["bytes"].zero_()
+    assert_same(tensors.load(tmp_path / "x.pt"), checkpoint())
+
+
+def test_a_mapped_tensor_stays_when_the_file_is_replaced(tmp_path: Path) -> None:
+    tensors.save(tmp_path / "x.pt", checkpoint())
+    mapped = tensors.load_mapped(tmp_path / "x.pt")
+    tensors.save(tmp_path / "x.pt", {})
+    (tmp_path / "x.pt").unlink()
+    assert_same(mapped, checkpoint())
 
 
 def test_torch_reads_the_file_too(tmp_path: Path) -> None:
@@ -66,7 +87,8 @@ def test_torch_reads_the_file_too(tmp_path: Path) -> None:
     assert_same(torch.load(tmp_path / "x.pt", weights_only=True), content)
 
 
-def test_a_flipped_bit_or_a_cut_is_noticed(tmp_path: Path) -> None:
+@loaders
+def test_a_flipped_bit_or_a_cut_is_noticed(tmp_path: Path, load: Loader) -> None:
     path = tmp_path / "x.pt"
     tensors.save(path, checkpoint())
     whole = path.read_bytes()
@@ -75,11 +97,11 @@ def test_a_flipped_bit_or_a_cut_is_noticed(tmp_path: Path) -> None:
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
         with pytest.raises(DamagedFileError, match=r"x\.pt"):
-            tensors.load(path)
+            load(path)
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(DamagedFileError, match=r"x\.pt"):
-            tensors.load(path)
+            load(path)
 
 
 class Malicious:
@@ -93,7 +115,10 @@ class Malicious:
 
 
 @pytest.mark.parametrize("how", ["pickle", "torch", "torch without zip"])
-def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path, how: str) -> None:
+@loaders
+def test_a_file_that_would_run_code_is_refused_and_runs_none(
+    tmp_path: Path, how: str, load: Loader
+) -> None:
     target = tmp_path / "created"
     content = {"network": Malicious(target)}
     buffer = io.BytesIO()
@@ -104,7 +129,7 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path, how
     write_sealed(tmp_path / "x.pt", buffer.getvalue())
 
     with pytest.raises(DamagedFileError, match=r"x\.pt holds something else than tensors"):
-        tensors.load(tmp_path / "x.pt")
+        load(tmp_path / "x.pt")
     assert not target.exists()
 
     # The file is indeed one that would have.
@@ -119,15 +144,19 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path, how
 @pytest.mark.parametrize(
     "content", [b"", b"\0", b"PK\x03\x04", json.dumps({"a": 1}).encode(), b"\x80\x02.", b"a text"]
 )
-def test_a_sealed_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+@loaders
+def test_a_sealed_file_of_something_else_is_refused(
+    tmp_path: Path, content: bytes, load: Loader
+) -> None:
     write_sealed(tmp_path / "x.pt", content)
     with pytest.raises(DamagedFileError, match=r"x\.pt"):
-        tensors.load(tmp_path / "x.pt")
+        load(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+@loaders
 def test_a_lack_of_memory_is_not_called_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, load: Loader
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise error
@@ -135,9 +164,10 @@ def test_a_lack_of_memory_is_not_called_damage(
     tensors.save(tmp_path / "x.pt", checkpoint())
     monkeypatch.setattr(torch, "load", refuse)
     with pytest.raises(type(error)):
-        tensors.load(tmp_path / "x.pt")
+        load(tmp_path / "x.pt")
 
 
-def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
+@loaders
+def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path, load: Loader) -> None:
     with pytest.raises(FileNotFoundError):
-        tensors.load(tmp_path / "gone.pt")
+        load(tmp_path / "gone.pt")

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from normexp import build
 from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
-from normexp.runs.claim import InProgressError, claimed, tidy
+from normexp.runs.claim import InProgressError, claimed, revisit
 from normexp.runs.folder import RunFolder
 from normexp.runs.outcome import final_words, forget_failure, record_failure
 from normexp.runs.spec import RunSpec, Runtime
@@ -36,10 +36,8 @@ def main(cfg: DictConfig) -> None:
         with recorded_failure(folder, spec):
             result = train(cfg, spec, runtime, folder)
     else:
-        folder.open(spec, command_of(HydraConfig.get()))
-        folder.join_study(runtime.study)
-        tidy(folder)
         print(f"{spec.name} is finished already")
+    revisit(folder, spec, command_of(HydraConfig.get()), runtime.study)
     print(f"{final_words(result)}\n{folder.path}")
 
 
@@ -60,16 +58,17 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
         folder.join_study(runtime.study)
         if result := folder.result():  # another process was faster
             return result
-        folder.clear()
+        for file in folder.unwritten():
+            file.unlink()
         forget_failure(folder)
         kept, told = resume(training.state, folder, training.environment)
-        rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder.checkpoint)
-        with Tracker(folder.path, spec.name, training.recipe.total_steps, kept) as tracker:
+        rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
+        with Tracker(folder.path, spec, training.recipe.total_steps, kept) as tracker:
             for line in [*told, training.summary(), *warnings]:
                 tracker.note(line)
             finite = fit(training, tracker, rhythm, lambda: stop.signal_number)
             result = {"name": spec.name, **findings(training, finite)}
-            tracker.finish(result["test"], training.state.step, final_words(result))
+            tracker.finish(result)
         tensors.save(folder.weights, training.state.network.state_dict())
         folder.finish(result)
     return result

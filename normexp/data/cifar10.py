@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
-from torchvision.datasets import CIFAR10
 
 from normexp.contracts import DataSource, LabelledImages
+from normexp.data.cache import cached
 from normexp.errors import UserError
 
 
-def cifar10(root: str) -> DataSource:
-    """Return CIFAR-10 from `root`, downloaded if it is not there.
+def cifar10(root: str, cache_dir: str) -> DataSource:
+    """Return CIFAR-10 from the cache in `cache_dir`, else from `root`, downloaded if need be.
 
     Raises UserError where the download is impossible or the files there are damaged.
     """
-    folder = Path(root).expanduser()
+    cache = Path(cache_dir).expanduser() / "cifar10.pt"
+    return cached(cache, partial(_by_torchvision, Path(root).expanduser()))
+
+
+def _by_torchvision(folder: Path) -> DataSource:
     try:
         train, test = (_half(folder, train=train) for train in (True, False))
     except (OSError, RuntimeError) as error:
@@ -30,6 +35,9 @@ def cifar10(root: str) -> DataSource:
 
 
 def _half(folder: Path, *, train: bool) -> tuple[LabelledImages, tuple[str, ...]]:
+    # It takes a second to import, and a cached set needs none of it.
+    from torchvision.datasets import CIFAR10
+
     half = CIFAR10(str(folder), train=train, download=True)
     images = LabelledImages(torch.from_numpy(half.data), torch.tensor(half.targets))
     return images, tuple(half.classes)

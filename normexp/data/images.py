@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,12 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from normexp import tensors
 from normexp.contracts import DataSource, LabelledImages
+from normexp.data.cache import HALVES, cached
 from normexp.errors import UserError
-from normexp.runs.files import DamagedFileError
 from normexp.runs.tree import walk
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-HALVES = ("train", "test")
 
 
 def images(root: str, cache_dir: str, content: str) -> DataSource:
@@ -31,23 +30,7 @@ def images(root: str, cache_dir: str, content: str) -> DataSource:
     """
     folder = Path(root).expanduser().resolve()
     cache = Path(cache_dir).expanduser() / f"images-{content}-{_state(folder)}.pt"
-    try:
-        return _from_cache(cache)
-    except (FileNotFoundError, DamagedFileError):
-        pass
-    source = _decode(folder)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    for outdated in cache.parent.glob(f"images-{content}-*.pt"):
-        outdated.unlink(missing_ok=True)
-    tensors.save(
-        cache,
-        {
-            "classes": list(source.classes),
-            **{f"{half}_images": getattr(source, half).images for half in HALVES},
-            **{f"{half}_labels": getattr(source, half).labels for half in HALVES},
-        },
-    )
-    return source
+    return cached(cache, partial(_decode, folder), outdated=f"images-{content}-*.pt")
 
 
 def _state(folder: Path) -> str:
@@ -56,14 +39,6 @@ def _state(folder: Path) -> str:
     for path, stat in walk(folder):
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:16]
-
-
-def _from_cache(cache: Path) -> DataSource:
-    saved = tensors.load(cache)
-    train, test = (
-        LabelledImages(saved[f"{half}_images"], saved[f"{half}_labels"]) for half in HALVES
-    )
-    return DataSource(train, test, tuple(saved["classes"]))
 
 
 def _decode(folder: Path) -> DataSource:

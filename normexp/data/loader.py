@@ -7,7 +7,6 @@ augmentation leaves the others as they were.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normexp.contracts import Contrast, LabelledImages
+from normexp.data.gain import amplified
 from normexp.data.standardise import Standardise, to_unit
+from normexp.data.streams import stream
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,19 @@ class Epoch:
         device = loader.images.images.device
         do = loader.augmentation
 
-        def stream(purpose: str) -> torch.Generator:
-            key = hashlib.sha256(f"{loader.seed}/{number}/{purpose}".encode()).digest()
-            return torch.Generator().manual_seed(int.from_bytes(key[:8], "little", signed=True))
+        def draws(purpose: str) -> torch.Generator:
+            return stream(loader.seed, number, purpose)
 
-        order = torch.randperm(num_images, generator=stream("order"))[:num]
-        shifts = torch.randint(-do.crop, do.crop + 1, (2, num), generator=stream("crop"))
-        flips = torch.rand(num, generator=stream("flip")) < 0.5 * do.flip
+        order = torch.randperm(num_images, generator=draws("order"))[:num]
+        shifts = torch.randint(-do.crop, do.crop + 1, (2, num), generator=draws("crop"))
+        flips = torch.rand(num, generator=draws("flip")) < 0.5 * do.flip
         rows = _reflected(torch.arange(height) + shifts[0, :, None], height)
         columns = _reflected(torch.arange(width) + shifts[1, :, None], width)
         columns = torch.where(flips[:, None], columns.flip(1), columns)
         self.order = order.to(device)
         self.rows = rows.to(device)
         self.columns = columns.to(device)
-        self.draws = do.contrast.draw(num, stream("contrast")).to(device)
+        self.draws = do.contrast.draw(num, draws("contrast")).to(device)
 
     def images(self, step: int) -> Tensor:
         """Return the augmented images (B, 3, H, W), in [0, 1], of the epoch's `step`."""
@@ -107,9 +107,10 @@ class Epoch:
         return self.loader.augmentation.contrast(to_unit(pixels), self.draws[part])
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the same images, standardised, and their labels (B,)."""
-        labels = self.loader.images.labels[self.order[self._part(step)]]
-        return self.loader.standardise(self.images(step)), labels
+        """Return the same images, standardised and with their gain, and their labels (B,)."""
+        order, images = self.order[self._part(step)], self.loader.images
+        gain = None if images.gain is None else images.gain[order]
+        return amplified(self.loader.standardise(self.images(step)), gain), images.labels[order]
 
     def _part(self, step: int) -> slice:
         size = self.loader.batch_size

@@ -53,14 +53,33 @@ class ByImage:
         return (images - mean) / std.clamp_min(LEAST_STD)
 
 
+@dataclass(frozen=True)
+class ScaledChannels:
+    """As `standardise`, and then each channel times its factor; 0 leaves a channel out."""
+
+    standardise: Standardise
+    factors: Tensor
+    """(3, 1, 1)."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.standardise(images) * self.factors
+
+
 STANDARDISERS: dict[str, Callable[[Tensor], Standardise]] = {
     "dataset": ByDataset.of,
     "image": lambda _: ByImage(),
 }
 
 
-def standardiser(name: str, images: Tensor) -> Standardise:
-    """Return the one called `name`, measured on uint8 `images` (N, H, W, 3)."""
+def standardiser(name: str, images: Tensor, red_scale: float | None = None) -> Standardise:
+    """Return the one called `name`, measured on uint8 `images` (N, H, W, 3).
+
+    If `red_scale` is given, the red channel is multiplied by it afterwards.
+    """
     if name not in STANDARDISERS:
         raise ValueError(f"data.standardise={name}: one of {', '.join(STANDARDISERS)} is needed")
-    return STANDARDISERS[name](images)
+    standardise = STANDARDISERS[name](images)
+    if red_scale is None:
+        return standardise
+    factors = torch.tensor([red_scale, 1.0, 1.0], device=images.device).view(3, 1, 1)
+    return ScaledChannels(standardise, factors)

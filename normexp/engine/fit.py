@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from normexp.environment import Environment
 from normexp.errors import Stopped
 from normexp.evaluation.accuracy import Evaluator
 from normexp.precision import Precision
+from normexp.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Rhythm:
     log_every: int
     """Steps between two points of a training curve."""
     checkpoint_seconds: float
-    checkpoint: Path
+    folder: RunFolder
+    """Where checkpoints go."""
 
 
 def fit(
@@ -78,7 +79,7 @@ def fit(
     """
     state, loader, recipe = training.state, training.loader, training.recipe
     if state.step == 0:
-        tracker.picture("augmented", loader.contact_sheet())
+        tracker.begin(loader.contact_sheet())
     saved_at = time.monotonic()
     while state.step < recipe.total_steps:
         number, first = divmod(state.step, loader.steps_per_epoch)
@@ -98,7 +99,7 @@ def fit(
             signal_number = stop_signal()
             if at_end or signal_number or time.monotonic() - saved_at > rhythm.checkpoint_seconds:
                 extra = {"environment": training.environment, "events": tracker.positions()}
-                state.save(rhythm.checkpoint, extra)
+                state.save(rhythm.folder, extra)
                 saved_at = time.monotonic()
             if signal_number and state.step < recipe.total_steps:
                 raise Stopped(signal_number, f"stopped after step {state.step}")

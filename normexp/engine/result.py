@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from torch import nn
+
 from normexp.contracts import HasReadings
+from normexp.data.standardise import ScaledChannels
 from normexp.engine.fit import Training
+from normexp.evaluation.inputs import (
+    accuracy_by_gain,
+    accuracy_without_channels,
+    gradient_by_gain,
+)
+from normexp.evaluation.modes import mode_gap
 
 
 def findings(training: Training, finite: bool) -> dict[str, Any]:
@@ -29,6 +39,7 @@ def findings(training: Training, finite: bool) -> dict[str, Any]:
             if finite and isinstance(module, HasReadings)  # JSON has no NaN
             for what, reading in module.readings().items()
         },
+        "layers": dict(_layers(state.network)) if finite else {},
         "timing": {
             "seconds": seconds,
             "epoch_seconds": state.epoch_seconds,
@@ -39,10 +50,39 @@ def findings(training: Training, finite: bool) -> dict[str, Any]:
 
 
 def _test(training: Training) -> dict[str, Any]:
-    network, images = training.state.network, training.data.test
-    clean = training.evaluator.score(network, images)
-    return {
+    network, images, evaluator = training.state.network, training.data.test, training.evaluator
+    clean = evaluator.score(network, images)
+    found: dict[str, Any] = {
         "loss": clean.loss,
         "accuracy": clean.accuracy,
-        "contrast": training.evaluator.contrast_accuracy(network, images),
+        "contrast": evaluator.contrast_accuracy(network, images),
+        "mode_gap": mode_gap(evaluator, network, images, training.loader.batch_size),
     }
+    if images.gain is not None:
+        found["by_gain"] = {
+            "accuracy": accuracy_by_gain(evaluator, network, images),
+            "gradient_norm": gradient_by_gain(evaluator, network, training.loader),
+        }
+    if isinstance(evaluator.standardise, ScaledChannels):
+        found["without_channel"] = accuracy_without_channels(evaluator, network, images)
+    return found
+
+
+def _layers(network: nn.Module) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield what the tensors with a value a channel have become, such as a norm's scale."""
+    for name, module in network.named_modules():
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        if any(tensor.ndim > 1 for _, tensor in own):  # a convolution, a linear layer
+            continue
+        for what, tensor in own:
+            if tensor.ndim == 1:
+                values = tensor.detach().double()
+                yield (
+                    f"{name}.{what}",
+                    {
+                        "mean": values.mean().item(),
+                        "sd": values.std(correction=0).item(),
+                        "min": values.min().item(),
+                        "max": values.max().item(),
+                    },
+                )

@@ -46,10 +46,12 @@ class TrainingState:
         totals = torch.zeros(3, dtype=torch.float64, device=device)
         return cls(network, optimizer, totals, totals.clone())
 
-    def save(self, path: Path, extra: dict[str, Any]) -> None:
-        """Write a checkpoint, with `extra` beside the state."""
+    def save(self, folder: RunFolder, extra: dict[str, Any]) -> None:
+        """Write a checkpoint, with `extra` beside the state, and keep the one before."""
+        if folder.checkpoint.exists():
+            folder.checkpoint.replace(folder.checkpoint_before)
         tensors.save(
-            path,
+            folder.checkpoint,
             {
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -94,19 +96,20 @@ class TrainingState:
 def resume(
     state: TrainingState, folder: RunFolder, here: Environment
 ) -> tuple[dict[str, int], list[str]]:
-    """Go on from the checkpoint in `folder`, if there is one.
+    """Go on from the latest whole checkpoint in `folder`, if there is one.
 
     Return the lengths of the event files at that moment, and what to tell the user. A damaged
-    checkpoint is set aside, and the run starts again.
+    checkpoint is set aside, and the run goes on from the one before, or else starts again.
     """
-    try:
-        extra = state.load(folder.checkpoint)
-    except FileNotFoundError:
-        return {}, []
-    except DamagedFileError as error:
-        aside = set_aside(folder.checkpoint)
-        return {}, [f"{error}; it is set aside as {aside}, and the run starts again"]
-    told = [f"going on after step {state.step}"]
-    if changed := differences(extra["environment"], here):
-        told.append(f"under other conditions, so bits may differ from one go: {changed}")
-    return extra["events"], told
+    told: list[str] = []
+    for checkpoint in folder.checkpoints:
+        try:
+            extra = state.load(checkpoint)
+        except DamagedFileError as error:
+            told.append(f"{error}; it is set aside as {set_aside(checkpoint)}")
+            continue
+        told.append(f"going on after step {state.step}")
+        if changed := differences(extra["environment"], here):
+            told.append(f"under other conditions, so bits may differ from one go: {changed}")
+        return extra["events"], told
+    return {}, [*told, "the run starts again"] if told else []

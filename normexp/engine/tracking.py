@@ -5,14 +5,22 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
+
+from normexp.board import experiment, layout, session, session_end, text
+from normexp.engine.summary import summary
+from normexp.runs.catalogue import factors
+from normexp.runs.outcome import final_words
+from normexp.runs.spec import RunSpec, cell_name
 
 LOG_FORMAT = "%(asctime)s %(message)s"
 
@@ -26,7 +34,7 @@ class Tracker:
     """
 
     def __init__(
-        self, folder: Path, name: str, total_steps: int, positions: Mapping[str, int]
+        self, folder: Path, spec: RunSpec, total_steps: int, positions: Mapping[str, int]
     ) -> None:
         for events in folder.glob("events.out.tfevents.*"):
             if events.name in positions:
@@ -35,18 +43,18 @@ class Tracker:
             else:
                 events.unlink()
         self._folder = folder
-        self._name = name
+        self._spec = spec
         self._total_steps = total_steps
         self._log_handler = logging.FileHandler(folder / "train.log", encoding="utf-8")
         self._log_handler.setFormatter(logging.Formatter(LOG_FORMAT))
-        self._log = logging.Logger(name)
+        self._log = logging.Logger(spec.name)
         self._log.addHandler(self._log_handler)
 
     def __enter__(self) -> Tracker:
         self._hook_before, threading.excepthook = threading.excepthook, self._of_a_thread
         self._writer = SummaryWriter(str(self._folder))
         self._bar = tqdm(
-            total=self._total_steps, desc=self._name, unit=" steps", disable=None, leave=False
+            total=self._total_steps, desc=self._spec.name, unit=" steps", disable=None, leave=False
         )
         return self
 
@@ -65,6 +73,10 @@ class Tracker:
         finally:
             threading.excepthook = self._hook_before
 
+    def _tell(self, *messages: Summary) -> None:
+        for message in messages:
+            self._writer.file_writer.add_summary(message)  # type: ignore[attr-defined]
+
     def _of_a_thread(self, error: threading.ExceptHookArgs) -> None:
         # A full disk in the writer's thread is raised again by the next `flush`, and told there.
         if not issubclass(error.exc_type, OSError):
@@ -82,22 +94,37 @@ class Tracker:
             self._writer.add_scalar(tag, value, step)
             self._writer.add_scalar(f"by_images/{tag}", value, images)
 
-    def picture(self, tag: str, image: Tensor) -> None:
-        """Show `image`, float (3, H, W) in [0, 1]."""
-        self._writer.add_image(tag, image)
+    def begin(self, sheet: Tensor) -> None:
+        """Write what is known before the first step.
+
+        `sheet`, float (3, H, W) in [0, 1], shows the first images as they are trained on.
+        """
+        settings = dict(factors(self._spec.settings))
+        cell = cell_name(self._spec.settings)
+        self._tell(experiment(settings), session(cell, settings), layout())
+        self._writer.add_image("augmented", sheet)
 
     def progress(self, step: int, **shown: str) -> None:
         """Move the bar to `step`."""
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(step - self._bar.n)
 
-    def finish(self, test: Mapping[str, Any] | None, step: int, line: str) -> None:
+    def finish(self, result: Mapping[str, Any]) -> None:
         """Write what the run found, once, at its end."""
-        if test is not None:
-            self._writer.add_scalar("test/accuracy", test["accuracy"], step)
-            for severity, accuracy in test["contrast"].items():
-                self._writer.add_scalar(f"test/accuracy_contrast_{severity}", accuracy, step)
-        self._log.info(line)
+        step, timing = result["steps"], result["timing"]
+        last = {f"cost/{name}": timing[name] for name in ("seconds", "images_per_second")}
+        if test := result["test"]:
+            by_severity = [test["accuracy"], *test["contrast"].values()]
+            for severity, accuracy in enumerate(by_severity):
+                self._writer.add_scalar("contrast/accuracy", accuracy, severity)
+                last[f"test/accuracy_contrast_{severity}"] = accuracy
+            last["test/accuracy"] = last.pop("test/accuracy_contrast_0")
+            last["test/mode_gap"] = test["mode_gap"]["accuracy"]
+            last["test/gap"] = result["history"][-1]["train_accuracy"] - test["accuracy"]
+        for tag, value in last.items():
+            self._writer.add_scalar(tag, value, step)
+        self._tell(text("summary", summary(result)), session_end(result["outcome"], time.time()))
+        self._log.info(final_words(result))
 
     def note(self, line: str) -> None:
         """Write a line to the log file, and to the screen where it has no bar."""

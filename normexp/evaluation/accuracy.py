@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import LabelledImages
+from normexp.data.gain import amplified
 from normexp.data.standardise import Standardise, to_unit
 from normexp.evaluation.corruption import SEVERITIES, reduce_contrast
 from normexp.precision import Precision
@@ -47,7 +48,7 @@ class Evaluator:
         right = torch.zeros((), dtype=torch.int64, device=images.images.device)
         for start in range(0, len(images), BATCH_SIZE):
             batch = images[start : start + BATCH_SIZE]
-            x = self.standardise(to_unit(change(batch.images)))
+            x = amplified(self.standardise(to_unit(change(batch.images))), batch.gain)
             with self.precision.autocast():
                 logits = network(x).float()
             loss += F.cross_entropy(logits, batch.labels, reduction="sum")

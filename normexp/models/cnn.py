@@ -1,8 +1,9 @@
-"""A plain convolutional network: six convolutions in a row, poolings, one linear layer."""
+"""A plain convolutional network: convolutions in a row, poolings, one linear layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -11,18 +12,19 @@ from torch import Tensor, nn
 from normexp.contracts import EmptySite, NormLayer
 from normexp.models.initial import he_initialise
 
-# Convolutions on maps of one size: 32, 16, 8 and 4 pixels when all poolings are there.
+# Widths on maps of one size: 32, 16, 8 and 4 pixels when all poolings are there.
 STAGES = (1, 2, 2, 1)
 # The flattening head sees this many pixels a side, which is the last map of the default network.
 FLAT = 4
 
 
 class CNN(nn.Module):
-    """Six 3×3 convolutions with norm and ReLU, max-pooling between stages, a linear layer.
+    """3×3 convolutions with norm and ReLU, max-pooling between stages, a linear layer.
 
-    (N, 3, 32, 32) to logits (N, num_classes). `order` is a key of `BLOCKS`. `after`, a key of
-    `HEADS`, is what follows the last norm. The first `poolings` of the three poolings are
-    there, so the last map is 32, 16, 8 or 4 pixels wide.
+    (N, 3, 32, 32) to logits (N, num_classes). There are `depth` convolutions, equally
+    many of each of the six `widths`. `order` is a key of `BLOCKS`. `after`, a key of `HEADS`, is
+    what follows the last norm. The first `poolings` of the three poolings are there, so the last
+    map is 32, 16, 8 or 4 pixels wide.
     """
 
     norm_roles: ClassVar = {
@@ -36,6 +38,7 @@ class CNN(nn.Module):
         norm_layer: NormLayer,
         num_classes: int,
         widths: Sequence[int],
+        depth: int,
         order: str,
         after: str,
         poolings: int,
@@ -43,21 +46,24 @@ class CNN(nn.Module):
         super().__init__()
         if len(widths) != sum(STAGES) or 0 in widths:
             raise ValueError(f"model.network.widths={list(widths)}: six widths are needed, not 0")
+        if not isinstance(depth, int) or depth < 1 or depth % len(widths):
+            raise ValueError(f"model.depth={depth}: a multiple of six is needed, such as 6 or 12")
+        repeats = depth // len(widths)
         _check_choice("model.order", order, BLOCKS)
         _check_choice("model.after", after, HEADS)
         _check_choice("model.poolings", poolings, range(len(STAGES)))
         self.pool = nn.MaxPool2d(2)
         self.poolings = poolings
-        channels = [3, *widths]
-        blocks = [BLOCKS[order](i, o, norm_layer) for i, o in zip(channels, widths, strict=False)]
+        channels = [3, *(width for width in widths for _ in range(repeats))]
+        blocks = [BLOCKS[order](i, o, norm_layer) for i, o in pairwise(channels)]
         self.norm_activations = r"head\.act"
         if order == "conv-norm-act":
             self.norm_activations += r"|stage\d\.\d+\.act"
             # What follows the last norm is for `after` to say.
             blocks[-1].act = nn.Identity()
         for stage, length in enumerate(STAGES):
-            self.add_module(f"stage{stage}", nn.Sequential(*blocks[:length]))
-            blocks = blocks[length:]
+            self.add_module(f"stage{stage}", nn.Sequential(*blocks[: length * repeats]))
+            blocks = blocks[length * repeats :]
         self.head = HEADS[after](widths[-1], num_classes)
         he_initialise(self)
 

@@ -56,9 +56,9 @@ def read_entry(folder: RunFolder) -> Entry:
     """Return what the folder of a run says about it."""
     record = folder.record()
     modified = max(_modified(file) for file in folder.path.iterdir())
-    factors = dict(_factors(record["settings"]))
+    settings = dict(factors(record["settings"]))
     studies = tuple(record["studies"])
-    return Entry(folder, factors, studies, folder.result(), failure(folder), modified)
+    return Entry(folder, settings, studies, folder.result(), failure(folder), modified)
 
 
 def _modified(file: Path) -> float:
@@ -79,12 +79,13 @@ def reasons(entries: Iterable[Entry]) -> list[str]:
     ]
 
 
-def _factors(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def factors(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield settings by dotted key; a group's name stands under the group's key."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
             if not prefix and "name" in value:
                 yield key, value["name"]
-            yield from _factors(value, f"{prefix}{key}.")
+            yield from factors(value, f"{prefix}{key}.")
         elif key not in SILENT and not (key == "name" and prefix):
             yield prefix + key, value
 

@@ -19,6 +19,7 @@ from typing import IO
 
 from normexp.errors import UserError
 from normexp.runs.folder import RunFolder
+from normexp.runs.spec import RunSpec
 
 
 class InProgressError(UserError):
@@ -26,13 +27,16 @@ class InProgressError(UserError):
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Hold the claim on the run in `folder`; raises InProgressError with who has it."""
+def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the claim on the run in `folder`.
+
+    Where another process has it, raises InProgressError with its number, or waits for its end.
+    """
     path = folder / "claim.json"
     while True:
         file = path.open("a+")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB * (not wait))
         except BlockingIOError:
             with file:
                 raise InProgressError(
@@ -53,11 +57,19 @@ def claimed(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def tidy(folder: RunFolder) -> None:
-    """Remove what a process that was killed just as its run was finished has left."""
-    if folder.checkpoint.exists() or (folder.path / "claim.json").exists():
-        with suppress(InProgressError, OSError), claimed(folder.path):
-            folder.checkpoint.unlink(missing_ok=True)
+def revisit(folder: RunFolder, spec: RunSpec, command: str, study: str | None) -> None:
+    """Note who asks for a finished run, and remove what a process killed at its end has left.
+
+    Nothing is written where nothing is new: the folder may be read-only.
+    """
+    if not folder.has_joined(study):
+        with claimed(folder.path, wait=True):
+            folder.open(spec, command)
+            folder.join_study(study)
+    if folder.left_over() or (folder.path / "claim.json").exists():
+        with suppress(OSError), claimed(folder.path, wait=True):
+            for file in folder.left_over():
+                file.unlink()
 
 
 def _holder(file: IO[str]) -> str:

@@ -24,6 +24,17 @@ class RunFolder:
         return self.path / "checkpoint.pt"
 
     @property
+    def checkpoint_before(self) -> Path:
+        """The checkpoint before that one, for when it is damaged or not whole yet."""
+        return self.path / "checkpoint.before.pt"
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """What there is to go on from, the latest first."""
+        both = (self.checkpoint, self.checkpoint_before)
+        return [file for file in both if file.exists()]
+
+    @property
     def weights(self) -> Path:
         """The trained network's state dict."""
         return self.path / "weights.pt"
@@ -47,14 +58,25 @@ class RunFolder:
             asked = {"name": spec.name, "command": command, "settings": spec.settings}
             write_json(self.record_file, {**asked, "studies": []})
 
-    def clear(self) -> None:
-        """Remove what a process that was killed as it wrote has left."""
-        for left_over in self.path.glob(".*.tmp"):
-            left_over.unlink(missing_ok=True)
+    def unwritten(self) -> list[Path]:
+        """Return what a process that was killed as it wrote has left."""
+        return list(self.path.glob(".*.tmp"))
+
+    def left_over(self) -> list[Path]:
+        """Return what a finished run has no use for."""
+        return self.unwritten() + self.checkpoints
 
     def record(self) -> dict[str, Any]:
         """Return what was asked; raises FileNotFoundError and DamagedFileError."""
         return read_json(self.record_file)
+
+    def has_joined(self, study: str | None) -> bool:
+        """Whether there is a record, and the run is known to belong to `study`."""
+        try:
+            studies = self.record()["studies"]
+        except (FileNotFoundError, DamagedFileError):
+            return False
+        return study is None or study in studies
 
     def join_study(self, study: str | None) -> None:
         """Record that the run, which may belong to several studies, belongs to `study`."""
@@ -78,4 +100,5 @@ class RunFolder:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Record what was found; the checkpoint has then served its purpose."""
         write_json(self.result_file, result)
-        self.checkpoint.unlink(missing_ok=True)
+        for file in self.checkpoints:
+            file.unlink()

@@ -20,7 +20,17 @@ Settings = dict[str, Any]
 PRECISIONS = ("auto", "fp32", "bf16")
 # What a group's file may say, beside its name. A model's settings are its own.
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "data": ("limit", "val_fraction", "standardise", "crop", "flip", "root", "source"),
+    "data": (
+        "limit",
+        "val_fraction",
+        "standardise",
+        "crop",
+        "flip",
+        "red_scale",
+        "gain_spread",
+        "root",
+        "source",
+    ),
     "model": (),
     "norm": ("layer", "at", "conv", "activation"),
     "contrast": ("augmentation",),
@@ -62,6 +72,8 @@ class RunSpec:
         _number(data, "limit", "data.", whole=True, least=1, optional=True)
         _number(data, "val_fraction", "data.", above=0, below=1)
         _number(data, "crop", "data.", whole=True, least=0)
+        _number(data, "red_scale", "data.", least=0, optional=True)
+        _number(data, "gain_spread", "data.", least=0, optional=True)
         if not isinstance(data.get("flip"), bool):
             raise UserError(f"data.flip={_typed(data.get('flip'))}: true or false is needed")
         _number(optimizer, "lr", "optimizer.", above=0)
@@ -69,9 +81,10 @@ class RunSpec:
         _number(optimizer, "weight_decay", "optimizer.", least=0)
         _number(optimizer, "warmup", "optimizer.", least=0, below=1)
 
-        settings = dict(settings)
+        epochs = _number(settings, "epochs", whole=True, least=1, optional=True)
         if settings["steps"] is not None:
-            settings["epochs"] = None
+            epochs = None
+        settings = {**settings, "epochs": epochs}
         if settings["precision"] not in PRECISIONS:
             raise UserError(
                 f"precision={_typed(settings['precision'])}: "
@@ -81,7 +94,7 @@ class RunSpec:
             settings=settings,
             seed=_number(settings, "seed", whole=True, least=0, below=MAX_SEED),
             batch_size=_number(settings, "batch_size", whole=True, least=1),
-            epochs=_number(settings, "epochs", whole=True, least=1, optional=True),
+            epochs=epochs,
             steps=_number(settings, "steps", whole=True, least=1, optional=True),
             label_smoothing=_number(settings, "label_smoothing", least=0, below=1),
             precision=settings["precision"],
@@ -90,12 +103,12 @@ class RunSpec:
     @property
     def name(self) -> str:
         """The run's folder: readable factors, then a hash of every setting."""
-        model, norm, contrast = (self.settings[g]["name"] for g in ("model", "norm", "contrast"))
-        return f"{model}-{norm}-b{self.batch_size}-{contrast}-s{self.seed}-{self._hash()}"
+        return f"{_readable(self.settings)}-s{self.seed}-{_hash(self.settings)}"
 
-    def _hash(self) -> str:
-        text = json.dumps(_canonical(self.settings), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+def cell_name(settings: Settings) -> str:
+    """Return the name that runs of these settings and any seed share."""
+    return f"{_readable(settings)}-{_hash({**settings, 'seed': None})}"
 
 
 @dataclass(frozen=True)
@@ -187,6 +200,16 @@ def _number(
     kind = "a whole number" if whole else "a number"
     needed = " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
     raise UserError(f"{prefix}{key}={_typed(value)}: {needed}{' or null' * optional} is needed")
+
+
+def _readable(settings: Settings) -> str:
+    model, norm, contrast = (settings[group]["name"] for group in ("model", "norm", "contrast"))
+    return f"{model}-{norm}-b{int(settings['batch_size'])}-{contrast}"
+
+
+def _hash(settings: Settings) -> str:
+    text = json.dumps(_canonical(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _typed(value: Any) -> Any:

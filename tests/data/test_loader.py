@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -297,6 +299,20 @@ def test_batches_are_standardised_as_measured() -> None:
     batch, _ = loader.epoch(0).batch(0)
     np.testing.assert_allclose(batch.mean((0, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(batch.std((0, 2, 3), correction=0), 1, rtol=1e-5)
+
+
+def test_an_image_keeps_its_gain_in_every_epoch() -> None:
+    plain = make_loader()
+    gain = torch.linspace(0.1, 6, 60)
+    images = replace(plain.images, gain=gain)
+    loader = Loader(images, 8, 0, plain.augmentation, lambda x: 2 * x - 1)
+    for number in (0, 1):
+        found, labels = whole(loader, number)
+        unchanged, same_labels = whole(plain, number)
+        assert torch.equal(labels, same_labels)
+        expected = (2 * unchanged - 1) * gain[labels][:, None, None, None]
+        torch.testing.assert_close(found, expected)
+        assert loader.epoch(number).batch(0)[0].is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(

@@ -41,3 +41,12 @@ def test_by_dataset_contrast_stays() -> None:
 def test_an_unknown_standardisation_is_refused() -> None:
     with pytest.raises(ValueError, match=r"data\.standardise=batch: one of dataset, image"):
         standardiser("batch", pixels(0))
+
+
+@pytest.mark.parametrize("name", ["dataset", "image"])
+def test_the_red_channel_is_multiplied_after_the_standardisation(name: str) -> None:
+    images = to_unit(pixels(1))
+    plain = standardiser(name, pixels(0))(images)
+    scaled = standardiser(name, pixels(0), red_scale=100)(images)
+    assert torch.equal(scaled[:, 0], 100 * plain[:, 0])
+    assert torch.equal(scaled[:, 1:], plain[:, 1:])

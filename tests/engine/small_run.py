@@ -10,9 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from omegaconf import DictConfig
-from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
-    EventAccumulator,
-)
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from normexp import build
@@ -64,11 +62,11 @@ def carry_out(
     training, _ = build.training(cfg, spec, runtime)
     folder.open(spec, "normexp train")
     kept, told = resume(training.state, folder, training.environment)
-    rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder.checkpoint)
-    with Tracker(folder.path, spec.name, training.recipe.total_steps, kept) as tracker:
+    rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
+    with Tracker(folder.path, spec, training.recipe.total_steps, kept) as tracker:
         finite = fit(training, tracker, rhythm, lambda: stop_signal(training))
         result = findings(training, finite)
-        tracker.finish(result["test"], training.state.step, "the end")
+        tracker.finish(result)
     return Outcome(training, folder, result, told)
 
 

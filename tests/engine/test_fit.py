@@ -312,8 +312,8 @@ def test_the_factor_of_a_group_multiplies_the_learning_rate_of_every_step() -> N
 # Stopping.
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_first_signal_is_noted_a_second_one_stops_and_afterwards_all_is_as_before(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_first_signal_is_noted_a_second_interrupt_stops_and_afterwards_all_is_as_before(
     number: signal.Signals,
 ) -> None:
     before = signal.getsignal(number)
@@ -321,6 +321,8 @@ def test_a_first_signal_is_noted_a_second_one_stops_and_afterwards_all_is_as_bef
         assert stop.signal_number is None
         signal.raise_signal(number)
         assert stop.signal_number == number
+        signal.raise_signal(signal.SIGTERM)  # SLURM's, and then that of the sweep
+        assert stop.signal_number == number
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
+            signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(number) is before

@@ -109,9 +109,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
         ("precision=bf16",),
         ("optimizer=adamw",),
         ("contrast=strong",),
+        ("data.gain_spread=1", "data.red_scale=10"),
         (f"model.network._target_={DropoutCNN.__module__}.DropoutCNN", "model.name=dropout"),
     ],
-    ids=["bf16", "adamw", "contrast", "dropout"],
+    ids=["bf16", "adamw", "contrast", "inputs", "dropout"],
 )
 def test_so_it_does_with_other_numbers_optimizers_and_randomness(
     overrides: tuple[str, ...], small: Compose, whole: Whole, tmp_path: Path
@@ -168,6 +169,8 @@ def test_the_curves_of_a_killed_and_resumed_run_have_every_step_once(
     for tag in set(tags["scalars"]) - {
         "train/images_per_second",
         "by_images/train/images_per_second",
+        "cost/seconds",
+        "cost/images_per_second",
     }:
         points = [
             [(point.step, point.value) for point in of.Scalars(tag)] for of in (found, expected)
@@ -185,26 +188,53 @@ def flip_a_bit(content: bytes) -> bytes:
     [flip_a_bit, lambda content: content[:-1], lambda content: b""],
     ids=["one_bit", "cut_short", "empty"],
 )
-def test_a_damaged_checkpoint_is_set_aside_and_the_run_starts_again_and_ends_the_same(
-    damage: Callable[[bytes], bytes], small: Compose, whole: Whole, tmp_path: Path
+@pytest.mark.parametrize(
+    ("names", "then"),
+    [
+        (("checkpoint.pt",), f"going on after step {END_OF_EPOCH}"),
+        (("checkpoint.pt", "checkpoint.before.pt"), "the run starts again"),
+    ],
+    ids=["the_latest", "both"],
+)
+def test_a_damaged_checkpoint_is_set_aside_for_the_one_before_and_the_run_ends_the_same(
+    names: tuple[str, ...],
+    then: str,
+    damage: Callable[[bytes], bytes],
+    small: Compose,
+    whole: Whole,
+    tmp_path: Path,
 ) -> None:
     cfg = small()
     with pytest.raises(Stopped) as stopped:
         carry_out(cfg, tmp_path, stop_at(MID_EPOCH))
     assert str(stopped.value) == f"stopped after step {MID_EPOCH}"
-    (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
-    damaged = damage(checkpoint.read_bytes())
-    checkpoint.write_bytes(damaged)
+    (folder,) = tmp_path.iterdir()
+    damaged = {folder / name: damage((folder / name).read_bytes()) for name in names}
+    for checkpoint, content in damaged.items():
+        checkpoint.write_bytes(content)
     outcome = carry_out(cfg, tmp_path)
-    aside = checkpoint.with_name("checkpoint.pt.damaged")
-    assert aside.read_bytes() == damaged
-    (line,) = outcome.told
-    assert str(checkpoint) in line
-    assert str(aside) in line
-    assert "the run starts again" in line
+    *lines, last = outcome.told
+    for line, (checkpoint, content) in zip(lines, damaged.items(), strict=True):
+        aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
+        assert aside.read_bytes() == content
+        assert str(checkpoint) in line
+        assert str(aside) in line
+    assert last == then
     assert_same(outcome, whole())
     steps = [point.step for point in events(outcome.folder.path).Scalars("train/loss")]
     assert steps == list(range(1, STEPS + 1))
+
+
+def test_a_run_killed_as_it_writes_a_checkpoint_goes_on_from_the_one_before(
+    small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    with pytest.raises(Stopped):
+        carry_out(small(), tmp_path, stop_at(MID_EPOCH))
+    (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
+    checkpoint.rename(checkpoint.with_name(".checkpoint.pt.1.tmp"))
+    outcome = carry_out(small(), tmp_path)
+    assert outcome.told == [f"going on after step {END_OF_EPOCH}"]
+    assert_same(outcome, whole())
 
 
 def test_a_checkpoint_that_holds_something_else_counts_as_damaged(

@@ -29,6 +29,8 @@ from normexp.norms.gated import GatedNorm
 from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.mean import MeanNorm
+from normexp.norms.mean_only import MeanOnlyBatchNorm
+from normexp.norms.noisy import NoisyNorm
 from normexp.norms.renorm import BatchRenorm
 from normexp.norms.scale_shift import ScaleShift
 from normexp.norms.serial import SerialNorm
@@ -55,9 +57,13 @@ LAYERS: dict[str, NormLayer] = {
     "ghost of one": partial(GhostBatchNorm, ghost_size=1, **RUNNING),
     "renorm": partial(BatchRenorm, **LIMITS, **RUNNING),
     "weight": ScaleFromFirstBatch,
+    "mean only": partial(MeanOnlyBatchNorm, momentum=0.1),
+    "noisy instance": partial(
+        NoisyNorm, norm_layer=partial(nn.InstanceNorm2d, affine=True), ghost_size=16
+    ),
 }
 OF_ONE_IMAGE = ("none", "instance", "layer", "group", "group of one", "frn", "weight")
-RUNNING_MEAN = ("batch", "gated", "mean", "switchable", "ghost")
+RUNNING_MEAN = ("batch", "gated", "mean", "switchable", "ghost", "mean only")
 
 
 @cache
@@ -82,6 +88,8 @@ def invariances(name: str) -> set[str]:
         ("weight", set()),
         ("batch", set()),
         ("ghost", set()),
+        ("mean only", set()),
+        ("noisy instance", {"gain", "channel_gain", "shift", "contrast"}),
         ("mean", set()),
         ("switchable", set()),
         ("instance", {"gain", "channel_gain", "shift", "contrast"}),
@@ -164,6 +172,13 @@ def test_batch_renorm_within_its_limits_depends_on_the_mates_in_its_gradient_onl
     assert found.equals is None
 
 
+def test_noise_without_neighbours_changes_training_alone() -> None:
+    found = proof("noisy instance")
+    assert (found.mates, found.mates_gradient) == ((0, 0), 0)
+    assert found.mode > 0.1
+    assert found.equals is None
+
+
 def test_ghosts_of_one_image_are_instance_norm_in_training_alone() -> None:
     found = proof("ghost of one")
     assert found.mates == (0, 0)
@@ -186,7 +201,7 @@ def test_ghosts_of_one_image_are_instance_norm_in_training_alone() -> None:
         ("serial", "instance norm"),
         ("group of one", "instance norm"),
         ("layer", "layer norm"),
-        *((name, None) for name in ("group", "frn", "mean", "switchable", "ghost")),
+        *((name, None) for name in ("group", "frn", "mean", "switchable", "ghost", "mean only")),
     ],
 )
 def test_a_layer_is_told_by_what_it_does(name: str, equals: str | None) -> None:
@@ -205,7 +220,14 @@ def test_a_scale_and_a_shift_of_each_channel_do_not_make_it_another_norm() -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "r2"), [("none", (1, 1)), ("weight", (1, 1)), ("renorm", (1, 1)), ("batch", (None, 1))]
+    ("name", "r2"),
+    [
+        ("none", (1, 1)),
+        ("weight", (1, 1)),
+        ("renorm", (1, 1)),
+        ("batch", (None, 1)),
+        ("mean only", (None, 1)),
+    ],
 )
 def test_layers_that_can_be_the_identity(name: str, r2: tuple[float | None, float]) -> None:
     for found, expected in zip(proof(name).identity, r2, strict=True):

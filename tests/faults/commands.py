@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ SMALL = (
     "precision=fp32",
     "runtime.device=cpu",
     "runtime.threads=1",
-    "runtime.checkpoint_seconds=0.2",
+    "runtime.checkpoint_seconds=0.02",
 )
 """90 training images, 11 steps an epoch."""
 GRID = ("norm=batch,both", "seed=0,1" if IS_FULL else "seed=1", "-m")
@@ -59,6 +60,8 @@ class Command:
 
     def __post_init__(self) -> None:
         self.pid = self._number()
+        self.processes = {self.pid}
+        """Its own and those that were seen by `cells`."""
 
     def _number(self) -> int:
         while b"\n" not in self._received:
@@ -90,11 +93,13 @@ class Command:
         return self.log.read_text()
 
     def cells(self) -> list[int]:
-        """Return the processes that it has started."""
+        """Return the processes that it has started and that still run."""
+        cells = []
         with suppress(OSError):
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-            return [int(pid) for pid in children.split()]
-        return []
+            cells = [int(pid) for pid in children.split()]
+        self.processes.update(cells)
+        return cells
 
 
 Start = Callable[..., Command]
@@ -110,7 +115,7 @@ def starter() -> Iterator[Start]:
             [sys.executable, "-P", str(Path(__file__).with_name("forks.py")), path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "NORMEXP_CACHE": folder, "TMPDIR": folder},
+            env={**os.environ, "TMPDIR": folder},
         )
         assert server.stdin is not None
         assert server.stdout is not None
@@ -150,6 +155,14 @@ def left_over(where: Path) -> list[str]:
     """Return the files of the runs below `where` that a finished run has no use for."""
     files = where.glob("outputs/runs/*/*")
     return [str(file) for file in files if not STAYS.fullmatch(file.name)]
+
+
+def assert_undisturbed(where: Path, expected: Findings, last: Command) -> None:
+    """The runs below a folder are as if nothing had happened; the folder is then removed."""
+    assert "Traceback" not in last.said()
+    assert found(where) == expected
+    assert left_over(where) == []
+    shutil.rmtree(where)
 
 
 def is_gone(pid: int) -> bool:

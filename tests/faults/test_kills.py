@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,77 +21,47 @@ from .commands import (
     SMALL,
     Findings,
     Start,
+    assert_undisturbed,
     found,
     is_gone,
     left_over,
     wait_until,
 )
+from .moments import hit
 from .size import IS_FULL, chance, size
 
 
-def state(where: Path) -> str:
-    """How far the runs below a folder have come, in words."""
-    names = Counter(file.name for file in where.glob("outputs/runs/*/*"))
-    if any(name.endswith(".tmp") for name in names):
-        return "as it saved"
-    what = ("result.json", "weights.pt", "checkpoint.pt", "train.log", "run.json")
-    return next((f"after {name}" for name in what if names[name]), "before its folder")
-
-
-def test_a_sweep_killed_at_random_moments_ends_like_an_undisturbed_one(
-    start: Start, whole_sweep: Findings, tmp_path: Path
+@pytest.mark.parametrize(("arguments", "undisturbed"), [(ONE, "whole"), (GRID, "whole_sweep")])
+def test_what_is_killed_at_random_moments_ends_like_what_is_not(
+    arguments: tuple[str, ...],
+    undisturbed: str,
+    start: Start,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
-    moments, kills, sweeps = chance(1), size(3, 100), 0
+    expected: Findings = request.getfixturevalue(undisturbed)
+    moments, kills, folders = chance(len(arguments)), size(2, 100), 0
     done: Counter[str] = Counter()
     while done.total() < kills:
-        where, sweeps = tmp_path / str(sweeps), sweeps + 1
+        where, folders = tmp_path / str(folders), folders + 1
         seen: set[int] = set()
         code: int | None = None
-        while code != 0 or len(found(where)) < NUM_CELLS:
-            command = start(where, "train", *SMALL, *GRID)
-            # It composes and checks its cells first; kills there are most if nothing is done.
-            time.sleep(moments.uniform(0.3, 3.0))
-            while done.total() < kills and command.poll() is None:
-                time.sleep(moments.uniform(0.01, 1.0))
-                cells = command.cells()
-                seen.update(cells)
-                victim = moments.choice([command.pid, *cells, *cells])
-                if command.poll() is None:
-                    with suppress(ProcessLookupError):
-                        os.kill(victim, signal.SIGKILL)
-                        done["the sweep" if victim == command.pid else "a cell"] += 1
+        while code != 0 or found(where).keys() != expected.keys():
+            command = start(where, "train", *SMALL, *arguments)
+            while done.total() < kills:
+                victim, moment = hit(where, command, signal.SIGKILL, moments)
+                if not victim:
+                    break
+                who = "a cell" if victim != command.pid else "the command"
+                done[f"{who} {moment}"] += 1
             code = command.wait()
-            assert "Traceback" not in command.said()
-            # The killed sweep's cells are about to stop; every second time the sweep goes on now.
+            seen |= command.processes
+            # A killed sweep's cells are about to stop; every second time it goes on at once.
             if moments.random() < 0.5:
-                wait_until(lambda pids=seen: all(is_gone(pid) for pid in pids))  # type: ignore[misc]
-        wait_until(lambda pids=seen: all(is_gone(pid) for pid in pids))  # type: ignore[misc]
-        assert found(where) == whole_sweep
-        assert left_over(where) == []
-        shutil.rmtree(where)
-    print(f"{dict(done)} killed in {sweeps} sweeps")
-
-
-def test_a_run_killed_at_random_moments_ends_like_an_undisturbed_one(
-    start: Start, whole: Findings, tmp_path: Path
-) -> None:
-    moments, kills, runs = chance(2), size(1, 100), 0
-    done: Counter[str] = Counter()
-    while done.total() < kills:
-        where, runs = tmp_path / str(runs), runs + 1
-        code: int | None = None
-        while code != 0:
-            command = start(where, "train", *SMALL, *ONE)
-            time.sleep(moments.uniform(0.3, 1.5))
-            if done.total() < kills and command.poll() is None:
-                command.kill()
-                done[state(where)] += 1
-            code = command.wait()
-            assert "Traceback" not in command.said()
-        assert found(where) == whole
-        assert left_over(where) == []
-        shutil.rmtree(where)
-    print(f"killed {dict(done)} in {runs} runs")
+                wait_until(lambda: all(map(is_gone, seen)))  # noqa: B023
+        wait_until(lambda: all(map(is_gone, seen)))  # noqa: B023
+        assert_undisturbed(where, expected, command)
+    print(f"killed in {folders} folders:", *sorted(done.items()), sep="\n  ")
 
 
 def test_a_run_killed_before_any_change_to_a_file_ends_like_an_undisturbed_one(
@@ -105,16 +74,12 @@ def test_a_run_killed_before_any_change_to_a_file_ends_like_an_undisturbed_one(
     assert len(changes) > 15
     assert changes[-1][1].endswith("claim.json")
     numbers = range(1, len(changes) + 1)
-    problems = []
     for number in numbers if IS_FULL else numbers[-2:-1]:
         where = tmp_path / str(number)
         assert start(where, *arguments, die_at=number).wait() == -signal.SIGKILL
         again = start(where, *arguments)
         assert again.wait() == 0, again.said()
-        assert found(where) == whole
-        event, path = changes[number - 1]
-        problems += [f"{left} after {event} {Path(path).name}" for left in left_over(where)]
-    assert problems == []
+        assert_undisturbed(where, whole, again)
     print(f"killed before {size(1, len(changes))} changes")
 
 

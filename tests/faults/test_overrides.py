@@ -135,7 +135,7 @@ def problem(answer: Answer, folder: Path) -> str | None:
 
 
 @settings(
-    max_examples=size(60, 500),
+    max_examples=size(15, 500),
     derandomize=True,
     deadline=None,
     database=None,

@@ -300,9 +300,33 @@ def test_the_cnns_last_map_is_as_wide_as_its_poolings_leave(
     assert {name: p.shape for name, p in other.named_parameters()} == same
 
 
+@pytest.mark.parametrize("depth", [6, 12, 24])
+def test_a_deeper_cnn_has_each_convolution_so_many_times(depth: int) -> None:
+    network = model("cnn", NormSite, depth=depth)
+    sizes: list[int] = []
+    for conv in (convs := [m for m in network.modules() if isinstance(m, nn.Conv2d)]):
+        conv.register_forward_hook(lambda _, inputs, y: sizes.append(y.shape[-1]))
+    assert network(torch.randn(1, 3, 32, 32)).shape == (1, 10)
+    times = depth // 6
+    widths = [w for w in (32, 64, 64, 128, 128, 128) for _ in range(times)]
+    assert [conv.out_channels for conv in convs] == widths
+    assert [conv.in_channels for conv in convs] == [3, *widths[:-1]]
+    assert sizes == [s for s in (32, 16, 16, 8, 8, 4) for _ in range(times)]
+    norms = [p for p in places_of(network) if p.role != "block_end"]
+    assert [p.role for p in norms] == ["stem"] + ["first"] * (depth - 1)
+    assert [p.stage for p in norms] == [s for s in (0, 1, 1, 2, 2, 3) for _ in range(times)]
+    assert [p.depth for p in norms] == pytest.approx([i / (depth - 1) for i in range(depth)])
+    activations = [m for m in network.modules() if isinstance(m, nn.ReLU)]
+    assert len(activations) == depth  # one of them in the head
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        *(
+            ({"depth": depth}, rf"depth={depth}: a multiple of six is needed")
+            for depth in (0, 8, -6, 6.0, "deep", None, True)
+        ),
         ({"widths": [8, 16]}, r"widths=\[8, 16\]: six widths are needed"),
         ({"order": "act-conv"}, "order=act-conv: one of conv-norm-act, conv-act-norm is needed"),
         ({"after": "max"}, "after=max: one of relu-pool, pool, flatten is needed"),

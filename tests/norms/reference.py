@@ -114,6 +114,11 @@ def switchable(x: Tensor, state: State, training: bool) -> Tensor:
     )
 
 
+def mean_only(x: Tensor, state: State, training: bool) -> Tensor:
+    mean = moments(x, (0, 2, 3))[0] if training else per_channel(state["batch.running_mean"])
+    return affine(x - mean, state)
+
+
 def ghost_parts(num_images: int) -> list[list[int]]:
     """The images of each part, as the layer's description has it."""
     num_equal = num_images // GHOST_SIZE

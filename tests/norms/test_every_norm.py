@@ -19,6 +19,7 @@ torch.set_num_threads(1)
 
 CONF = Path(__file__).parents[2] / "conf" / "norm"
 TEMPLATES = {"custom"}
+NOISY = {"instance_noisy", "group_noisy"}  # that draw random numbers, in training
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem not in TEMPLATES)
 PLACING = {"layer", "at", "conv", "activation"}
 CONDITIONS = {"roles", "stages", "depth", "last_in_stage"}
@@ -32,10 +33,10 @@ def load(name: str) -> dict[str, Any]:
     return parts
 
 
-def layer_makers() -> list[Any]:
-    """Every layer that a file names: its own, and those for some places."""
+def layer_makers(*names: str) -> list[Any]:
+    """Every layer that the files of these norms name: their own, and those for some places."""
     makers = []
-    for name in NAMES:
+    for name in sorted(names):
         parts = load(name)
         makers.append(pytest.param(parts["layer"], id=name))
         for place, rule in parts.get("at", {}).items():
@@ -44,7 +45,7 @@ def layer_makers() -> list[Any]:
 
 
 LayerMaker = Callable[[int], nn.Module]
-every_layer = pytest.mark.parametrize("make", layer_makers())
+every_layer = pytest.mark.parametrize("make", layer_makers(*NAMES))
 
 
 def images(seed: int = 8, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -111,6 +112,7 @@ def test_channels_last_changes_nothing(make: LayerMaker, training: bool) -> None
     results = []
     for layer, memory_format in zip(layers, formats, strict=True):
         x = images().to(memory_format=memory_format).requires_grad_()
+        torch.manual_seed(0)
         y = layer(x)
         (y * images(9)).sum().backward()
         assert x.grad is not None
@@ -135,16 +137,36 @@ def test_all_that_training_leaves_behind_is_in_the_state(make: LayerMaker) -> No
     layer, copy = trained(make), make(C).train()
     copy.load_state_dict(layer.state_dict())
     for training in (True, False):
-        assert torch.equal(layer.train(training)(images(9)), copy.train(training)(images(9)))
+        outputs = []
+        for either in (layer, copy):
+            torch.manual_seed(0)
+            outputs.append(either.train(training)(images(9)))
+        assert torch.equal(*outputs)
     for key, value in layer.state_dict().items():
         assert torch.equal(value, copy.state_dict()[key]), key
 
 
-@every_layer
+@pytest.mark.parametrize("make", layer_makers(*(set(NAMES) - NOISY)))
 def test_no_random_number_is_drawn(make: LayerMaker) -> None:
     before = torch.get_rng_state()
     trained(make)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("make", layer_makers(*NOISY))
+def test_a_noisy_layer_draws_from_torch_s_generator_and_in_training_only(make: LayerMaker) -> None:
+    before = torch.get_rng_state()
+    layer = make(C).eval()
+    layer(images())
+    assert torch.equal(before, torch.get_rng_state())
+    layer.train()(images())
+    assert not torch.equal(before, torch.get_rng_state())
+    outputs = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        outputs.append(layer(images()))
+    assert torch.equal(*outputs)
+    assert not torch.equal(outputs[0], layer(images()))
 
 
 @every_layer

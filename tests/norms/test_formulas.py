@@ -14,6 +14,7 @@ from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
 from normexp.norms.mean import MeanNorm
+from normexp.norms.mean_only import MeanOnlyBatchNorm
 from normexp.norms.renorm import BatchRenorm
 from normexp.norms.scale_shift import ScaleShift
 from normexp.norms.serial import SerialNorm
@@ -32,6 +33,15 @@ RENORM_SETTINGS = {
     "r_until": ref.R_UNTIL,
     "d_until": ref.D_UNTIL,
 }
+
+
+def after_its_first_batch() -> nn.Module:
+    """Mean-only batch norm, which takes no more scales from its input."""
+    layer = MeanOnlyBatchNorm(C, momentum=0.1)
+    layer.initialised.fill_(True)
+    return layer
+
+
 LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
     "none": (lambda: ScaleShift(C), ref.none),
     "batch": (lambda: nn.BatchNorm2d(C, eps=EPS), ref.batch),
@@ -40,6 +50,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
     "layer": (lambda: GroupNorm(C, num_groups=1, eps=EPS), ref.layer),
     "gated": (lambda: GatedNorm(C, eps=EPS, momentum=0.1), ref.gated),
     "mean": (lambda: MeanNorm(C, eps=EPS, momentum=0.1), ref.mean),
+    "mean_only": (after_its_first_batch, ref.mean_only),
     "serial": (lambda: SerialNorm(C, eps=EPS, momentum=0.1), ref.serial),
     "ibn": (lambda: IBN(C, instance_fraction=0.3, eps=EPS, momentum=0.1), ref.ibn),
     "switchable": (lambda: SwitchableNorm(C, eps=EPS, momentum=0.1), ref.switchable),
@@ -52,7 +63,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
     "frn_eps": (lambda: ThresholdedFilterResponseNorm(C, eps=-EPS, learnable_eps=True), ref.frn),
 }
 HAS_INSTANCE_NORM = {"instance", "gated", "mean", "serial", "ibn"}
-NEEDS_A_BATCH = {"batch", "ghost", "renorm"}
+NEEDS_A_BATCH = {"batch", "ghost", "renorm", "mean_only"}
 
 
 def used_layer(make: Callable[[], nn.Module]) -> nn.Module:

@@ -13,6 +13,7 @@ from normexp.norms.gated import GatedNorm
 from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.ibn import IBN
 from normexp.norms.mean import MeanNorm
+from normexp.norms.mean_only import MeanOnlyBatchNorm
 from normexp.norms.renorm import BatchRenorm
 from normexp.norms.serial import SerialNorm
 from normexp.norms.switchable import SwitchableNorm
@@ -29,6 +30,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "batch": lambda: nn.BatchNorm2d(C, eps=1e-5, momentum=MOMENTUM),
     "gated": lambda: GatedNorm(C, **COMMON),
     "mean": lambda: MeanNorm(C, **COMMON),
+    "mean_only": lambda: MeanOnlyBatchNorm(C, momentum=MOMENTUM),
     "serial": lambda: SerialNorm(C, **COMMON),
     "ibn": lambda: IBN(C, instance_fraction=0.5, **COMMON),
     "switchable": lambda: SwitchableNorm(C, **COMMON),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from normexp.norms.frn import FilterResponseNorm, ThresholdedFilterResponseNorm
+from normexp.norms.mean_only import LEAST_VARIANCE, MeanOnlyBatchNorm
 from normexp.norms.weight_norm import ScaleFromFirstBatch, use_unit_filters
 from normexp.norms.weight_std import standardise_filters
 
@@ -96,6 +97,26 @@ def test_a_channel_without_spread_keeps_its_scale_and_shift() -> None:
     assert torch.equal(y[:, 1:3], x[:, 1:3])
     one_value = ScaleFromFirstBatch(C).train()
     assert torch.equal(one_value(x[:1, :, :1, :1]), x[:1, :, :1, :1])
+
+
+def test_mean_only_batch_norm_starts_as_batch_norm_and_keeps_the_scale() -> None:
+    layer = MeanOnlyBatchNorm(C, momentum=0.1)
+    assert torch.equal(layer.eval()(images()), images())
+    first, x = layer.train()(images()), images()
+    torch.testing.assert_close(first, nn.BatchNorm2d(C, affine=False, eps=1e-12)(x))
+    assert not layer.bias.any()
+    torch.testing.assert_close(layer(3 * x + 1), 3 * first, rtol=1e-4, atol=1e-4)
+
+
+def test_mean_only_batch_norm_keeps_the_scale_of_a_channel_without_spread() -> None:
+    x = images()
+    x[:, 1] = 0.3 + 1e-7 * x[:, 1].sign()  # all that varies is rounding
+    x[:, 2] = 0.9 * LEAST_VARIANCE**0.5 * x[:, 2].sign()
+    x[:, 3] = 1.1 * LEAST_VARIANCE**0.5 * x[:, 2].sign()
+    layer = MeanOnlyBatchNorm(C, momentum=0.1).train()
+    layer(x)
+    assert layer.weight[1:3].tolist() == [1, 1]
+    assert layer.weight[3] > 100
 
 
 def test_standard_filters_are_timm_s_and_have_mean_0_and_standard_deviation_1() -> None:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from normexp.runs import files
 from normexp.runs.files import (
     DamagedFileError,
+    check_sealed,
     read_json,
     read_sealed,
     write_atomic,
@@ -17,6 +20,7 @@ from normexp.runs.files import (
 from normexp.runs.folder import RunFolder
 
 CONTENT = bytes(range(256)) * 4
+Reader = Callable[[Path], object]
 
 
 def fail(_: int) -> None:
@@ -107,7 +111,20 @@ def test_what_is_sealed_is_read_again(tmp_path: Path, content: bytes) -> None:
     assert path.read_bytes().startswith(content)
 
 
-def test_one_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
+readers = pytest.mark.parametrize("read", [read_sealed, check_sealed])
+
+
+def test_a_file_of_several_chunks_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for chunk_bytes in (1, 7, len(CONTENT), len(CONTENT) + 1):
+        monkeypatch.setattr(files, "_CHUNK_BYTES", chunk_bytes)
+        write_sealed(tmp_path / "sealed", CONTENT)
+        check_sealed(tmp_path / "sealed")
+
+
+@readers
+def test_one_flipped_bit_anywhere_is_noticed(tmp_path: Path, read: Reader) -> None:
     path = tmp_path / "sealed"
     write_sealed(path, CONTENT)
     sealed = path.read_bytes()
@@ -118,10 +135,11 @@ def test_one_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
         with pytest.raises(DamagedFileError, match=r"sealed is damaged"):
-            read_sealed(path)
+            read(path)
 
 
-def test_a_file_that_is_cut_or_longer_is_noticed(tmp_path: Path) -> None:
+@readers
+def test_a_file_that_is_cut_or_longer_is_noticed(tmp_path: Path, read: Reader) -> None:
     path = tmp_path / "sealed"
     write_sealed(path, CONTENT)
     sealed = path.read_bytes()
@@ -129,20 +147,22 @@ def test_a_file_that_is_cut_or_longer_is_noticed(tmp_path: Path) -> None:
     for damaged in [*(sealed[:length] for length in lengths), sealed + b"\0", sealed + sealed]:
         path.write_bytes(damaged)
         with pytest.raises(DamagedFileError):
-            read_sealed(path)
+            read(path)
 
 
-def test_a_file_that_was_never_sealed_is_noticed(tmp_path: Path) -> None:
+@readers
+def test_a_file_that_was_never_sealed_is_noticed(tmp_path: Path, read: Reader) -> None:
     path = tmp_path / "file"
     for content in (b"", b"{}", CONTENT):
         write_atomic(path, content)
         with pytest.raises(DamagedFileError, match=str(path)):
-            read_sealed(path)
+            read(path)
 
 
-def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
+@readers
+def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path, read: Reader) -> None:
     with pytest.raises(FileNotFoundError):
-        read_sealed(tmp_path / "gone")
+        read(tmp_path / "gone")
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -163,6 +163,12 @@ def test_where_steps_are_given_epochs_make_no_difference(settings: DictConfig) -
     assert name(changed(settings, steps=51)) != name(one)
 
 
+@pytest.mark.parametrize("value", [float("-inf"), float("nan"), 0])
+def test_epochs_beside_steps_are_checked_all_the_same(settings: DictConfig, value: float) -> None:
+    with pytest.raises(UserError, match=r"epochs=.*a whole number of 1 or more or null"):
+        run_spec(changed(settings, steps=50, epochs=value))
+
+
 A_NAME = "a name of letters, digits, '_' and '.' is needed"
 
 OUT_OF_RANGE = [
@@ -175,6 +181,11 @@ OUT_OF_RANGE = [
     *((("data.limit", value), "a whole number of 1 or more or null") for value in (0, 10.5)),
     *((("data.val_fraction", value), "a number above 0 and below 1") for value in (0, 1, -1)),
     *((("data.crop", value), "a whole number of 0 or more") for value in (-1, 1.5, None)),
+    *(
+        ((f"data.{key}", value), "a number of 0 or more or null")
+        for key in ("red_scale", "gain_spread")
+        for value in (-1, "much", True)
+    ),
     *((("data.flip", value), "true or false") for value in (1, "yes", None)),
     *((("optimizer.lr", value), "a number above 0") for value in (0, -1, None, "fast")),
     *((("optimizer.lr", value), "a number above 0") for value in (float("inf"), float("nan"))),
@@ -213,6 +224,7 @@ def test_a_value_out_of_range_is_refused_with_what_is_needed(
     [
         {"seed": 10**9, "batch_size": 1, "steps": 1, "label_smoothing": 0.999},
         {"epochs": 1, "data__limit": 1, "data__val_fraction": 0.001, "data__crop": 0},
+        {"data__red_scale": 0, "data__gain_spread": 0},
         {"optimizer__lr": 1e-9, "optimizer__warmup": 0, "optimizer__weight_decay": 0},
         {"precision": "bf16", "data__flip": False, "study": "a.b_1", "norm__name": "my.Norm_2"},
         {"runtime__threads": 1, "runtime__log_every": 1, "runtime__checkpoint_seconds": 0.1},

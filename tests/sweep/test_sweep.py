@@ -63,10 +63,10 @@ def test_a_second_call_starts_no_process_and_joins_the_study(
     cells = [make(f"seed={seed}") for seed in range(2)]
     sweep(cells, CONTENT)
     logs = [cell.log.stat().st_mtime_ns for cell in cells]
-    assert [cell.folder.record()["studies"] for cell in cells] == [[], []]
-    sweep([make(f"seed={seed}", FAIL) for seed in range(2)], NO_CHECKER)
+    assert [cell.folder.record()["studies"] for cell in cells] == [["trial"]] * 2
+    sweep([make(f"seed={seed} study=other", FAIL) for seed in range(2)], NO_CHECKER)
     assert [cell.log.stat().st_mtime_ns for cell in cells] == logs
-    assert [cell.folder.record()["studies"] for cell in cells] == [["trial"], ["trial"]]
+    assert [cell.folder.record()["studies"] for cell in cells] == [["trial", "other"]] * 2
     assert "2 cells: 2 finished\n" in capfd.readouterr().err
 
 

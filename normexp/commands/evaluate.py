@@ -1,0 +1,186 @@
+"""`normexp evaluate`: the lens, on one run or on several at once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from normexp import build
+from normexp.commands.composed import composed
+from normexp.errors import UserError, suggestion
+from normexp.evaluation import lens_file, lens_view
+from normexp.evaluation.lens_settings import AXES, checked
+from normexp.runs.catalogue import Entry, catalogue, matching, read_entry
+from normexp.runs.claim import claimed
+from normexp.runs.files import DamagedFileError
+from normexp.runs.folder import RunFolder
+from normexp.runs.spec import Runtime
+from normexp.sweep.plan import Machine, Plan
+from normexp.sweep.pool import POLL_SECONDS, Pool
+
+Row = dict[str, Any]
+Settings = dict[str, Any]
+
+# A run has its own cache, and nothing is trained.
+OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
+
+
+@composed("evaluate")
+def main(cfg: DictConfig) -> None:
+    """Look at the runs that `cfg` names, and show what was found."""
+    settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    asked = checked(settings)
+    runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, None)
+    outputs = Path(runtime.outputs).expanduser()
+    entries = finished(named(settings["run"], settings["study"], outputs))
+    if len(entries) == 1:
+        folder = entries[0].folder
+        print(lens_view.tables(evaluate(folder, asked, runtime)))
+        print(f"\nevery number: {folder.path / 'lens.csv'}")
+        return
+    failed = evaluate_each([entry.folder for entry in entries], runtime)
+    found = {
+        entry.folder.path.name: lens_file.read(entry.folder.path)["rows"]
+        for entry in entries
+        if entry.folder not in failed
+    }
+    if found:
+        runs = dict(zip(lens_view.short_names(found), found.values(), strict=True))
+        lens_view.picture(runs, outputs / "lens.png")
+        print(f"{lens_view.comparison(runs)}\n\naccuracy against contrast: {outputs / 'lens.png'}")
+    if failed:
+        raise UserError(f"{len(failed)} of {len(entries)} runs failed; see above")
+
+
+def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
+    """Return the runs that the settings name; raises UserError where there is none."""
+    if (run is None) == (study is None):
+        raise UserError("name the runs: run=<folder or name, with * for several> or study=<name>")
+    if study is not None:
+        entries = catalogue(outputs)
+        studies = {each for entry in entries for each in entry.studies}
+        if found := matching(entries, {"study": str(study)}):
+            return found
+        raise UserError(
+            f"study={study}: no run in {outputs} is of it; {suggestion(str(study), studies)}"
+        )
+    pattern = str(run).rstrip("/")
+    path = Path(pattern).expanduser()
+    places = [(path.parent, path.name), (outputs / "runs", pattern)]
+    folders = [
+        RunFolder(record.parent)
+        for place, name in places
+        for record in sorted(place.glob("*/run.json"))
+        if fnmatch(record.parent.name, name)
+    ]
+    if not folders:
+        known = [record.parent.name for record in outputs.glob("runs/*/run.json")]
+        hint = suggestion(path.name, known) if known else f"{outputs} has none"
+        raise UserError(f"run={run}: there is no such run; {hint}")
+    return [_entry(folder) for folder in {f.path.resolve(): f for f in folders}.values()]
+
+
+def _entry(folder: RunFolder) -> Entry:
+    try:
+        return read_entry(folder)
+    except DamagedFileError as error:
+        raise UserError(f"{error}; the run's command, typed again, mends it") from error
+
+
+def finished(entries: Sequence[Entry]) -> list[Entry]:
+    """Return those that are finished, and tell of the others."""
+    good = [entry for entry in entries if entry.state == "finished"]
+    for entry in entries:
+        if entry.state != "finished" and good:
+            print(f"left out, as it is {entry.state}: {entry.folder.path}", file=sys.stderr)
+    if not good:
+        states = ", ".join(sorted({entry.state for entry in entries}))
+        raise UserError(
+            f"{entries[0].folder.path.name}: {states}; only a finished run can be evaluated"
+        )
+    return good
+
+
+def evaluate(folder: RunFolder, asked: Settings, runtime: Runtime) -> list[Row]:
+    """Measure what `lens.json` does not have yet, axis by axis, and return all rows."""
+    with claimed(folder.path):
+        asked = {**asked, "weights": lens_file.digest_of_weights(folder)}
+        content = lens_file.read(folder.path)
+        rows = lens_file.still_good(content, asked)
+        if missing := [axis for axis in AXES if axis not in rows]:
+            look(folder, asked, runtime, rows, content["seconds"], missing)
+        else:
+            print(f"{folder.path.name} is evaluated already")
+    return [row for axis in AXES for row in rows[axis]]
+
+
+def look(
+    folder: RunFolder,
+    asked: Settings,
+    runtime: Runtime,
+    rows: dict[str, list[Row]],
+    seconds: dict[str, float],
+    missing: Sequence[str],
+) -> None:
+    """Add the rows of the `missing` axes to `rows`; after each axis all are written."""
+    # torch takes seconds to import, and a run that is evaluated already needs none of it.
+    from tqdm import tqdm
+
+    from normexp.evaluation.lens_curves import write_curves
+
+    lens, environment = build.lens(folder, runtime, **asked["common"])
+    tasks = {axis: lens.tasks(axis, asked[axis]) for axis in missing}
+    number = sum(map(len, tasks.values()))
+    with tqdm(total=number, desc=folder.path.name, disable=None, leave=False) as bar:
+        for axis in missing:
+            began = time.monotonic()
+            found = []
+            for task in tasks[axis]:
+                found += task()
+                bar.update()
+            rows[axis] = found
+            seconds[axis] = time.monotonic() - began
+            every = [row for each in AXES for row in rows.get(each, [])]
+            content = {"settings": asked, "environment": environment}
+            lens_file.write(folder.path, {**content, "rows": every, "seconds": seconds})
+    write_curves(folder.path, every)
+
+
+def evaluate_each(folders: Sequence[RunFolder], runtime: Runtime) -> set[RunFolder]:
+    """Evaluate each run in a process of its own, several at once; return those that failed."""
+    from tqdm import tqdm
+
+    plan = Plan.choose(len(folders), runtime, Machine.this(runtime.device))
+    by_name = {folder.path.name: folder for folder in folders}
+    waiting = deque(folders)
+    failed = set()
+    bar = tqdm(total=len(folders), unit=" runs", disable=None, leave=False, smoothing=0)
+    with bar, Pool(plan.slots) as pool:
+        while waiting or pool.running:
+            while waiting and pool.has_room:
+                folder = waiting.popleft()
+                pool.start(folder.path.name, command(folder, plan), folder.path / "lens.log")
+            for name, code, said in pool.ended():
+                bar.update()
+                if code:
+                    failed.add(by_name[name])
+                    told = [*said.split("normexp: ")[-1].splitlines(), f"exit code {code}"]
+                    tqdm.write(f"{name}: {told[0]}", file=sys.stderr)
+            time.sleep(POLL_SECONDS)
+    return failed
+
+
+def command(folder: RunFolder, plan: Plan) -> list[str]:
+    """Return the command that does of this one what this process is asked to do of several."""
+    start = [sys.executable, "-P", "-m", "normexp.sweep.child", "evaluate"]
+    given = [o for o in HydraConfig.get().overrides.task if not o.startswith(("run=", "study="))]
+    threads = [] if plan.threads is None else [f"runtime.threads={plan.threads}"]
+    return [*start, *given, *threads, f"run='{folder.path}'"]

@@ -1,0 +1,80 @@
+"""Carries out what claims measure without training, over a grid of settings of `normexp train`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from normexp import build
+from normexp.errors import UserError
+from normexp.report.claims import Claim
+from normexp.report.measured import write_measured
+
+if TYPE_CHECKING:
+    from normexp.data.split import Split
+
+
+def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> None:
+    """Carry out the measurements of `claims`, with `settings` as typed for `normexp train`."""
+    data: dict[str, Split] = {}
+    for claim in claims:
+        if claim.measurement is None:
+            continue
+        cells = list(
+            product(grid(claim.measurement["settings"]), range(claim.measurement["seeds"]))
+        )
+        found = []
+        for cell, seed in tqdm(cells, desc=claim.name, unit=" networks", disable=None, leave=False):
+            typed = [f"{key}={value}" for key, value in cell.items()]
+            cfg = hydra.compose("train", overrides=[*settings, *typed, f"seed={seed}"])
+            found.append({"settings": cell, "seed": seed, "values": values(claim, cfg, data)})
+        command = ["normexp", "claims", f"claim={claim.name}", "measure=true", *settings]
+        write_measured(outputs, claim.name, shlex.join(command), found)
+
+
+def grid(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield each combination of listed values."""
+    listed = [value if isinstance(value, list) else [value] for value in settings.values()]
+    for choice in product(*listed):
+        yield dict(zip(settings, choice, strict=True))
+
+
+def values(claim: Claim, cfg: DictConfig, data: dict[str, Split]) -> dict[str, float]:
+    """Measure the network that `cfg` describes; `data` keeps the images for the next one."""
+    import torch
+
+    from normexp.data.standardise import standardiser
+    from normexp.environment import choose_device
+
+    assert claim.measurement is not None
+    where = f"claims/{claim.name}.yaml: "
+    function = build.make(claim.measurement["of"], f"{where}measurement.of")
+    spec, runtime = build.run_spec(cfg)
+    if runtime.threads is not None:
+        torch.set_num_threads(runtime.threads)
+    device = choose_device(runtime.device)
+    with build.mistakes_told(where):
+        key = repr((spec.settings["data"], spec.seed if cfg.data.gain_spread else None))
+        if key not in data:
+            data[key] = build.images(cfg).to(device)
+        images = data[key]
+        standardise = standardiser(cfg.data.standardise, images.train.images, cfg.data.red_scale)
+        loader = build.loader(cfg, spec, images.train, standardise)
+        network = build.network(cfg, len(images.classes)).to(device)
+        number = claim.measurement["batches"]
+        if number > loader.steps_per_epoch:
+            raise UserError(
+                f"{where}{number} batches of {spec.batch_size} are more images than the "
+                f"{len(images.train)} for training; data.limit and data choose how many there are"
+            )
+        epoch = loader.epoch(0)
+        with torch.random.fork_rng():
+            measured = function(network, [epoch.batch(i) for i in range(number)])
+    return {name: float(value) for name, value in measured.items()}

@@ -1,0 +1,81 @@
+"""What a network costs: parameters, multiply-adds, time and memory of a training step."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def multiply_adds(network: nn.Module, image: Tensor) -> int:
+    """Return those of convolutions and linear layers for one `image` (1, 3, H, W)."""
+    total = 0
+
+    def count(layer: nn.Module, _: Any, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        total += output.numel() * layer.weight[0].numel()  # the weights of one output
+
+    handles = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    try:
+        network.eval()(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total
+
+
+def step_cost(step: Callable[[], None], steps: int, device: torch.device) -> dict[str, Any]:
+    """Return the median time of a training step, and the memory that it takes on top.
+
+    `peak_memory` in bytes: on CUDA what the allocator held at most, on Linux by how much the
+    process grew at most; null where neither can be known.
+    """
+    measure = _cuda_peak(device) if device.type == "cuda" else _process_growth()
+    seconds = []
+    for _ in range(steps):
+        _wait(device)
+        began = time.perf_counter()
+        step()
+        _wait(device)
+        seconds.append(time.perf_counter() - began)
+    return {"step_seconds": median(seconds), "peak_memory": measure()}
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _cuda_peak(device: torch.device) -> Callable[[], int | None]:
+    torch.cuda.reset_peak_memory_stats(device)
+    return lambda: torch.cuda.max_memory_allocated(device)
+
+
+def _process_growth() -> Callable[[], int | None]:
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)  # or the step would use memory that is held already
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (proc(5))
+        before = _status("VmRSS")
+    except (OSError, KeyError):
+        return lambda: None
+    return lambda: max(0, _status("VmHWM") - before)
+
+
+def _status(key: str) -> int:
+    """Return a number of bytes that the kernel tells of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(dict(line.split(":", 1) for line in lines)[key].split()[0]) * 1024

@@ -1,0 +1,202 @@
+"""The lens: one trained network under every contrast and every choice of statistics.
+
+What it finds is a list of rows, flat dicts that `lens.json` and `lens.csv` hold. Every row has an
+`axis`, and those of its keys:
+
+axis "contrast", a change of the test images under running or under test-batch statistics:
+    change      "none" | "corruption" (published, uint8) | "corruption_float" | "curve" (one share
+                of contrast for all images) | "curve_per_image" (a share for each image, uniform
+                between `level` and 1) | "gain" (a share for each channel of each image, likewise)
+                | "gamma" (the control)
+    level       share of contrast that is left, or gamma's exponent; 1 where nothing changes
+    statistics  "running" | "batch": of the test batch itself
+    batch_size  images of a test batch; null with running statistics
+    accuracy, loss      of the changed images; loss in nats
+    drift, largest      mean and largest absolute change of a logit, against the unchanged image
+                        under the same statistics
+    changed             share of predictions that changed, against the same
+axis "statistics", the unchanged images and severity 5 under other statistics:
+    change, level       "none" or "corruption" at 0.15
+    statistics          "running" | "batch" | "mix" | "precise" | "cumulative"
+    batch_size          of "batch": of the test batch; of "precise" and "cumulative": of the
+                        training batches that they are estimated over; else null
+    alpha               of "mix": the weight of the example's own statistics; else null
+    accuracy, loss, drift, largest, changed     as above, but against the same image under running
+                        statistics
+axis "noise", an image's values over random draws of its batch mates, test-batch statistics:
+    batch_size  images of a batch, the image itself among them
+    layer       a norm's name, or "logits" for the spread in total
+    spread      standard deviation over draws, root mean square over values, mean over images
+    size        root mean square of the values themselves
+    images, draws
+axis "cost", one row:
+    batch_size, parameters, multiply_adds (of one image), step_seconds (median), peak_memory
+    (bytes that a training step takes; null where they cannot be known)
+
+Layers without batch statistics are the same under all of them, so that all differences from
+running statistics are exactly 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from normexp.data.loader import Loader
+from normexp.evaluation.contrasts import Change, all_changes, corruption, unchanged
+from normexp.evaluation.corruption import SEVERITIES
+from normexp.evaluation.cost import multiply_adds, step_cost
+from normexp.evaluation.noise import spreads
+from normexp.evaluation.statistics import (
+    CHUNK,
+    RUNNING,
+    Statistics,
+    estimate,
+    fixed,
+    mixed,
+    of_batches,
+)
+from normexp.evaluation.subject import Subject
+
+Row = dict[str, Any]
+Task = Callable[[], list[Row]]
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Lens:
+    """Each axis is a list of tasks, each of which measures a few rows."""
+
+    subject: Subject
+    loader: Loader
+    """Of the training, at its batch size."""
+    step: Callable[[], None]
+    """Makes a training step, on a network that is not the trained one."""
+
+    def tasks(self, axis: str, settings: Settings) -> list[Task]:
+        """Return what there is to measure on `axis`, with its `settings`."""
+        axes = {
+            "cost": self.cost,
+            "contrast": self.contrast,
+            "statistics": self.statistics,
+            "noise": self.noise,
+        }
+        return list(axes[axis](**settings))
+
+    def contrast(self, batch_size: int, **levels: list[float]) -> Iterator[Task]:
+        """Every change under running and under test-batch statistics."""
+        test_batch = of_batches(min(batch_size, len(self.subject.images)))
+        for change in all_changes(**levels):
+            for statistics in (RUNNING, test_batch):
+                yield partial(self._contrast_rows, change, statistics)
+
+    def _contrast_rows(self, change: Change, statistics: Statistics) -> list[Row]:
+        reference = self.subject.logits(statistics)
+        logits = self.subject.logits(statistics, change)
+        return [
+            {
+                "axis": "contrast",
+                "change": change.name,
+                "level": change.level,
+                "statistics": statistics.name,
+                "batch_size": statistics.batch_size,
+                **self.subject.measures(logits, reference),
+            }
+        ]
+
+    def statistics(
+        self,
+        batch_sizes: list[int],
+        alphas: list[float],
+        precise_batch_sizes: list[int],
+        precise_images: int,
+    ) -> Iterator[Task]:
+        """Every choice of statistics; batches that the test set does not fill are left out."""
+        fitting = [size for size in batch_sizes if size <= len(self.subject.images)]
+        for statistics in [RUNNING, *map(of_batches, fitting), *map(mixed, alphas)]:
+            yield partial(self._statistics_rows, statistics)
+        sizes = dict.fromkeys([self.loader.batch_size, *precise_batch_sizes])
+        for size in sizes:
+            if size <= len(self.loader.images):
+                yield partial(self._precise_rows, size, precise_images)
+
+    def _statistics_rows(self, statistics: Statistics) -> list[Row]:
+        return [
+            {
+                "axis": "statistics",
+                "change": change.name,
+                "level": change.level,
+                "statistics": statistics.name,
+                "batch_size": statistics.batch_size,
+                "alpha": statistics.alpha,
+                **self.subject.measures(
+                    self.subject.logits(statistics, change),
+                    self.subject.logits(RUNNING.in_chunks(statistics.chunk), change),
+                ),
+            }
+            for change in (unchanged(), corruption(SEVERITIES[5]))
+        ]
+
+    def _precise_rows(self, size: int, num_images: int) -> list[Row]:
+        with self.subject.precision.autocast():
+            found = estimate(self.subject.network, self._training_chunks(size, num_images), size)
+        return [
+            row
+            for name, moments in found.items()
+            for row in self._statistics_rows(fixed(name, moments, size))
+        ]
+
+    def _training_chunks(self, size: int, num_images: int) -> Iterator[Tensor]:
+        """Yield about `num_images` of the first epoch's images, whole batches of `size`."""
+        loader = self.loader
+        available = min(num_images, len(loader.images)) // size
+        together = max(1, min(CHUNK // size, available))
+        chunks = Loader(
+            loader.images, size * together, loader.seed, loader.augmentation, loader.standardise
+        )
+        epoch = chunks.epoch(0)
+        for i in range(max(1, available // together)):
+            yield epoch.batch(i)[0]
+
+    def noise(self, batch_sizes: list[int], images: int, draws: int) -> Iterator[Task]:
+        """The spread over random draws of batch mates."""
+        images = min(images, len(self.subject.images))
+        for size in batch_sizes:
+            if size <= len(self.subject.images):
+                yield partial(self._noise_rows, size, images, draws)
+
+    def _noise_rows(self, size: int, images: int, draws: int) -> list[Row]:
+        return [
+            {
+                "axis": "noise",
+                "batch_size": size,
+                "layer": layer,
+                "spread": spread,
+                "size": magnitude,
+                "images": images,
+                "draws": draws,
+            }
+            for layer, (spread, magnitude) in spreads(self.subject, size, images, draws).items()
+        ]
+
+    def cost(self, steps: int) -> Iterator[Task]:
+        """What the network costs to run and to train."""
+        yield partial(self._cost_rows, steps)
+
+    def _cost_rows(self, steps: int) -> list[Row]:
+        images = self.subject.images.images
+        image = torch.zeros(1, 3, *images.shape[1:3], device=images.device)
+        return [
+            {
+                "axis": "cost",
+                "batch_size": self.loader.batch_size,
+                "parameters": sum(p.numel() for p in self.subject.network.parameters()),
+                "multiply_adds": multiply_adds(self.subject.network, image),
+                **step_cost(self.step, steps, images.device),
+            }
+        ]

@@ -1,0 +1,37 @@
+"""What the lens found, as curves of TensorBoard in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+SUFFIX = ".lens"
+
+
+def write_curves(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write an event file beside those of the training, in the place of one from before."""
+    for before in folder.glob(f"events.out.tfevents.*{SUFFIX}"):
+        before.unlink()
+    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
+        for row in rows:
+            for tag, step, value in points(row):
+                writer.add_scalar(f"lens/{tag}", value, step)
+
+
+def points(row: Mapping[str, Any]) -> Iterator[tuple[str, int, float]]:
+    """Yield tag, step and value; a step is a batch size, or contrast, gamma or alpha in percent."""
+    if row["axis"] == "contrast":
+        tag = f"{row['change']}/{row['statistics']}"
+        yield tag, round(100 * row["level"]), row["accuracy"]
+    elif row["axis"] == "statistics":
+        tag = f"statistics/{row['change']}/{row['statistics']}"
+        yield tag, row["batch_size"] or round(100 * (row["alpha"] or 0)), row["accuracy"]
+    elif row["axis"] == "noise":
+        yield f"noise/{row['layer']}", row["batch_size"], row["spread"]
+    else:
+        for key in ("parameters", "multiply_adds", "step_seconds", "peak_memory"):
+            if row[key] is not None:
+                yield f"cost/{key}", 0, row[key]

@@ -1,0 +1,96 @@
+"""How far an image's logits, and what each norm makes of it, depend on its batch mates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from normexp.data.standardise import to_unit
+from normexp.evaluation.statistics import CHUNK, batch_layers, of_batches
+from normexp.evaluation.subject import Subject
+
+LOGITS = "logits"
+
+
+@torch.no_grad()
+def spreads(
+    subject: Subject, batch_size: int, num_images: int, draws: int
+) -> dict[str, tuple[float, float]]:
+    """Return the spread and the size of the logits, and of each norm's output, by name.
+
+    The first `num_images` test images each stand in `draws` batches whose other images are drawn
+    from the test set, all under the batch's own statistics. Spread: the standard deviation over
+    draws, root mean square over an image's values, averaged over images. Size: the root mean
+    square of the values. A norm's spread includes what the layers before it pass on.
+    """
+    statistics = of_batches(batch_size)
+    at_once = max(1, CHUNK // batch_size)
+    generator = torch.Generator().manual_seed(subject.seed)
+    totals: dict[str, list[Tensor]] = {}
+    for image in range(num_images):
+        mates = _mates(len(subject.images), image, batch_size - 1, draws, generator)
+        seen: dict[str, list[Tensor]] = {}
+        with statistics.use(subject.network), _outputs(subject.network, batch_size, seen):
+            for batches in mates.split(at_once):
+                batch = subject.images[batches.flatten().to(subject.images.labels.device)]
+                logits = subject.answer(to_unit(batch.images), batch.gain)
+                seen.setdefault(LOGITS, []).append(logits[::batch_size])
+        for name, parts in seen.items():
+            totals.setdefault(name, []).append(_spread_and_size(torch.cat(parts).double()))
+    found = {name: torch.stack(each).mean(0).tolist() for name, each in totals.items()}
+    return {name: (spread, size) for name, (spread, size) in found.items()}
+
+
+def norm_layers(network: nn.Module) -> list[str]:
+    """Return the names of the norms with batch statistics.
+
+    A norm is the largest module around a batch norm that has no convolution or linear layer.
+    """
+    modules = dict(network.named_modules())
+    names = []
+    for name in batch_layers(network):
+        while (parent := name.rpartition(".")[0]) and not _has_weights(modules[parent]):
+            name = parent
+        names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(isinstance(m, nn.Conv2d | nn.Linear) for m in module.modules())
+
+
+def _mates(number: int, image: int, mates: int, draws: int, generator: torch.Generator) -> Tensor:
+    """Batches (draws, 1 + mates) of indices of images, all different, `image` first."""
+    rows = []
+    for _ in range(draws):
+        others = torch.randperm(number - 1, generator=generator)[:mates]
+        rows.append(torch.cat([torch.tensor([image]), others + (others >= image)]))
+    return torch.stack(rows)
+
+
+@contextmanager
+def _outputs(network: nn.Module, every: int, seen: dict[str, list[Tensor]]) -> Iterator[None]:
+    """Keep what each norm makes of the first of `every` images."""
+
+    def keep(name: str, _: nn.Module, __: object, output: Tensor) -> None:
+        seen.setdefault(name, []).append(output[::every].float())
+
+    handles = [
+        network.get_submodule(name).register_forward_hook(partial(keep, name))
+        for name in norm_layers(network)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _spread_and_size(values: Tensor) -> Tensor:
+    # Differences first: equal values then have a spread of exactly 0.
+    variance = (values - values[0]).var(0)
+    return torch.stack([variance.mean().sqrt(), values.square().mean().sqrt()])

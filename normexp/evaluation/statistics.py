@@ -1,0 +1,171 @@
+"""Other statistics for the layers that have batch statistics, without touching the model.
+
+Such layers are, or hold, `torch.nn.BatchNorm2d`. The network stays in evaluation mode; within one
+of the contexts below each such layer evaluates its input with other moments in the place of its
+running ones. Moments are a pair (mean, variance) of tensors (C,), the variance biased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+Moments = tuple[Tensor, Tensor]
+# So many images go through the network together. Statistics are taken over parts of them, so that
+# convolutions see the same shapes, and round the same way, whatever the size of a part.
+CHUNK = 256
+TINY = 1e-12  # a variance far below any eps of a norm
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A choice of statistics."""
+
+    name: str
+    use: Callable[[nn.Module], AbstractContextManager[object]]
+    """`use(network)` is the context in which the network has them."""
+    batch_size: int | None = None
+    alpha: float | None = None
+    chunk: int = CHUNK
+    """Images that must go through the network together."""
+
+    def in_chunks(self, size: int) -> Statistics:
+        """Return the same with `size` images going through together."""
+        return replace(self, chunk=size)
+
+
+RUNNING = Statistics("running", lambda _: nullcontext())
+
+
+def of_batches(size: int) -> Statistics:
+    """Those of the batch itself, of `size` images, as in training."""
+    chunk = size * max(1, CHUNK // size)
+    return Statistics("batch", partial(in_parts, size=size), batch_size=size, chunk=chunk)
+
+
+def mixed(alpha: float) -> Statistics:
+    """The one image's times alpha + running ones times (1 − alpha), mean and variance each.
+
+    Schneider et al., "Improving robustness against common corruptions by covariate shift
+    adaptation", NeurIPS 2020, for one image.
+    """
+    return Statistics("mix", partial(in_parts, size=1, alpha=alpha), alpha=alpha)
+
+
+def fixed(name: str, moments: Mapping[str, Moments], batch_size: int) -> Statistics:
+    """Moments by layer that were estimated over batches of `batch_size`."""
+    return Statistics(name, partial(given, moments=moments), batch_size=batch_size)
+
+
+def batch_layers(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
+    """Return the layers that have batch statistics, by name."""
+    return {name: m for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
+
+
+@contextmanager
+def given(network: nn.Module, moments: Mapping[str, Moments]) -> Iterator[None]:
+    """Let each layer use its `moments`, by name."""
+    with _replaced(network, lambda name, layer, x: _evaluate(layer, moments[name], x)):
+        yield
+
+
+@contextmanager
+def in_parts(network: nn.Module, size: int, alpha: float = 1.0) -> Iterator[None]:
+    """Let the layers take statistics of each `size` images in a row; the last may be fewer.
+
+    With `alpha` below 1 they are mixed with the running ones, which have the weight 1 − alpha.
+    """
+
+    def forward(_: str, layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
+        outputs = []
+        for part, mean, variance in _parts(x, size):
+            if layer.running_mean is not None and layer.running_var is not None:
+                mean = layer.running_mean.lerp(mean, alpha)
+                variance = layer.running_var.lerp(variance, alpha)
+            outputs.append(_evaluate(layer, (mean, variance), part))
+        return torch.cat(outputs)
+
+    with _replaced(network, forward):
+        yield
+
+
+@torch.no_grad()
+def estimate(
+    network: nn.Module, chunks: Iterable[Tensor], size: int
+) -> dict[str, dict[str, Moments]]:
+    """Return moments by layer over batches of `size` images, the weights being fixed.
+
+    `chunks` (N, 3, H, W), N a multiple of `size`, go through with their batches' own statistics.
+    `precise`: the population's mean and variance, E[μ² + σ²] − E[μ]² with σ² biased (Wu and
+    Johnson, "Rethinking 'Batch' in BatchNorm", 2021). `cumulative`: what the running statistics of
+    torch's batch norm with momentum=None become, the average of means and of unbiased variances.
+    """
+    network.eval()
+    sums: dict[str, Tensor] = {}
+    count = 0
+
+    def forward(name: str, layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
+        outputs = []
+        for part, mean, variance in _parts(x, size):
+            outputs.append(_evaluate(layer, (mean, variance), part))
+            m, v = mean.double(), variance.double()
+            values = part.numel() / len(m)
+            new = torch.stack([m, m**2, v, v * (values / max(values - 1, 1))])
+            sums[name] = sums[name] + new if name in sums else new
+        return torch.cat(outputs)
+
+    with _replaced(network, forward):
+        for chunk in chunks:
+            network(chunk)
+            count += len(chunk) // size
+    found: dict[str, dict[str, Moments]] = {"precise": {}, "cumulative": {}}
+    for name, total in sums.items():
+        mean, square, variance, unbiased = total / count
+        found["precise"][name] = mean, variance + square - mean**2
+        found["cumulative"][name] = mean, unbiased
+    return found
+
+
+def _parts(x: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield each `size` images of `x` (N, C, H, W) with their mean and biased variance (C,)."""
+    one = torch.ones(x.shape[1], dtype=_wide(x), device=x.device)
+    for part in x.split(size):
+        # torch's batch norm takes moments five times as fast as var_mean, and refuses no 1×1 map.
+        _, mean, inverse_std = torch.native_batch_norm(
+            part, one, 0 * one, None, None, True, 0.0, TINY
+        )
+        yield part, mean, (inverse_std**-2 - TINY).clamp_min(0)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _evaluate(layer: nn.BatchNorm2d, moments: Moments, x: Tensor) -> Tensor:
+    before = layer.running_mean, layer.running_var
+    layer.running_mean, layer.running_var = (moment.to(_wide(x)) for moment in moments)
+    try:
+        return type(layer).forward(layer, x)
+    finally:
+        layer.running_mean, layer.running_var = before
+
+
+@contextmanager
+def _replaced(
+    network: nn.Module, forward: Callable[[str, nn.BatchNorm2d, Tensor], Tensor]
+) -> Iterator[None]:
+    """Let each layer compute `forward(name, layer, x)`."""
+    layers = batch_layers(network)
+    try:
+        for name, layer in layers.items():
+            # An attribute of the object hides the method of its class.
+            layer.forward = partial(forward, name, layer)  # type: ignore[method-assign]
+        yield
+    finally:
+        for layer in layers.values():
+            vars(layer).pop("forward", None)

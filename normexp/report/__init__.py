@@ -1,0 +1,1 @@
+"""From runs to answers: statistics, tables, figures and a page. No torch."""

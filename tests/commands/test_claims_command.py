@@ -1,0 +1,262 @@
+"""`normexp claims` from the command line to its page, and the claims and studies that we ship."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine.typed import normexp
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from normexp import build
+from normexp.report.claim_file import read_claim
+from normexp.report.claims import Claim
+from normexp.report.runs import _flat
+from normexp.runs.files import read_json, write_json
+
+Compose = Callable[..., DictConfig]
+Settings = Mapping[str, Any]
+
+CONF = Path(build.conf_dir())
+FILES = sorted(CONF.glob("claims/*.yaml"))
+CLAIMS = [read_claim(f.stem, OmegaConf.to_container(OmegaConf.load(f))) for f in FILES]
+STUDIES = sorted({claim.study for claim in CLAIMS if claim.study})
+FORMS = [study + form for study in STUDIES for form in ("", "_full")]
+WIDTHS = "model.network.widths=[8,8,8,8,8,8]"
+SMALL = ("data=generated", "data.source.num_train=300", "data.source.num_test=10", WIDTHS)
+
+
+@cache
+def cells(study: str) -> tuple[tuple[dict[str, Any], ...], str]:
+    """What each cell of a study overrides, as values, and the comments at its file's top."""
+    path = CONF / "experiment" / f"{study}.yaml"
+    file = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(file, dict)
+    params = file["hydra"]["sweeper"]["params"]
+    overrides = OverridesParser.create().parse_overrides([f"{k}={v}" for k, v in params.items()])
+    (found,) = BasicSweeper.split_arguments(overrides, None)
+    typed = [dict(override.split("=", 1) for override in cell) for cell in found]
+    values = tuple({k: OmegaConf.create(f"v: {v}").v for k, v in cell.items()} for cell in typed)
+    return values, path.read_text(encoding="utf-8")
+
+
+def test_there_are_seventeen_claims() -> None:
+    assert [claim.name for claim in CLAIMS] == [f"c{i:02}" for i in range(1, 18)]
+
+
+@pytest.mark.parametrize("study", FORMS)
+def test_a_study_has_the_runs_that_its_file_says(study: str) -> None:
+    found, text = cells(study)
+    told = re.search(rf"# normexp train -m experiment={study} {{2,}}(\d+) runs, .*(core|GPU)", text)
+    assert told is not None
+    assert len(found) == int(told[1])
+    assert OmegaConf.create(text).study == study
+    # An hour holds about 110 runs of ten epochs on two cores; small batches take longer.
+    assert study.endswith("_full") or len(found) <= 100
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_value_of_a_small_study_composes(study: str, compose: Compose) -> None:
+    found, _ = cells(study)
+    first = found[0]
+    seen = {key: {cell[key] for cell in found} - {first[key]} for key in first if key != "seed"}
+    for changed in [{}, *({key: value} for key in seen for value in seen[key])]:
+        cell = {**first, **changed}
+        typed = [f"{key}={value}" for key, value in cell.items()]
+        build.run_spec(compose(f"experiment={study}", *typed))
+
+
+@pytest.fixture(scope="module")
+def of_studies(compose: Compose) -> dict[str, Settings]:
+    """The settings that all cells of a study share, as a row has them."""
+    specs = {study: build.run_spec(compose(f"experiment={study}"))[0] for study in FORMS}
+    return {study: dict(_flat(spec.settings)) for study, spec in specs.items()}
+
+
+@pytest.mark.parametrize("form", ["", "_full"])
+@pytest.mark.parametrize("claim", [c for c in CLAIMS if c.study], ids=lambda c: c.name)
+def test_each_side_of_a_claim_is_one_cell_of_its_study(
+    claim: Claim, form: str, of_studies: Mapping[str, Settings]
+) -> None:
+    of_study, _ = cells(f"{claim.study}{form}")
+    common = of_studies[f"{claim.study}{form}"]
+    settings = [{**common, **cell} for cell in of_study if cell["seed"] == 0]
+    for comparison in claim.comparisons:
+        for side in (comparison.first, comparison.second):
+            if not isinstance(side, Mapping) or measured_only(claim, side):
+                continue
+            for wanted in [side, {**side, **comparison.minus}]:
+                fitting = [
+                    cell
+                    for cell in settings
+                    if all(k == "measure" or cell.get(k, ()) == v for k, v in wanted.items())
+                ]
+                choices = {cell.get(str(comparison.tuned)) for cell in fitting}
+                assert len(fitting) == len(choices), f"{comparison}: {len(fitting)} cells"
+
+
+def measured_only(claim: Claim, side: Settings) -> bool:
+    """Whether a side is of what is measured without training."""
+    measure = claim.comparisons[0].measures[side["measure"]]
+    return "." not in measure.value and measure.lens is None
+
+
+def test_every_measured_side_is_measured() -> None:
+    for claim in CLAIMS:
+        if claim.measurement is None:
+            continue
+        grid = claim.measurement["settings"]
+        lists = [value if isinstance(value, list) else [value] for value in grid.values()]
+        found = [dict(zip(grid, choice, strict=True)) for choice in product(*lists)]
+        for comparison in claim.comparisons:
+            for side in (comparison.first, comparison.second):
+                if isinstance(side, Mapping) and measured_only(claim, side):
+                    settings = {key: v for key, v in side.items() if key != "measure"}
+                    fitting = [cell for cell in found if settings.items() <= cell.items()]
+                    assert len(fitting) == 1, f"{claim.name}: {comparison}"
+
+
+def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
+    tmp_path: Path, compose: Compose
+) -> None:
+    answer = normexp(tmp_path, "claims")
+    assert (answer.code, answer.err) == (0, "")
+    lines = answer.out.splitlines()
+    assert [line.split()[:3] for line in lines[:34:2]] == [
+        [claim.name, "NOT", "RUN"] for claim in CLAIMS
+    ]
+    typed = {command for line in lines[1:34:2] for command in line.strip().split(" && ")}
+    for command in typed:
+        program, word, *arguments = shlex.split(command)
+        assert program == "normexp"
+        if word == "train":
+            assert arguments.pop(0) == "-m"
+            build.run_spec(compose(*arguments))
+        elif word == "claims":
+            assert arguments[0].removeprefix("claim=") in {claim.name for claim in CLAIMS}
+            assert arguments[1:] == ["measure=true"]
+        else:
+            assert word == "evaluate"
+            assert arguments[0].removeprefix("study=") in STUDIES
+
+
+def test_what_is_typed_for_training_is_part_of_the_commands(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "claims", "claim=c05", "form=full", "data=generated", "epochs=1")
+    command = "normexp train -m experiment=batch_sizes_full data=generated epochs=1"
+    assert answer.out.splitlines()[1].strip() == command
+
+
+def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
+    arguments = ("claim=c15", "measure=true", *SMALL)
+    answer = normexp(tmp_path, "claims", *arguments)
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("c15  DEPENDS    ")
+    assert "norm: batch as claimed, instance not" in answer.out
+    kept = read_json(tmp_path / "outputs" / "claims" / "c15.json")
+    assert len(kept["rows"]) == 2 * 8
+    assert shlex.split(kept["command"]) == ["normexp", "claims", *arguments]
+    # Judging reads what was kept.
+    assert normexp(tmp_path, "claims", "claim=c15").out.startswith("c15  DEPENDS    ")
+
+
+def test_a_damaged_measurement_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "outputs" / "claims" / "c15.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"rows": []}')
+    answer = normexp(tmp_path, "claims", "claim=c15")
+    assert answer.code == 1
+    assert "c15.json is damaged" in answer.err
+    assert "measure again" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_runs_are_judged_by_their_study_and_shown_on_the_page(tmp_path: Path) -> None:
+    for norm, accuracy in (("instance", 0.8), ("batch", 0.7)):
+        for batch_size, seed in product((2, 8), range(8)):
+            name = f"cnn-{norm}-b{batch_size}-none-s{seed}-00000000"
+            finished(tmp_path, name, norm, batch_size, seed, accuracy + 0.001 * (-1) ** seed)
+    answer = normexp(tmp_path, "claims", "claim=[c05,c04]")
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines()[0].startswith("c05  SUPPORTED  At small batch sizes ")
+    page = (tmp_path / "outputs" / "claims" / "index.html").read_text(encoding="utf-8")
+    assert page.count("<details") == 2
+    assert 'href="../runs/cnn-instance-b2-none-s0-00000000"' in page
+    assert "10.0 % [10.0 %, 10.0 %]" in page
+    text = (tmp_path / "outputs" / "claims" / "claims.md").read_text(encoding="utf-8")
+    assert "c05 SUPPORTED: At small batch sizes instance norm beats batch norm" in text
+
+
+def finished(
+    folder: Path, name: str, norm: str, batch_size: int, seed: int, accuracy: float
+) -> None:
+    """Leave the records of a run that has ended."""
+    run = folder / "outputs" / "runs" / name
+    run.mkdir(parents=True)
+    settings = {"norm": {"name": norm}, "batch_size": batch_size, "seed": seed}
+    record = {"name": name, "command": "", "settings": settings, "studies": ["batch_sizes"]}
+    write_json(run / "run.json", record)
+    test = {"accuracy": accuracy, "loss": 1.0, "contrast": {}}
+    write_json(run / "result.json", {"outcome": "finished", "test": test, "history": []})
+
+
+def test_a_claim_of_one_s_own_is_a_file(tmp_path: Path) -> None:
+    own = tmp_path / "conf" / "claims" / "mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text((CONF / "claims" / "c05.yaml").read_text().replace("batch_sizes", "quickstart"))
+    answer = normexp(tmp_path, "claims", "claim=mine", "--config-dir", "conf")
+    assert answer.code == 0, answer.err
+    assert "normexp train -m experiment=quickstart" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["claim=c99"], "claim=c99: there is no such claim; did you mean c09?"),
+        (["form=big"], "form=big: one of small, full is needed"),
+        (["measure=2"], "measure=2: true or false is needed"),
+        (["clam=c05"], "there is no setting 'clam'"),
+        (["claim=c15", "measure=true", "norm=xyz"], "norm=xyz: there is no such choice"),
+        (
+            ["claim=c15", "measure=true", *SMALL, "data.limit=100"],
+            "claims/c15.yaml: 4 batches of 32 are more images than the 90 for training",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(typed: list[str], told: str, tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "claims", *typed)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith(f"normexp: {told}")
+    assert answer.err.count("\n") == 1
+
+
+def test_a_claim_s_file_that_is_no_yaml_is_told(tmp_path: Path) -> None:
+    own = tmp_path / "conf" / "claims" / "mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("claim: [a\nb: }")
+    answer = normexp(tmp_path, "claims", "claim=mine", "--config-dir", "conf")
+    assert answer.code == 1
+    assert "mine.yaml: " in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_judging_needs_no_torch(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "normexp", "claims"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rsplit("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "scipy" in imported
+    assert not imported & {"torch", "matplotlib"}
