@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def conf_dir() -> str:
     return str(inside if inside.is_dir() else package.parent / "conf")
 
 
+@cache
 def _content(root: str | None) -> str:
     if root is None:
         raise UserError(

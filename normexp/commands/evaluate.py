@@ -69,9 +69,8 @@ def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
         studies = {each for entry in entries for each in entry.studies}
         if found := matching(entries, {"study": str(study)}):
             return found
-        raise UserError(
-            f"study={study}: no run in {outputs} is of it; {suggestion(str(study), studies)}"
-        )
+        hint = suggestion(str(study), studies) if studies else "no run is of any study"
+        raise UserError(f"study={study}: no run in {outputs} is of it; {hint}")
     pattern = str(run).rstrip("/")
     path = Path(pattern).expanduser()
     places = [(path.parent, path.name), (outputs / "runs", pattern)]

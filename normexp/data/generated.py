@@ -9,13 +9,17 @@ image of a class is nearly flat, and a linear model learns next to nothing.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from normexp.contracts import DataSource, LabelledImages
+from normexp.data.cache import cached
 
 SIDE = 32
 RADIUS = (7.0, 10.5)  # pixels; with OFFSET, a crop shifted by 4 pixels cuts a tip at most
@@ -69,7 +73,18 @@ SHAPES: dict[str, Shape] = {
 """By class; the order is that of the labels."""
 
 
-def generated(num_train: int, num_test: int, seed: int) -> DataSource:
+def generated(num_train: int, num_test: int, seed: int, cache_dir: str) -> DataSource:
+    """Return what `drawn` does, from the cache in `cache_dir` once it has been drawn."""
+    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    name = f"generated-{recipe}-{num_train}-{num_test}-{seed}.pt"
+    draw = partial(drawn, num_train, num_test, seed)
+    try:
+        return cached(Path(cache_dir).expanduser() / name, draw)
+    except OSError:  # without a cache it takes a second each time
+        return draw()
+
+
+def drawn(num_train: int, num_test: int, seed: int) -> DataSource:
     """Draw as many images of each class, in random order; both numbers are multiples of ten."""
     for name, number in (("num_train", num_train), ("num_test", num_test)):
         if number <= 0 or number % len(SHAPES):

@@ -80,7 +80,7 @@ class Lens:
 
     def tasks(self, axis: str, settings: Settings) -> list[Task]:
         """Return what there is to measure on `axis`, with its `settings`."""
-        axes = {
+        axes: Mapping[str, Callable[..., Iterator[Task]]] = {
             "cost": self.cost,
             "contrast": self.contrast,
             "statistics": self.statistics,

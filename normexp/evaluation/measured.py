@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from normexp.contracts import EmptySite, NamesPlaces
 from normexp.evaluation.prove import TINY, deviation, explained, standardised
 
 Batches = Sequence[tuple[Tensor, Tensor]]
@@ -21,15 +22,19 @@ Batches = Sequence[tuple[Tensor, Tensor]]
 
 @torch.no_grad()
 def logit_gap(network: nn.Module, batches: Batches) -> Mapping[str, float]:
-    """Return how far the logits of the last batch in training are from those in evaluation.
+    """Return how far logits in training are from those in evaluation, over their root mean square.
 
-    `gap`: the largest difference over the root mean square. Running statistics have seen all
-    batches.
+    `largest`: the largest difference, `gap`: the root mean square of the differences, over the
+    last 8 batches. Running statistics have seen all batches.
     """
     settle(network, batches)
-    images, _ = batches[-1]
-    evaluated = network.eval()(images)
-    return {"gap": deviation(evaluated, network.train()(images))}
+    inputs = [images for images, _ in batches[-8:]]
+    evaluated, trained = (
+        torch.cat([network.train(mode)(images) for images in inputs]) for mode in (False, True)
+    )
+    size = evaluated.square().mean().sqrt().clamp_min(TINY)
+    gap = (trained - evaluated).square().mean().sqrt() / size
+    return {"largest": deviation(evaluated, trained), "gap": gap.item()}
 
 
 @torch.no_grad()
@@ -104,10 +109,18 @@ def settle(network: nn.Module, batches: Batches) -> None:
 
 
 def norms(network: nn.Module) -> list[nn.Module]:
-    """Return the norms of a network of ours, by the names that they have there."""
-    named = [name for name, _ in network.named_modules() if re.search(r"(norm|bn)\d?$", name)]
-    outermost = [n for n in named if not any(n.startswith(f"{other}.") for other in named)]
-    return [network.get_submodule(name) for name in outermost]
+    """Return the norms of a network; raises ValueError if it does not tell where they are."""
+    if not isinstance(network, NamesPlaces):
+        # As told of a user's other settings.
+        raise ValueError(  # noqa: TRY004
+            "the network does not tell where its norms are: give it norm_roles"
+        )
+    return [
+        module
+        for name, module in network.named_modules()
+        if any(re.fullmatch(pattern, name) for pattern in network.norm_roles)
+        and not isinstance(module, EmptySite)
+    ]
 
 
 @contextmanager

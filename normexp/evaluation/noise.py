@@ -35,7 +35,7 @@ def spreads(
         mates = _mates(len(subject.images), image, batch_size - 1, draws, generator)
         seen: dict[str, list[Tensor]] = {}
         with statistics.use(subject.network), _outputs(subject.network, batch_size, seen):
-            for batches in mates.split(at_once):
+            for batches in torch.split(mates, at_once):
                 batch = subject.images[batches.flatten().to(subject.images.labels.device)]
                 logits = subject.answer(to_unit(batch.images), batch.gain)
                 seen.setdefault(LOGITS, []).append(logits[::batch_size])

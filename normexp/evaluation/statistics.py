@@ -134,7 +134,7 @@ def estimate(
 def _parts(x: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield each `size` images of `x` (N, C, H, W) with their mean and biased variance (C,)."""
     one = torch.ones(x.shape[1], dtype=_wide(x), device=x.device)
-    for part in x.split(size):
+    for part in torch.split(x, size):
         # torch's batch norm takes moments five times as fast as var_mean, and refuses no 1×1 map.
         _, mean, inverse_std = torch.native_batch_norm(
             part, one, 0 * one, None, None, True, 0.0, TINY

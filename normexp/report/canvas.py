@@ -85,8 +85,8 @@ def _lay_out(figure: Figure) -> None:
 def panels_of(height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
     """Return a figure and its panels, two in a row."""
     columns = min(panels, 2)
-    space = {"w_pad": 0.06, "h_pad": 0.06}
-    figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(**space))
+    layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06)
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
     grid = figure.subplots(ceil(panels / columns), columns, squeeze=False, sharey=True)
     axes = list(grid.flat)
     for unused in axes[panels:]:

@@ -62,6 +62,12 @@ class Comparison:
     """Of OUTCOMES: how first is to second if the claim is right."""
 
     @property
+    def name(self) -> str:
+        """What tells it from the others, in words."""
+        others = {key: value for key, value in self.factors.items() if key != "comparison"}
+        return " ".join(filter(None, [self.factors.get("comparison", ""), told(others)]))
+
+    @property
     def margin(self) -> float:
         """The smallest difference that matters."""
         return self.measures[self.first["measure"]].margin

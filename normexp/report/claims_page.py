@@ -95,9 +95,7 @@ def table(verdict: Verdict) -> Table:
 def line(finding: Finding) -> tuple[str, ...]:
     """Return the cells of a comparison."""
     comparison, result = finding.comparison, finding.paired
-    name = " ".join(f"{key}={value}" for key, value in comparison.factors.items()) or str(
-        comparison
-    )
+    name = comparison.name or str(comparison)
     expect = " or ".join(OUTCOMES[each] for each in comparison.expect)
     if result is None:
         return name, "–", "–", "0", "–", "–", "–", OUTCOMES["missing"], expect

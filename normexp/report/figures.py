@@ -116,7 +116,8 @@ def curves(panels: Sequence[tuple[str, Sequence[Band]]], xlabel: str, ylabel: st
                     low, high = seeds.min(0), seeds.max(0)
                     ax.fill_between(band.x, low, high, color=look["color"], alpha=0.2, lw=0)
             ax.set_title(title)
-            ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4), useMathText=True)
+            ax.locator_params(axis="x", nbins=4)
+            ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x >= 1000 else f"{x:g}")
             ax.set_xlim(left=0)
         label(figure, axes, xlabel, ylabel)
     return figure

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import fmean
 
-from normexp.report.claims import Claim, Comparison, Measure, Selection, selected, told
+from normexp.report.claims import Claim, Comparison, Measure, Selection, selected
 from normexp.report.runs import Row, cells, pairs
 from normexp.report.statistics import ALPHA, Paired, holm, paired, seeds_for_family
 
@@ -169,11 +169,9 @@ def on_what(findings: Sequence[Finding]) -> str:
         }
         if all(sides.values()) and not sides[True].keys() & sides[False].keys():
             return f"{factor}: {', '.join(sides[True])} as claimed, {', '.join(sides[False])} not"
-    yes, no = (
-        "; ".join(told(f.comparison.factors) for f in decided if f.agrees is agrees)
-        for agrees in (True, False)
-    )
-    return f"{' and '.join(factors)}: {yes} as claimed, {no} not"
+    others = [f.comparison.name for f in decided if not f.agrees]
+    agreeing = len(decided) - len(others)
+    return f"{agreeing} of {len(findings)} comparisons as claimed, but not {'; '.join(others)}"
 
 
 def what_it_takes(findings: Sequence[Finding]) -> str:

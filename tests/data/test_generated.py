@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normexp.contracts import DataSource, LabelledImages
-from normexp.data.generated import SHAPES, generated
+from normexp.data.generated import SHAPES, drawn, generated
 
 NUM_CLASSES = 10
 
 
 @pytest.fixture(scope="module")
 def source() -> DataSource:
-    return generated(num_train=2000, num_test=1000, seed=0)
+    return drawn(num_train=2000, num_test=1000, seed=0)
 
 
 def spread(images: Tensor) -> Tensor:
@@ -22,7 +23,7 @@ def spread(images: Tensor) -> Tensor:
 
 
 def test_the_images_are_bytes_and_the_labels_integers() -> None:
-    source = generated(num_train=40, num_test=20, seed=0)
+    source = drawn(num_train=40, num_test=20, seed=0)
     for part, number in ((source.train, 40), (source.test, 20)):
         assert part.images.shape == (number, 32, 32, 3)
         assert part.images.dtype == torch.uint8
@@ -32,7 +33,7 @@ def test_the_images_are_bytes_and_the_labels_integers() -> None:
 
 
 def test_every_class_has_as_many_images_and_they_are_shuffled() -> None:
-    source = generated(num_train=510, num_test=30, seed=0)
+    source = drawn(num_train=510, num_test=30, seed=0)
     assert source.train.labels.bincount().tolist() == [51] * NUM_CLASSES
     assert source.test.labels.bincount().tolist() == [3] * NUM_CLASSES
     assert set(source.train.labels[:101].tolist()) == set(range(NUM_CLASSES))
@@ -41,10 +42,10 @@ def test_every_class_has_as_many_images_and_they_are_shuffled() -> None:
 
 def test_the_same_seed_draws_the_same_images_whatever_the_global_generator() -> None:
     torch.manual_seed(1)
-    once = generated(num_train=20, num_test=10, seed=3)
+    once = drawn(num_train=20, num_test=10, seed=3)
     torch.manual_seed(2)
     state = torch.get_rng_state()
-    again = generated(num_train=20, num_test=10, seed=3)
+    again = drawn(num_train=20, num_test=10, seed=3)
     assert torch.equal(torch.get_rng_state(), state)
     for first, second in ((once.train, again.train), (once.test, again.test)):
         assert torch.equal(first.images, second.images)
@@ -52,13 +53,13 @@ def test_the_same_seed_draws_the_same_images_whatever_the_global_generator() -> 
 
 
 def test_no_image_is_drawn_twice_by_any_seed_for_training_or_test() -> None:
-    sources = [generated(num_train=20, num_test=20, seed=seed) for seed in range(4)]
+    sources = [drawn(num_train=20, num_test=20, seed=seed) for seed in range(4)]
     images = torch.cat([part.images for source in sources for part in (source.train, source.test)])
     assert len({image.numpy().tobytes() for image in images}) == 4 * (20 + 20)
 
 
 def test_the_test_images_do_not_depend_on_the_number_of_training_images() -> None:
-    few, many = (generated(num_train=number, num_test=10, seed=0) for number in (10, 50))
+    few, many = (drawn(num_train=number, num_test=10, seed=0) for number in (10, 50))
     assert torch.equal(few.test.images, many.test.images)
 
 
@@ -103,9 +104,23 @@ def test_a_shape_is_inside_the_radius_and_neither_empty_nor_full(
     assert 0.2 < inside.float().mean() * 16 / torch.pi <= 1.01
 
 
+def test_what_was_drawn_once_is_kept_and_without_a_place_for_it_drawn_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "cache"
+    first, second = (generated(30, 10, seed=1, cache_dir=str(folder)) for _ in range(2))
+    assert len(list(folder.iterdir())) == 1
+    (tmp_path / "file").touch()
+    nowhere = generated(30, 10, seed=1, cache_dir=str(tmp_path / "file"))
+    for source in (first, second, nowhere):
+        assert torch.equal(source.train.images, drawn(30, 10, seed=1).train.images)
+        assert torch.equal(source.test.labels, drawn(30, 10, seed=1).test.labels)
+        assert source.classes == tuple(SHAPES)
+
+
 @pytest.mark.parametrize("number", [0, -10, 5, 15])
 def test_a_number_that_classes_cannot_share_evenly_is_refused(number: int) -> None:
     with pytest.raises(ValueError, match=f"num_train={number} .* multiple of 10"):
-        generated(num_train=number, num_test=10, seed=0)
+        drawn(num_train=number, num_test=10, seed=0)
     with pytest.raises(ValueError, match=f"num_test={number} .* multiple of 10"):
-        generated(num_train=10, num_test=number, seed=0)
+        drawn(num_train=10, num_test=number, seed=0)

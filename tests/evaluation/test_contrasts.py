@@ -34,7 +34,7 @@ def about_mean(share: np.ndarray | float) -> np.ndarray:
     """Hendrycks and Dietterich's formula, before it is cut to uint8."""
     x = pixels().numpy() / 255.0
     mean = x.mean((1, 2), keepdims=True)
-    return np.clip((x - mean) * share + mean, 0, 1)
+    return np.asarray(np.clip((x - mean) * share + mean, 0, 1))
 
 
 def test_unchanged_images_and_shares_of_one_are_the_same_bits() -> None:

@@ -19,6 +19,7 @@ from normexp.evaluation.measured import (
 )
 from normexp.models.cnn import CNN
 from normexp.models.resnet18 import SmallImageResNet18
+from normexp.models.resnet20 import ResNet20
 from normexp.norms.scale_shift import ScaleShift
 from normexp.norms.serial import SerialNorm
 
@@ -52,11 +53,11 @@ def batches(number: int = 4, size: int = 8) -> Batches:
 
 @pytest.mark.parametrize("norm_layer", [instance, layer, ScaleShift])
 def test_norms_without_batch_statistics_have_no_gap_between_modes(norm_layer: NormLayer) -> None:
-    assert logit_gap(network(norm_layer), batches()) == {"gap": 0}
+    assert logit_gap(network(norm_layer), batches()) == {"largest": 0, "gap": 0}
 
 
-def test_batch_norm_s_gap_is_larger_at_a_batch_of_one() -> None:
-    gaps = [logit_gap(network(nn.BatchNorm2d), batches(60, size))["gap"] for size in (1, 16)]
+def test_batch_norm_has_a_gap_that_is_smaller_in_larger_batches() -> None:
+    gaps = [logit_gap(network(nn.BatchNorm2d), batches(40, size))["gap"] for size in (4, 64)]
     assert gaps[0] > gaps[1] > 0.01
 
 
@@ -103,11 +104,22 @@ def test_no_gradient_at_all_is_a_number_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "number"), [(lambda n: network(n), 6), (lambda n: SmallImageResNet18(n, 10), 20)]
+    ("make", "norm", "number"),
+    [
+        (lambda: network(serial), SerialNorm, 6),
+        (lambda: ResNet20(serial, 10, 4), SerialNorm, 19),
+        (lambda: SmallImageResNet18(nn.BatchNorm2d, 10), nn.BatchNorm2d, 20),
+    ],
+    ids=["cnn", "resnet20", "resnet18"],
 )
 def test_the_norms_of_a_network_are_found(
-    make: Callable[[NormLayer], nn.Module], number: int
+    make: Callable[[], nn.Module], norm: type[nn.Module], number: int
 ) -> None:
-    found = norms(make(serial))
+    found = norms(make())
     assert len(found) == number
-    assert {type(norm) for norm in found} == {SerialNorm}
+    assert {type(each) for each in found} == {norm}
+
+
+def test_a_network_that_does_not_tell_its_norms_is_told() -> None:
+    with pytest.raises(ValueError, match="does not tell where its norms are"):
+        norms(nn.Sequential(nn.BatchNorm2d(3)))

@@ -65,6 +65,7 @@ def test_equivalence_is_the_larger_of_two_one_sided_t_tests(margin: float) -> No
     above = stats.ttest_1samp(DIFFERENCES, -margin, alternative="greater").pvalue
     below = stats.ttest_1samp(DIFFERENCES, margin, alternative="less").pvalue
     assert paired(FIRST, SECOND, margin).p_equivalent == pytest.approx(max(above, below))
+    assert paired(SECOND, FIRST, margin).p_equivalent == pytest.approx(max(above, below))
 
 
 @pytest.mark.parametrize(("n", "in_sd"), [(3, 3.3), (6, 1.44), (10, 1.0)])
@@ -121,7 +122,8 @@ def test_identical_runs_are_the_same() -> None:
 
 
 def test_differences_that_are_rounding_only_are_none() -> None:
-    assert paired([0.1 + 0.2, 0.7], [0.3, 0.7], 0.5).p == 1
+    found = paired([0.1 + 0.2, 0.7], [0.3, 0.7], 0.5)
+    assert found == Paired(2, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, None)
 
 
 def test_a_constant_difference_has_no_width() -> None:
