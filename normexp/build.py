@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
     import torch
     from torch import nn
 
-    from normexp.contracts import Contrast, LabelledImages
+    from normexp.contracts import LabelledImages
     from normexp.data.loader import Loader
     from normexp.data.split import Split
     from normexp.data.standardise import Standardise
@@ -178,9 +178,15 @@ def loader(
     cfg: DictConfig, spec: RunSpec, train: LabelledImages, standardise: Standardise
 ) -> Loader:
     """Return what serves the training batches."""
+    from normexp.contracts import Contrast
     from normexp.data.loader import Augmentation, Loader
 
-    contrast: Contrast = make(cfg.contrast.augmentation, "contrast.augmentation")
+    contrast = make(cfg.contrast.augmentation, "contrast.augmentation")
+    if not isinstance(contrast, Contrast):
+        raise UserError(
+            f"contrast.augmentation: {type(contrast).__name__} is no Contrast; it needs draw() and "
+            "to be called with images"
+        )
     augmentation = Augmentation(cfg.data.crop, cfg.data.flip, contrast)
     return Loader(train, spec.batch_size, spec.seed, augmentation, standardise)
 

@@ -104,6 +104,7 @@ class DataSource:
     classes: tuple[str, ...]
 
 
+@runtime_checkable
 class Contrast(Protocol):
     """A contrast augmentation, drawn per image."""
 

@@ -153,7 +153,7 @@ def contend(kind: str, threads: int, how: str, overrides: list[str]) -> None:
     else:  # what only ours has
         environment.keep_freed_memory = lambda: None
         mixed.library = lambda: None
-    training = composed(overrides, threads)
+    training = composed(overrides)
     batch_size = training.loader.batch_size
     network = training.state.network.train()
     if kind == "ours":

@@ -116,6 +116,7 @@ def command(claim: Claim, cfg: DictConfig, settings: Sequence[str]) -> str:
 
 def line(verdict: Verdict, typed: str) -> str:
     """Return what is said of a claim on the screen."""
-    reason = verdict.reason or (typed if verdict.word == "NOT RUN" else "")
+    is_missing = any(finding.outcome == "missing" for finding in verdict.findings)
+    reason = ": ".join(filter(None, [verdict.reason, typed * is_missing]))
     said = f"{verdict.claim.name}  {verdict.word:<9}  {verdict.claim.claim}"
     return f"{said}\n{' ' * 16}{reason}" if reason else said
