@@ -103,7 +103,7 @@ def test_each_side_of_a_claim_is_one_cell_of_its_study(
                     if all(k == "measure" or cell.get(k, ()) == v for k, v in wanted.items())
                 ]
                 choices = {cell.get(str(comparison.tuned)) for cell in fitting}
-                assert len(fitting) == len(choices), f"{comparison}: {len(fitting)} cells"
+                assert len(fitting) == len(choices) > 0, f"{comparison}: {len(fitting)} cells"
 
 
 def measured_only(claim: Claim, side: Settings) -> bool:

@@ -79,8 +79,8 @@ def test_too_few_seeds_cannot_tell_and_how_many_are_missing_is_said() -> None:
     assert "Missing: 6 seeds of each norm, for 1 pair; the fewest are 3." in found
 
 
-def test_the_family_is_all_pairs_of_norms() -> None:
-    # The smallest p of six seeds is 2/64 = 0.031, which counts three times among three norms.
+def test_the_family_is_the_best_against_every_other() -> None:
+    # The smallest p of six seeds is 2/64 = 0.031, which counts twice against two others.
     two = runs("instance", 0.8, 6) + runs("batch", 0.7, 6)
     assert lines(two)[0].startswith("Use instance: ")
     assert lines(two + runs("both", 0.75, 6))[0].startswith("Cannot tell whether instance is ")
