@@ -87,8 +87,7 @@ def fit(
         epoch = loader.epoch(number)
         began = time.monotonic() - state.seconds
         for i in range(first, last):
-            # For a network with randomness of its own, such as dropout.
-            torch.manual_seed(loader.seed * 1_000_003 + state.step)
+            seed_layers(loader.seed * 1_000_003 + state.step, state.totals.device)
             training_step(state, *epoch.batch(i), recipe)
             state.seconds = time.monotonic() - began
             at_end = i + 1 == last
@@ -104,6 +103,14 @@ def fit(
             if signal_number and state.step < recipe.total_steps:
                 raise Stopped(signal_number, f"stopped after step {state.step}")
     return True
+
+
+def seed_layers(seed: int, device: torch.device) -> None:
+    """Set the generator of layers with randomness of their own, such as dropout."""
+    if device.type == "cpu":  # torch.manual_seed takes 0.2 ms, for devices that are not there
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def training_step(state: TrainingState, images: Tensor, labels: Tensor, recipe: Recipe) -> None:

@@ -6,13 +6,13 @@ statistics keep (1 − m')^(B₀/B) of their weight, which is to be the 1 − m 
 
 from __future__ import annotations
 
-from torch import nn
+from normexp.norms.batch import BatchNorm
 
 
 def batch_norm_with_memory(
     num_features: int, *, eps: float, momentum: float, batch_size: int, reference_batch_size: int
-) -> nn.BatchNorm2d:
-    """Batch norm, torch's, with the momentum m' = 1 − (1 − momentum)^(batch/reference batch).
+) -> BatchNorm:
+    """Batch norm with the momentum m' = 1 − (1 − momentum)^(batch/reference batch).
 
     `momentum` is torch's, the weight of the new batch, as it stands for `reference_batch_size`.
     """
@@ -24,4 +24,4 @@ def batch_norm_with_memory(
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum={momentum}: it is a weight, from 0 to 1")
     scaled = 1 - (1 - momentum) ** (batch_size / reference_batch_size)
-    return nn.BatchNorm2d(num_features, eps=eps, momentum=scaled)
+    return BatchNorm(num_features, eps=eps, momentum=scaled)

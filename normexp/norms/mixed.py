@@ -47,13 +47,13 @@ def group_norm(x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: fl
 
 
 def batch_instance_norm(
-    x: Tensor, weight: Tensor, bias: Tensor, gate: Tensor, eps: float
+    x: Tensor, weight: Tensor, bias: Tensor, gate: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor]:
     """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, and the batch's moments.
 
     BN has the statistics of `x` (N, C, H, W), whose shape and type the output has. `weight`,
-    `bias` and `gate` are float32 of (C,). The moments (2, C) are the batch's mean and its unbiased
-    variance, without a gradient.
+    `bias` and `gate` are float32 of (C,); without a gate it is batch norm. The moments (2, C) are
+    the batch's mean and its unbiased variance, without a gradient.
     """
     moments = torch.empty(2, x.shape[1])
     y: Tensor = _MixedNorm.apply(x, weight, bias, gate, moments, x.shape[1], eps)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from normexp.norms import kernels, mixed
+from normexp.norms.batch import BatchNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
@@ -22,6 +23,7 @@ from . import reference as ref
 C = 80  # one block of four vectors and one of a single vector
 EPS = ref.EPS
 LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
+    "batch": (lambda: BatchNorm(C, eps=EPS, momentum=0.1), ref.batch),
     "instance": (lambda: InstanceNorm(C, eps=EPS), ref.instance),
     "group": (lambda: GroupNorm(C, num_groups=ref.NUM_GROUPS, eps=EPS), ref.group),
     "layer": (lambda: GroupNorm(C, num_groups=1, eps=EPS), ref.layer),
@@ -98,13 +100,13 @@ def test_a_mean_of_a_thousand_spreads_costs_few_digits(name: str) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", ["gated", "mean", "ibn"])
+@pytest.mark.parametrize("name", ["batch", "gated", "mean", "ibn"])
 def test_running_statistics_move_as_those_of_batch_norm(name: str) -> None:
     layer = used_layer(name).train()
-    batch = layer.get_submodule("batch")
+    batch = layer if name == "batch" else layer.get_submodule("batch")
     theirs = nn.BatchNorm2d(C, eps=EPS, momentum=0.1).train()
     for mean in (0.0, 3.0):
-        x = images((6, C, 8, 8), torch.float32, mean)
+        x = images((6, C, 16, 16), torch.float32, mean)
         layer(x)
         theirs(x)
     for key in ("running_mean", "running_var"):
