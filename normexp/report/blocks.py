@@ -16,7 +16,7 @@ from normexp.report.runs import Measure, Row, cells
 from normexp.report.statistics import Spread, spread
 
 ONE_COLUMN = "all"
-MOST_PANELS = 4
+MOST_PANELS = 3
 """A drawing with more is long to look at, and slow to make; the tables have all columns."""
 
 
