@@ -41,17 +41,22 @@ def step_cost(step: Callable[[], None], steps: int, device: torch.device) -> dic
     """Return the median time of a training step, and the memory that it takes on top.
 
     `peak_memory` in bytes: on CUDA what the allocator held at most, on Linux by how much the
-    process grew at most; null where neither can be known.
+    process grew at most in the first step, as an allocator that keeps freed memory may take a new
+    place in each; null where neither can be known.
     """
     measure = _cuda_peak(device) if device.type == "cuda" else _process_growth()
-    seconds = []
-    for _ in range(steps):
-        _wait(device)
-        began = time.perf_counter()
-        step()
-        _wait(device)
-        seconds.append(time.perf_counter() - began)
-    return {"step_seconds": median(seconds), "peak_memory": measure()}
+    seconds = [_timed(step, device)]
+    peak = measure()
+    seconds += [_timed(step, device) for _ in range(steps - 1)]
+    return {"step_seconds": median(seconds), "peak_memory": peak}
+
+
+def _timed(step: Callable[[], None], device: torch.device) -> float:
+    _wait(device)
+    began = time.perf_counter()
+    step()
+    _wait(device)
+    return time.perf_counter() - began
 
 
 def _wait(device: torch.device) -> None:
