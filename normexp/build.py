@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +17,8 @@ from omegaconf.errors import (
 )
 
 from normexp.errors import UserError
-from normexp.runs.files import DamagedFileError
-from normexp.runs.folder import RunFolder
 from normexp.runs.spec import RunSpec, Runtime
-from normexp.runs.tree import tree_digest
+from normexp.runs.tree import images_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
     import torch
@@ -33,7 +29,6 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
     from normexp.data.split import Split
     from normexp.data.standardise import Standardise
     from normexp.engine.fit import Training
-    from normexp.evaluation.lens import Lens
 
 
 def conf_dir() -> str:
@@ -43,20 +38,7 @@ def conf_dir() -> str:
     return str(inside if inside.is_dir() else package.parent / "conf")
 
 
-@cache
-def _content(root: str | None) -> str:
-    if root is None:
-        raise UserError(
-            "data.root is not given; data=images needs the folder that holds train/ and test/, "
-            "for example data.root=~/pictures"
-        )
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        raise UserError(f"data.root={root}: there is no such folder; give the one with train/")
-    return tree_digest(folder)
-
-
-OmegaConf.register_new_resolver("tree_digest", _content, replace=True)
+OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
 
 
 def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
@@ -122,42 +104,6 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision),
     ), [f"warning: {warning}" for warning in warnings if warning]
-
-
-def lens(
-    folder: RunFolder, runtime: Runtime, seed: int, images: int
-) -> tuple[Lens, dict[str, str | int]]:
-    """Return the lens on a finished run, with at most so many test images, and its environment.
-
-    Raises UserError where the weights or the images of the run are not there any more.
-    """
-    from normexp import tensors
-    from normexp.engine.fit import training_step
-    from normexp.evaluation.lens import Lens
-    from normexp.evaluation.subject import Subject
-
-    settings = folder.record()["settings"]
-    source = settings["data"]["source"]
-    with mistakes_told(f"{folder.path.name}: ", (UserError,)):
-        if "content" in source and source["content"] != _content(source["root"]):
-            raise UserError(f"the images in {source['root']} are not those that it was trained on")
-        fresh, _ = training(OmegaConf.create(settings), RunSpec.from_settings(settings), runtime)
-    trained = copy.deepcopy(fresh.state.network)
-    try:
-        trained.load_state_dict(tensors.load(folder.weights, fresh.state.totals.device))
-    except (DamagedFileError, RuntimeError) as error:
-        raise UserError(
-            f"{folder.weights} does not fit the run's network any more; train the run again"
-        ) from error
-    batch = fresh.loader.epoch(0).batch(0)
-
-    def step() -> None:
-        fresh.state.step = 0
-        training_step(fresh.state, *batch, fresh.recipe)
-
-    test, standardise = fresh.data.test[:images], fresh.evaluator.standardise
-    subject = Subject(trained, test, standardise, fresh.recipe.precision, seed)
-    return Lens(subject, fresh.loader, step), fresh.environment
 
 
 def images(cfg: DictConfig) -> Split:

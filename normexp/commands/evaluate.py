@@ -13,8 +13,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from normexp import build
 from normexp.commands.composed import composed
+from normexp.commands.looking import lens_on
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file, lens_view
 from normexp.evaluation.lens_settings import AXES, checked
@@ -135,7 +135,7 @@ def look(
 
     from normexp.evaluation.lens_curves import write_curves
 
-    lens, environment = build.lens(folder, runtime, **asked["common"])
+    lens, environment = lens_on(folder, runtime, **asked["common"])
     tasks = {axis: lens.tasks(axis, asked[axis]) for axis in missing}
     number = sum(map(len, tasks.values()))
     with tqdm(total=number, desc=folder.path.name, disable=None, leave=False) as bar:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+from normexp.errors import UserError
 
 
 def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -25,3 +28,20 @@ def tree_digest(root: Path) -> str:
     for path, stat in walk(root):
         digest.update(f"{path}\0{stat.st_size}\0".encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def images_digest(root: str | None) -> str:
+    """Return the digest of `data.root` as this process first met it.
+
+    Raises UserError where it is not given or is no folder.
+    """
+    if root is None:
+        raise UserError(
+            "data.root is not given; data=images needs the folder that holds train/ and test/, "
+            "for example data.root=~/pictures"
+        )
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"data.root={root}: there is no such folder; give the one with train/")
+    return tree_digest(folder)

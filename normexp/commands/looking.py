@@ -1,0 +1,55 @@
+"""Makes the lens on a finished run."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from omegaconf import OmegaConf
+
+from normexp import build
+from normexp.errors import UserError
+from normexp.runs.files import DamagedFileError
+from normexp.runs.folder import RunFolder
+from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.tree import images_digest
+
+if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made needs it
+    from normexp.evaluation.lens import Lens
+
+
+def lens_on(
+    folder: RunFolder, runtime: Runtime, seed: int, images: int
+) -> tuple[Lens, dict[str, str | int]]:
+    """Return the lens on a finished run, with at most so many test images, and its environment.
+
+    Raises UserError where the weights or the images of the run are not there any more.
+    """
+    from normexp import tensors
+    from normexp.engine.fit import training_step
+    from normexp.evaluation.lens import Lens
+    from normexp.evaluation.subject import Subject
+
+    settings = folder.record()["settings"]
+    source = settings["data"]["source"]
+    with build.mistakes_told(f"{folder.path.name}: ", (UserError,)):
+        if "content" in source and source["content"] != images_digest(source["root"]):
+            raise UserError(f"the images in {source['root']} are not those that it was trained on")
+        spec = RunSpec.from_settings(settings)
+        fresh, _ = build.training(OmegaConf.create(settings), spec, runtime)
+    trained = copy.deepcopy(fresh.state.network)
+    try:
+        trained.load_state_dict(tensors.load(folder.weights, fresh.state.totals.device))
+    except (DamagedFileError, RuntimeError) as error:
+        raise UserError(
+            f"{folder.weights} does not fit the run's network any more; train the run again"
+        ) from error
+    batch = fresh.loader.epoch(0).batch(0)
+
+    def step() -> None:
+        fresh.state.step = 0
+        training_step(fresh.state, *batch, fresh.recipe)
+
+    test, standardise = fresh.data.test[:images], fresh.evaluator.standardise
+    subject = Subject(trained, test, standardise, fresh.recipe.precision, seed)
+    return Lens(subject, fresh.loader, step), fresh.environment
