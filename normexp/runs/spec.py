@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
-from normexp.errors import UserError, suggestion
+from normexp.errors import UserError
+from normexp.runs.checks import check_keys, check_number, typed
 
 Settings = dict[str, Any]
 
@@ -65,38 +65,38 @@ class RunSpec:
     @classmethod
     def from_settings(cls, settings: Settings) -> RunSpec:
         """Check `settings`; raises UserError with the value and what is allowed."""
-        _check_keys(settings, FIELDS, "", all_needed=True)
+        check_keys(settings, FIELDS, "", all_needed=True)
         for group in GROUPS:
             _check_group(settings, group)
         data, optimizer = settings["data"], settings["optimizer"]
-        _number(data, "limit", "data.", whole=True, least=1, optional=True)
-        _number(data, "val_fraction", "data.", above=0, below=1)
-        _number(data, "crop", "data.", whole=True, least=0)
-        _number(data, "red_scale", "data.", least=0, optional=True)
-        _number(data, "gain_spread", "data.", least=0, optional=True)
+        check_number(data, "limit", "data.", whole=True, least=1, optional=True)
+        check_number(data, "val_fraction", "data.", above=0, below=1)
+        check_number(data, "crop", "data.", whole=True, least=0)
+        check_number(data, "red_scale", "data.", least=0, optional=True)
+        check_number(data, "gain_spread", "data.", least=0, optional=True)
         if not isinstance(data.get("flip"), bool):
-            raise UserError(f"data.flip={_typed(data.get('flip'))}: true or false is needed")
-        _number(optimizer, "lr", "optimizer.", above=0)
-        _number(optimizer, "batch_exponent", "optimizer.", least=0)
-        _number(optimizer, "weight_decay", "optimizer.", least=0)
-        _number(optimizer, "warmup", "optimizer.", least=0, below=1)
+            raise UserError(f"data.flip={typed(data.get('flip'))}: true or false is needed")
+        check_number(optimizer, "lr", "optimizer.", above=0)
+        check_number(optimizer, "batch_exponent", "optimizer.", least=0)
+        check_number(optimizer, "weight_decay", "optimizer.", least=0)
+        check_number(optimizer, "warmup", "optimizer.", least=0, below=1)
 
-        epochs = _number(settings, "epochs", whole=True, least=1, optional=True)
+        epochs = check_number(settings, "epochs", whole=True, least=1, optional=True)
         if settings["steps"] is not None:
             epochs = None
         settings = {**settings, "epochs": epochs}
         if settings["precision"] not in PRECISIONS:
             raise UserError(
-                f"precision={_typed(settings['precision'])}: "
+                f"precision={typed(settings['precision'])}: "
                 f"one of {', '.join(PRECISIONS)} is needed"
             )
         return cls(
             settings=settings,
-            seed=_number(settings, "seed", whole=True, least=0, below=MAX_SEED),
-            batch_size=_number(settings, "batch_size", whole=True, least=1),
+            seed=check_number(settings, "seed", whole=True, least=0, below=MAX_SEED),
+            batch_size=check_number(settings, "batch_size", whole=True, least=1),
             epochs=epochs,
-            steps=_number(settings, "steps", whole=True, least=1, optional=True),
-            label_smoothing=_number(settings, "label_smoothing", least=0, below=1),
+            steps=check_number(settings, "steps", whole=True, least=1, optional=True),
+            label_smoothing=check_number(settings, "label_smoothing", least=0, below=1),
             precision=settings["precision"],
         )
 
@@ -132,74 +132,26 @@ class Runtime:
     def from_settings(cls, settings: Settings, study: Any) -> Runtime:
         """Check `settings`; raises UserError with the value and what is allowed."""
         known = tuple(sorted(cls.__dataclass_fields__.keys() - {"study"}))
-        _check_keys(settings, known, "runtime.", all_needed=True)
+        check_keys(settings, known, "runtime.", all_needed=True)
         if study is not None and not re.fullmatch(NAME, str(study)):
             raise UserError(f"study={study}: {NAME_RULE}")
-        _number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
-        _number(settings, "jobs", "runtime.", whole=True, least=1, optional=True)
-        _number(settings, "log_every", "runtime.", whole=True, least=1)
-        _number(settings, "checkpoint_seconds", "runtime.", above=0)
+        check_number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
+        check_number(settings, "jobs", "runtime.", whole=True, least=1, optional=True)
+        check_number(settings, "log_every", "runtime.", whole=True, least=1)
+        check_number(settings, "checkpoint_seconds", "runtime.", above=0)
         for key in ("outputs", "cache_dir", "device"):
             if not isinstance(settings[key], str) or not settings[key]:
-                raise UserError(f"runtime.{key}={_typed(settings[key])}: a text is needed")
+                raise UserError(f"runtime.{key}={typed(settings[key])}: a text is needed")
         return cls(**settings, study=study if study is None else str(study))
-
-
-def _check_keys(
-    settings: Mapping[str, Any], known: tuple[str, ...], prefix: str, all_needed: bool = False
-) -> None:
-    for key in settings:
-        if key not in known:
-            hint = suggestion(str(key), known)
-            raise UserError(f"there is no setting '{prefix}{key}'; {hint}")
-    if all_needed and (missing := [prefix + key for key in known if key not in settings]):
-        raise UserError(f"{missing[0]} is not given; add {missing[0]}=...")
 
 
 def _check_group(settings: Settings, group: str) -> None:
     part = settings[group]
     name = part.get("name") if isinstance(part, Mapping) else None
     if name is not None and GROUPS[group]:
-        _check_keys(part, ("name", *GROUPS[group]), f"{group}.")
+        check_keys(part, ("name", *GROUPS[group]), f"{group}.")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        raise UserError(f"{group}.name={_typed(name)}: {NAME_RULE}")
-
-
-def _number(
-    settings: Settings,
-    key: str,
-    prefix: str = "",
-    *,
-    whole: bool = False,
-    optional: bool = False,
-    least: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> Any:
-    """Return `settings[key]` if it is a number of the kind that is described."""
-    if key not in settings:
-        raise UserError(f"{prefix}{key} is not given; add {prefix}{key}=...")
-    value = settings[key]
-    if value is None and optional:
-        return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (
-        is_number
-        and (isinstance(value, int) or isfinite(value))
-        and not (whole and value != int(value))
-        and (least is None or value >= least)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    ):
-        return int(value) if whole else float(value)
-    limits = [
-        f"of {least} or more" if least is not None else "",
-        f"above {above}" if above is not None else "",
-        f"below {below}" if below is not None else "",
-    ]
-    kind = "a whole number" if whole else "a number"
-    needed = " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
-    raise UserError(f"{prefix}{key}={_typed(value)}: {needed}{' or null' * optional} is needed")
+        raise UserError(f"{group}.name={typed(name)}: {NAME_RULE}")
 
 
 def _readable(settings: Settings) -> str:
@@ -210,11 +162,6 @@ def _readable(settings: Settings) -> str:
 def _hash(settings: Settings) -> str:
     text = json.dumps(_canonical(settings), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _typed(value: Any) -> Any:
-    """Return `value` as it is typed on a command line."""
-    return json.dumps(value) if value is None or isinstance(value, bool) else value
 
 
 def _canonical(value: Any) -> Any:
