@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from normexp.board import experiment, layout, session, session_end, text
 from normexp.engine.summary import summary
-from normexp.runs.catalogue import factors
+from normexp.runs.catalogue import SILENT, flat
 from normexp.runs.outcome import final_words
 from normexp.runs.spec import RunSpec, cell_name
 
@@ -99,7 +99,7 @@ class Tracker:
 
         `sheet`, float (3, H, W) in [0, 1], shows the first images as they are trained on.
         """
-        settings = dict(factors(self._spec.settings))
+        settings = dict(flat(self._spec.settings, SILENT))
         cell = cell_name(self._spec.settings)
         self._tell(experiment(settings), session(cell, settings), layout())
         self._writer.add_image("augmented", sheet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from normexp.errors import UserError, suggestion
-from normexp.runs.catalogue import catalogue
+from normexp.runs.catalogue import catalogue, flat
 from normexp.runs.files import DamagedFileError
 from normexp.runs.spec import LOCATIONS
 
@@ -68,7 +68,7 @@ def rows(outputs: Path, study: str | None = None) -> list[Row]:
                 Row(
                     name=entry.folder.path.name,
                     path=entry.folder.path,
-                    settings=dict(_flat(record["settings"])),
+                    settings=row_settings(record["settings"]),
                     state=entry.state,
                     failure=entry.failure,
                     result=entry.result,
@@ -77,6 +77,11 @@ def rows(outputs: Path, study: str | None = None) -> list[Row]:
                 )
             )
     return found
+
+
+def row_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's settings as its row has them."""
+    return {key: _hashable(value) for key, value in flat(settings, LOCATIONS)}
 
 
 def cells(rows: Iterable[Row], by: Sequence[str]) -> dict[Cell, list[Row]]:
@@ -127,16 +132,6 @@ def _by_seed(rows: Iterable[Row], measure: Measure) -> dict[int, float]:
         seen[row.seed] = row
         values[row.seed] = value
     return values
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            if not prefix and "name" in value:
-                yield key, value["name"]
-            yield from _flat(value, f"{prefix}{key}.")
-        elif key not in LOCATIONS and not (key == "name" and prefix):
-            yield prefix + key, _hashable(value)
 
 
 def _hashable(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -56,7 +56,7 @@ def read_entry(folder: RunFolder) -> Entry:
     """Return what the folder of a run says about it."""
     record = folder.record()
     modified = max(_modified(file) for file in folder.path.iterdir())
-    settings = dict(factors(record["settings"]))
+    settings = dict(flat(record["settings"], SILENT))
     studies = tuple(record["studies"])
     return Entry(folder, settings, studies, folder.result(), failure(folder), modified)
 
@@ -79,14 +79,19 @@ def reasons(entries: Iterable[Entry]) -> list[str]:
     ]
 
 
-def factors(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield settings by dotted key; a group's name stands under the group's key."""
+def flat(
+    settings: Mapping[str, Any], without: Collection[str], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Yield settings by dotted key, but for keys whose last part is in `without`.
+
+    A group's name stands under the group's key.
+    """
     for key, value in settings.items():
         if isinstance(value, Mapping):
             if not prefix and "name" in value:
                 yield key, value["name"]
-            yield from factors(value, f"{prefix}{key}.")
-        elif key not in SILENT and not (key == "name" and prefix):
+            yield from flat(value, without, f"{prefix}{key}.")
+        elif key not in without and not (key == "name" and prefix):
             yield prefix + key, value
 
 

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from normexp import build
 from normexp.report.claim_file import read_claim
 from normexp.report.claims import Claim
-from normexp.report.runs import _flat
+from normexp.report.runs import row_settings
 from normexp.runs.files import read_json, write_json
 
 Compose = Callable[..., DictConfig]
@@ -81,7 +81,7 @@ def test_a_study_s_first_and_last_cell_compose_and_its_parts_exist(
 def of_studies(compose: Compose) -> dict[str, Settings]:
     """The settings that all cells of a study share, as a row has them."""
     specs = {study: build.run_spec(compose(f"experiment={study}"))[0] for study in FORMS}
-    return {study: dict(_flat(spec.settings)) for study, spec in specs.items()}
+    return {study: row_settings(spec.settings) for study, spec in specs.items()}
 
 
 @pytest.mark.parametrize("form", ["", "_full"])
