@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import waiting
 
 from normexp.runs.files import read_json
 
@@ -44,6 +46,7 @@ STAYS = re.compile(
     r"(run\.json|result\.json|weights\.pt|train\.log|console\.log|events\.out\.tfevents\..*)"
 )
 PATIENCE_SECONDS = 120.0
+wait_until = partial(waiting.wait_until, seconds=PATIENCE_SECONDS)
 
 Findings = dict[str, tuple[dict[str, Any], bytes]]
 """By the name of a run: its result but for what varies, and the bytes of its weights."""
@@ -171,14 +174,6 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:
         return True
-
-
-def wait_until(happened: Callable[[], object]) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def run_folder(where: Path) -> Path:

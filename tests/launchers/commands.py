@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import waiting
 
 SMALL = (
     "data=generated",
@@ -27,6 +28,7 @@ SMALL = (
 SWEEP = ("-m", *SMALL, "norm=batch,both")
 LONG = ("-m", *SMALL, "norm=batch,both", "epochs=40")
 PATIENCE_SECONDS = 200.0
+wait_until = partial(waiting.wait_until, seconds=PATIENCE_SECONDS)
 
 Findings = dict[str, tuple[dict[str, Any], bytes]]
 """By the name of a run: its result but for what varies, and the bytes of its weights."""
@@ -80,14 +82,6 @@ def processes(word: str, where: Path) -> list[int]:
             if word in command and (folder / "cwd").readlink() == where.resolve():
                 pids.append(int(folder.name))
     return pids
-
-
-def wait_until(happened: Callable[[], object]) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def under_way(where: Path, number: int) -> bool:

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import waiting
 
 from normexp.sweep import pool as pool_module
 from normexp.sweep.pool import Pool
@@ -23,13 +23,7 @@ DEAF = [
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True);"
     "time.sleep(60)",
 ]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited for 20 s"
-        time.sleep(0.02)
+wait_until = partial(waiting.wait_until, seconds=20)
 
 
 def all_ended(pool: Pool) -> list[tuple[str, int, str]]:
