@@ -12,14 +12,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from normexp.norms.instance import instance_norm
-from normexp.norms.mixed import batch_instance_norm, has_kernel
-from normexp.norms.running import update_running
-from normexp.norms.scale_shift import ScaleShift
-from normexp.norms.wide import widened
+from normexp.norms.batch_instance import BatchInstanceNorm
 
 
-class GatedNorm(ScaleShift):
+class GatedNorm(BatchInstanceNorm):
     """y = weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, the gate in [0, 1] for each channel.
 
     The gate starts at 1, all batch norm, learns ten times as fast as the weights, and is put
@@ -30,19 +26,11 @@ class GatedNorm(ScaleShift):
     lr_factors: ClassVar[Mapping[str, float]] = {"gate": 10.0}  # the paper's
 
     def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
-        super().__init__(num_features)
+        super().__init__(num_features, eps=eps, momentum=momentum)
         self.gate = nn.Parameter(torch.ones(num_features))
-        self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and self.batch.training and has_kernel(x):
-            y, moments = batch_instance_norm(x, self.weight, self.bias, self.gate, self.batch.eps)
-            update_running(self.batch, *moments)
-            return y
-        wide = widened(x)  # the two differ by little, and the gate learns from the difference
-        gate = self.gate[:, None, None]
-        mixed = gate * self.batch(wide) + (1 - gate) * instance_norm(wide, self.batch.eps)
-        return super().forward(mixed).to(x.dtype)
+        return self.mixed(x, self.gate)
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002 (the contract's)
         """Put the gate back into [0, 1]."""
