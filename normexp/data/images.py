@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from normexp.contracts import DataSource, LabelledImages
 from normexp.data.cache import HALVES, cached
 from normexp.errors import UserError
-from normexp.runs.tree import walk
+from normexp.runs.tree import tree_state, walk
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -29,16 +28,8 @@ def images(root: str, cache_dir: str, content: str) -> DataSource:
     Raises UserError that names the file or folder that cannot be used.
     """
     folder = Path(root).expanduser().resolve()
-    cache = Path(cache_dir).expanduser() / f"images-{content}-{_state(folder)}.pt"
+    cache = Path(cache_dir).expanduser() / f"images-{content}-{tree_state(folder)}.pt"
     return cached(cache, partial(_decode, folder), outdated=f"images-{content}-*.pt")
-
-
-def _state(folder: Path) -> str:
-    """A digest of paths, sizes and modification times, and of the place on this machine."""
-    digest = hashlib.sha256(str(folder).encode())
-    for path, stat in walk(folder):
-        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-    return digest.hexdigest()[:16]
 
 
 def _decode(folder: Path) -> DataSource:

@@ -22,12 +22,31 @@ def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
                 yield below + name, os.stat(f"{folder}/{name}")  # noqa: PTH116
 
 
+_states: dict[Path, str] = {}
+"""By its root, the `tree_state` of a tree that was walked for its digest, until it is asked for."""
+
+
 def tree_digest(root: Path) -> str:
     """Return a digest of the paths and sizes below `root`, the same on every machine."""
-    digest = hashlib.sha256()
+    root = root.resolve()
+    sizes, times = hashlib.sha256(), hashlib.sha256(str(root).encode())
     for path, stat in walk(root):
-        digest.update(f"{path}\0{stat.st_size}\0".encode())
-    return digest.hexdigest()[:16]
+        sizes.update(f"{path}\0{stat.st_size}\0".encode())
+        times.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    _states[root] = times.hexdigest()[:16]
+    return sizes.hexdigest()[:16]
+
+
+def tree_state(root: Path) -> str:
+    """Return a digest of paths, sizes and modification times, and of the place on this machine.
+
+    A run takes both digests of its images, and many files take long to walk through: the walk of
+    the last `tree_digest` serves once, if there was one.
+    """
+    root = root.resolve()
+    if root not in _states:
+        tree_digest(root)
+    return _states.pop(root)
 
 
 @cache

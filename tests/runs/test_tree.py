@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from normexp.runs.tree import tree_digest, walk
+from normexp.runs.tree import tree_digest, tree_state, walk
 
 FILES = {"b/2.png": b"22", "b/1.png": b"1", "a/x.png": b"xxx", "c.txt": b"", "a/deep/y.png": b"yy"}
 
@@ -89,3 +89,12 @@ def test_another_path_or_size_has_another_digest(
 def test_the_digest_is_fit_for_a_file_name(root: Path) -> None:
     assert len(tree_digest(root)) == 16
     assert set(tree_digest(root)) <= set("0123456789abcdef")
+
+
+def test_the_state_is_that_of_the_last_digest_once_and_then_of_the_files(root: Path) -> None:
+    before = tree_state(root)
+    assert tree_state(root) == before
+    tree_digest(root)
+    os.utime(root / "c.txt", (1, 1))
+    assert tree_state(root) == before
+    assert tree_state(root) != before
