@@ -21,7 +21,10 @@ from normexp.sweep.pool import POLL_SECONDS, Child
 
 
 def refuse_bad_cells(
-    cells: Sequence[Cell], checker: Sequence[str], stop_asked: Callable[[], bool]
+    cells: Sequence[Cell],
+    checker: Sequence[str],
+    begin: type[Child],
+    stop_asked: Callable[[], bool],
 ) -> None:
     """Raise UserError if one of the `cells`, which have not begun, cannot work.
 
@@ -34,7 +37,7 @@ def refuse_bad_cells(
     distinct = {json.dumps({**settings(cell), "seed": 0}): cell for cell in cells}
     with TemporaryDirectory() as folder:
         answer = Path(folder) / "answer"
-        child = Child(checker, answer, {}, own_errors=False)
+        child = begin(checker, answer, {}, own_errors=False)
         try:
             child.send(f"[{', '.join(distinct)}]\n")
             while child.exit_code() is None and not stop_asked():

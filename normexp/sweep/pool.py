@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGTERM
+from typing import IO, Any
 
 POLL_SECONDS = 0.05
 # A child that is asked to stop finishes its step and writes a checkpoint.
@@ -51,25 +52,32 @@ class Child(Tail):
     ) -> None:
         super().__init__(log)
         with log.open("ab") as file:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=file,
-                stderr=subprocess.STDOUT if own_errors else None,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
+            self._process = self.begin(command, file, environment, own_errors)
+
+    @staticmethod
+    def begin(
+        command: Sequence[str], log: IO[bytes], environment: Mapping[str, str], own_errors: bool
+    ) -> Any:
+        """Return the process, begun."""
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT if own_errors else None,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
 
     def send(self, line: str) -> None:
         """Write `line` to its standard input."""
-        assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # its exit code will tell
             self._process.stdin.write(line.encode())
             self._process.stdin.flush()
 
     def exit_code(self) -> int | None:
         """Return None while it runs; the number of a signal that ended it is negative."""
-        return self._process.poll()
+        code: int | None = self._process.poll()
+        return code
 
     def stop(self) -> None:
         """Ask it to leave a checkpoint and go."""
@@ -89,7 +97,8 @@ class Pool:
     A slot is the environment variables that place a child, on a GPU say.
     """
 
-    def __init__(self, slots: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, slots: Sequence[Mapping[str, str]], begin: type[Child] = Child) -> None:
+        self._begin = begin
         self._free = list(reversed(slots))
         self._taken: dict[str, Mapping[str, str]] = {}
         self._deadline: float | None = None
@@ -109,7 +118,7 @@ class Pool:
 
     def start(self, name: str, command: Sequence[str], log: Path) -> None:
         """Start a child; raises OSError where that is impossible."""
-        self.running[name] = Child(command, log, self._free[-1])
+        self.running[name] = self._begin(command, log, self._free[-1])
         self._taken[name] = self._free.pop()
 
     def ended(self) -> list[tuple[str, int, str]]:

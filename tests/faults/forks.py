@@ -2,8 +2,7 @@
 
 A script: it listens at the socket whose path is its argument, and ends when its input does. For
 each line of JSON (arguments, folder, log, die_at) it answers with the process's number and, once
-that has ended, with its exit code. The processes of a sweep's cells are forks too; apart from that
-they are what `normexp.sweep.pool` starts.
+that has ended, with its exit code.
 """
 
 from __future__ import annotations
@@ -11,35 +10,22 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import runpy
 import select
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from types import SimpleNamespace
-from typing import IO, Any, NoReturn
-from unittest import mock
+from typing import Any, NoReturn
 
-# Everything that a training imports, so that no fork has to.
-import torch.utils.tensorboard
-from hydra.core.global_hydra import GlobalHydra
+import torch
 
-import normexp.commands.train
-import normexp.data.generated
-import normexp.engine.fit
-import normexp.engine.result
-import normexp.engine.state
-import normexp.engine.tracking
-import normexp.models.cnn
-import normexp.norms.placing
-import normexp.sweep.sweep  # noqa: F401
 from normexp import cli
-from normexp.sweep import pool
+from normexp.sweep.fork import import_training
 
 MAX_FILES = 1024
+MODULES = [{"_target_": f"normexp.{name}"} for name in ("models.cnn.CNN", "data.generated.make")]
 
 
 def fork(run: Callable[[], object]) -> int:
@@ -62,59 +48,6 @@ def fork(run: Callable[[], object]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
-
-
-class ForkedPopen:
-    """What `normexp.sweep.pool` needs of `subprocess.Popen`, for `python -P -m module ...`."""
-
-    def __init__(
-        self,
-        command: Sequence[str],
-        stdin: int,
-        stdout: IO[bytes],
-        stderr: int | None,
-        env: Mapping[str, str],
-        start_new_session: bool,
-    ) -> None:
-        reading, writing = os.pipe()
-        module, arguments = command[3], command[4:]
-        assert (*command[1:3], start_new_session) == ("-P", "-m", True)
-
-        def run() -> None:
-            os.setsid()
-            os.dup2(reading, 0)
-            os.dup2(stdout.fileno(), 1)
-            if stderr is not None:
-                os.dup2(1, 2)
-            os.closerange(3, MAX_FILES)
-            os.environ.update(env)
-            GlobalHydra.instance().clear()  # of the sweep
-            sys.argv = [module, *arguments]
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-        self._pid = fork(run)
-        self._code: int | None = None
-        os.close(reading)
-        self.stdin = os.fdopen(writing, "wb")
-
-    def poll(self, options: int = os.WNOHANG) -> int | None:
-        if self._code is None:
-            pid, status = os.waitpid(self._pid, options)
-            if pid:
-                self._code = os.waitstatus_to_exitcode(status)
-        return self._code
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self._pid, number)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def communicate(self) -> None:
-        with suppress(BrokenPipeError):
-            self.stdin.close()
-        self.poll(0)
 
 
 def die_at(number: int) -> None:
@@ -146,8 +79,6 @@ def carry_out(asked: dict[str, Any]) -> NoReturn:
     os.closerange(3, MAX_FILES)
     if asked["die_at"]:
         die_at(asked["die_at"])
-    forked = SimpleNamespace(Popen=ForkedPopen, PIPE=-1, STDOUT=-2)
-    mock.patch.object(pool, "subprocess", forked).start()
     sys.exit(cli.run(asked["arguments"]))
 
 
@@ -166,6 +97,7 @@ def keep(connection: socket.socket) -> None:
 def serve(path: str) -> None:
     """Fork a keeper for each connection."""
     torch.set_num_threads(1)
+    import_training([MODULES])
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()

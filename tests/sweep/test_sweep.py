@@ -15,6 +15,7 @@ import pytest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.claim import claimed
+from normexp.sweep import sweep as sweep_module
 from normexp.sweep.pool import GRACE_SECONDS
 from normexp.sweep.sweep import sweep
 
@@ -26,6 +27,12 @@ SLEEP = "print('under way', flush=True); import time; time.sleep(60)"
 NO_CHECKER = ["./not-needed"]
 
 Make = Callable[..., StandIn]
+
+
+@pytest.fixture(autouse=True)
+def processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for runs are scripts, which a fork is no place for."""
+    monkeypatch.setattr(sweep_module, "can_fork", lambda: False)
 
 
 @pytest.fixture

@@ -1,0 +1,172 @@
+"""Children that have imported what a training needs before they begin, as forks of this process.
+
+Importing torch takes longer than all else that a short run does beside training.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import pkgutil
+import runpy
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Any, NoReturn
+
+from normexp.engine.interrupt import SIGNALS
+from normexp.sweep.pool import Child
+
+IMPORTED = ("data", "engine", "evaluation", "norms")
+
+
+def can_fork() -> bool:
+    """Whether a fork of a process that has imported torch is sound here."""
+    return sys.platform == "linux"
+
+
+def import_training(settings: Iterable[Any]) -> None:
+    """Import what trainings with these `settings` need.
+
+    Nothing of a user's own, which might start threads or ask a GPU: no fork survives that.
+    """
+    from normexp.lean import spare_compiler
+
+    spare_compiler()
+    for part in IMPORTED:
+        package = importlib.import_module(f"normexp.{part}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    for target in {target for each in settings for target in _targets(each)}:
+        if target.startswith("normexp."):
+            importlib.import_module(target.rpartition(".")[0])
+    gc.freeze()  # or each child's first collection would copy all pages of what is there
+
+
+def _targets(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if isinstance(node, dict):
+        yield from ([node["_target_"]] if "_target_" in node else [])
+        for each in node.values():
+            yield from _targets(each)
+
+
+class ForkedChild(Child):
+    """A child for a command `python -P -m module ...`, as a fork."""
+
+    @staticmethod
+    def begin(
+        command: Sequence[str], log: IO[bytes], environment: Mapping[str, str], own_errors: bool
+    ) -> Any:
+        """Return what has the methods of `subprocess.Popen` that a child needs."""
+        return Fork(command, log, environment, own_errors)
+
+
+class Fork:
+    """A process as `subprocess.Popen` would start it, with a pipe for its input."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: IO[bytes],
+        environment: Mapping[str, str],
+        own_errors: bool,
+    ) -> None:
+        assert list(command[:3]) == [sys.executable, "-P", "-m"]
+        reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A signal must find the child's own handlers, not this process's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            with warnings.catch_warnings():
+                # Python 3.12 warns of threads; numpy's alone are there, and they survive a fork.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._pid = os.fork()
+            if not self._pid:
+                _become(command, reading, log.fileno(), environment, own_errors)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        os.close(reading)
+        self.stdin = os.fdopen(writing, "wb")
+        self._code: int | None = None
+
+    def poll(self, options: int = os.WNOHANG) -> int | None:
+        """Return the exit code, or None while it runs."""
+        if self._code is None:
+            pid, status = os.waitpid(self._pid, options)
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self._pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self) -> None:
+        """Close the pipe, and wait for the end."""
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        self.poll(0)
+
+
+def _become(
+    command: Sequence[str], stdin: int, log: int, environment: Mapping[str, str], own_errors: bool
+) -> NoReturn:
+    """In the child: be what the command is, and never return to what the parent was doing."""
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(stdin, 0)
+        os.dup2(log, 1)
+        if own_errors:
+            os.dup2(1, 2)
+        # The pipes of other children would keep them from noticing that the sweep is gone.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process is
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        os.environ.update(environment)
+        _forget_parent()
+        sys.modules.pop(command[3], None)  # Hydra has looked for plugins in it
+        sys.argv = [command[3], *command[4:]]
+        runpy.run_module(command[3], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            code = end.code or 0
+        else:
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _forget_parent() -> None:
+    from hydra.core.global_hydra import GlobalHydra
+    from tqdm import tqdm
+
+    from normexp.runs.tree import images_digest
+
+    for number in SIGNALS:
+        is_ctrl_c = number == signal.SIGINT
+        signal.signal(number, signal.default_int_handler if is_ctrl_c else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # The parent's is shared among processes, and stays taken where one is killed that has it.
+    tqdm.set_lock(threading.RLock())
+    GlobalHydra.instance().clear()
+    images_digest.cache_clear()  # files may have changed since
