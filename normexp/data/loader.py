@@ -18,6 +18,9 @@ from normexp.data.gain import amplified
 from normexp.data.standardise import Standardise, to_unit
 from normexp.data.streams import stream
 
+BLOCK = 128
+"""Images that are prepared at once, or one batch: for a few, calls cost more than arithmetic."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -97,24 +100,38 @@ class Epoch:
         self.rows = rows.to(device)
         self.columns = columns.to(device)
         self.draws = do.contrast.draw(num, draws("contrast")).to(device)
+        self.steps_per_block = max(1, BLOCK // loader.batch_size)
+        self._block = -1
 
     def images(self, step: int) -> Tensor:
         """Return the augmented images (B, 3, H, W), in [0, 1], of the epoch's `step`."""
-        part = self._part(step)
+        return self._augmented(self._steps(step, step + 1))
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the same images, standardised and with their gain, and their labels (B,)."""
+        block, within = divmod(step, self.steps_per_block)
+        if block != self._block:
+            self._prepare(block)
+        part = self._steps(within, within + 1)
+        return self._images[part], self._labels[part]
+
+    def _prepare(self, block: int) -> None:
+        part = self._steps(block * self.steps_per_block, (block + 1) * self.steps_per_block)
+        order, images = self.order[part], self.loader.images
+        gain = None if images.gain is None else images.gain[order]
+        self._images = amplified(self.loader.standardise(self._augmented(part)), gain)
+        self._labels = images.labels[order]
+        self._block = block
+
+    def _augmented(self, part: slice) -> Tensor:
         pixels = self.loader.images.images[
             self.order[part, None, None], self.rows[part, :, None], self.columns[part, None, :]
         ]
         return self.loader.augmentation.contrast(to_unit(pixels), self.draws[part])
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the same images, standardised and with their gain, and their labels (B,)."""
-        order, images = self.order[self._part(step)], self.loader.images
-        gain = None if images.gain is None else images.gain[order]
-        return amplified(self.loader.standardise(self.images(step)), gain), images.labels[order]
-
-    def _part(self, step: int) -> slice:
+    def _steps(self, first: int, end: int) -> slice:
         size = self.loader.batch_size
-        return slice(step * size, (step + 1) * size)
+        return slice(first * size, end * size)
 
 
 def _reflected(positions: Tensor, size: int) -> Tensor:
