@@ -1,7 +1,7 @@
-"""The time from typing a command to its first training step, over that of importing torch.
+"""The time to the first training step, and that of importing torch.
 
-Both are processes of their own and take turns. A `cell` is the command that a sweep starts for each
-of its cells; it has one thread.
+`typed` is a command, from typing it. `cell` is one more cell of a sweep, which is a fork of a
+process that has imported torch; it has one thread. They take turns.
 
 usage: scripts/bench startup [rounds=7] [key=value settings of normexp train]
 """
@@ -34,32 +34,54 @@ def first(*arguments):
 fit.training_step = first
 """
 TYPED = [*PYTHON, "-c", FIRST_STEP + "cli.main()", "train"]
-CELL = [*PYTHON, "-c", FIRST_STEP + "from normexp.sweep.child import stop_with_parent\n"]
-CELL[-1] += "stop_with_parent(); cli.main()"
-CELL += ["train", "hydra.mode=RUN", "runtime.threads=1"]
+# Begins cells as a sweep does, and prints how long each took.
+CELLS = FIRST_STEP + """
+import sys, time
+from pathlib import Path
+
+from normexp.sweep.fork import ForkedChild, import_training
+from normexp.sweep.pool import NORMEXP
+
+import_training([{"_target_": f"normexp.{part}"} for part in ("models.cnn.CNN", "data.images.images")])
+print("ready", flush=True)
+for _ in sys.stdin:
+    began = time.perf_counter()
+    child = ForkedChild([*NORMEXP, *sys.argv[1:]], Path("console.log"), {})
+    while child.exit_code() is None:
+        time.sleep(0.001)
+    print(time.perf_counter() - began if child.exit_code() == 0 else child.said(), flush=True)
+    child.end()
+"""
+CELL = ["train", "hydra.mode=RUN", "runtime.threads=1"]
 
 
 def main() -> None:
     settings = dict(argument.split("=", 1) for argument in sys.argv[1:])
     rounds = int(settings.pop("rounds", "7"))
     overrides = [f"{key}={value}" for key, value in ({"data": "generated"} | settings).items()]
-    commands = {
-        "import torch": IMPORT_TORCH,
-        "typed": [*TYPED, *overrides],
-        "cell": [*CELL, *overrides],
-    }
-    times: dict[str, list[float]] = {name: [] for name in commands}
+    times: dict[str, list[float]] = {"import torch": [], "typed": [], "cell": []}
     with TemporaryDirectory() as folder:
+        cells = subprocess.Popen(
+            [*PYTHON, "-c", CELLS, *CELL, *overrides],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert cells.stdin and cells.stdout
+        cells.stdout.readline()
         for _ in range(rounds + 1):
-            for name, command in commands.items():
-                times[name].append(seconds(command, folder))
+            times["import torch"].append(seconds(IMPORT_TORCH, folder))
+            times["typed"].append(seconds([*TYPED, *overrides], folder))
+            print(file=cells.stdin, flush=True)
+            times["cell"].append(float(cells.stdout.readline()))
+            shutil.rmtree(Path(folder) / "outputs")
+        cells.communicate()
     # The first round fills the system's cache of files.
     table = {name: median(measured[1:]) for name, measured in times.items()}
-    beyond = [own - torch for own, torch in zip(times["cell"], times["import torch"], strict=True)]
-    table["cell beyond import torch"] = median(beyond[1:])
     print(f"{' '.join(overrides)}: median seconds to the first step, {rounds} rounds")
     for name, value in table.items():
-        print(f"{name:<25} {value:5.2f}")
+        print(f"{name:<13} {value:5.2f}")
     out = Path("outputs/bench/startup.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     record = {"settings": overrides, "rounds": rounds, "seconds": table, "all": times}
@@ -69,14 +91,10 @@ def main() -> None:
 
 def seconds(command: list[str], folder: str) -> float:
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    code = process.wait()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     taken = time.perf_counter() - began
-    told = process.communicate()[0].decode()
-    if code:
-        raise SystemExit(f"{command[-1]}: {told}")
+    if done.returncode:
+        raise SystemExit(f"{command[-1]}: {done.stdout}{done.stderr}")
     shutil.rmtree(Path(folder) / "outputs", ignore_errors=True)
     return taken
 

@@ -24,7 +24,7 @@ from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.spec import Runtime
 from normexp.sweep.plan import Machine, Plan
-from normexp.sweep.pool import POLL_SECONDS, Pool
+from normexp.sweep.pool import NORMEXP, POLL_SECONDS, Pool
 
 Row = dict[str, Any]
 Settings = dict[str, Any]
@@ -179,7 +179,6 @@ def evaluate_each(folders: Sequence[RunFolder], runtime: Runtime) -> set[RunFold
 
 def command(folder: RunFolder, plan: Plan) -> list[str]:
     """Return the command that does of this one what this process is asked to do of several."""
-    start = [sys.executable, "-P", "-m", "normexp.sweep.child", "evaluate"]
     given = [o for o in HydraConfig.get().overrides.task if not o.startswith(("run=", "study="))]
     threads = [] if plan.threads is None else [f"runtime.threads={plan.threads}"]
-    return [*start, *given, *threads, f"run='{folder.path}'"]
+    return [*NORMEXP, "evaluate", *given, *threads, f"run='{folder.path}'"]

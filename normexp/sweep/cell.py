@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from normexp.runs.folder import RunFolder
 from normexp.runs.spec import RunSpec, Runtime
+from normexp.sweep.pool import NORMEXP
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,7 @@ class Cell:
 
     def command(self, threads: int | None) -> list[str]:
         """Return the command of its process, which ends with this one (`child.py`)."""
-        # -P: a folder `normexp` where the user happens to be is not this package.
-        start = [sys.executable, "-P", "-m", "normexp.sweep.child", "train"]
-        return [*start, *self.arguments, *_threads(threads), "hydra.mode=RUN"]
+        return [*NORMEXP, "train", *self.arguments, *_threads(threads), "hydra.mode=RUN"]
 
     def by_hand(self, threads: int | None) -> str:
         """Return the command that does the same on a terminal."""

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import IO, Any, NoReturn
 
 from normexp.engine.interrupt import SIGNALS
-from normexp.sweep.pool import Child
+from normexp.sweep.pool import NORMEXP, Child
 
 IMPORTED = ("data", "engine", "evaluation", "norms")
 
@@ -78,7 +78,7 @@ class Fork:
         environment: Mapping[str, str],
         own_errors: bool,
     ) -> None:
-        assert list(command[:3]) == [sys.executable, "-P", "-m"]
+        assert tuple(command[:3]) == NORMEXP[:3]
         reading, writing = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()

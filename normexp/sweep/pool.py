@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGTERM
 from typing import IO, Any
+
+# `normexp` as a child. -P: a folder `normexp` where the user happens to be is not this package.
+NORMEXP = (sys.executable, "-P", "-m", "normexp.sweep.child")
 
 POLL_SECONDS = 0.05
 # A child that is asked to stop finishes its step and writes a checkpoint.
