@@ -131,6 +131,13 @@ class HasReadings(Protocol):
         """Scalars by name."""
 
 
+class JoinsReLU:
+    """A base of layers that can apply the ReLU after them.
+
+    `layer(x, relu=True)` is relu(layer(x)), forward and backward.
+    """
+
+
 @runtime_checkable
 class ScalesLearningRate(Protocol):
     """A layer some of whose parameters learn at a multiple of the learning rate."""

@@ -35,14 +35,17 @@ fit.training_step = first
 """
 TYPED = [*PYTHON, "-c", FIRST_STEP + "cli.main()", "train"]
 # Begins cells as a sweep does, and prints how long each took.
-CELLS = FIRST_STEP + """
+CELLS = (
+    FIRST_STEP
+    + """
 import sys, time
 from pathlib import Path
 
 from normexp.sweep.fork import ForkedChild, import_training
 from normexp.sweep.pool import NORMEXP
 
-import_training([{"_target_": f"normexp.{part}"} for part in ("models.cnn.CNN", "data.images.images")])
+PARTS = ("models.cnn.CNN", "data.generated.generated", "data.images.images")
+import_training([{"_target_": f"normexp.{part}"} for part in PARTS])
 print("ready", flush=True)
 for _ in sys.stdin:
     began = time.perf_counter()
@@ -52,6 +55,7 @@ for _ in sys.stdin:
     print(time.perf_counter() - began if child.exit_code() == 0 else child.said(), flush=True)
     child.end()
 """
+)
 CELL = ["train", "hydra.mode=RUN", "runtime.threads=1"]
 
 
@@ -68,7 +72,8 @@ def main() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert cells.stdin and cells.stdout
+        assert cells.stdin
+        assert cells.stdout
         cells.stdout.readline()
         for _ in range(rounds + 1):
             times["import torch"].append(seconds(IMPORT_TORCH, folder))

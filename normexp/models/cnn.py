@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NormLayer
 from normexp.models.initial import he_initialise
+from normexp.models.joined import norm_and_act
 
 # Widths on maps of one size: 32, 16, 8 and 4 pixels when all poolings are there.
 STAGES = (1, 2, 2, 1)
@@ -86,7 +87,7 @@ class ConvNormAct(nn.Module):
         self.act: nn.Module = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.as_tensor(self.act(self.end(self.norm(self.conv(x)))))
+        return norm_and_act(self.conv(x), self.norm, self.end, self.act)
 
 
 class ConvActNorm(ConvNormAct):

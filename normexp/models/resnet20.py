@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NormLayer
 from normexp.models.initial import he_initialise
+from normexp.models.joined import norm_and_act
 
 BLOCKS_PER_STAGE = 3
 
@@ -45,7 +46,7 @@ class ResNet20(nn.Module):
         he_initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.act(self.norm(self.conv(images)))
+        x = norm_and_act(self.conv(images), self.norm, None, self.act)
         for stage in ("stage1", "stage2", "stage3"):
             x = self.get_submodule(stage)(x)
         return torch.as_tensor(self.head(x.mean((2, 3))))
@@ -67,7 +68,7 @@ class ResidualBlock(nn.Module):
         self.act2 = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.act1(self.norm1(self.conv1(x)))
+        y = norm_and_act(self.conv1(x), self.norm1, None, self.act1)
         y = self.norm2(self.conv2(y))
         if self.new_channels:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))

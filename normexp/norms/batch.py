@@ -7,8 +7,10 @@ Covariate Shift", ICML 2015.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from normexp.contracts import JoinsReLU
 from normexp.norms.mixed import batch_instance_norm, has_kernel
 from normexp.norms.running import update_running
 
@@ -16,16 +18,17 @@ WORTH_THE_KERNEL = 65_536
 """Elements below which torch's own batch norm is faster."""
 
 
-class BatchNorm(nn.BatchNorm2d):
+class BatchNorm(nn.BatchNorm2d, JoinsReLU):
     """torch's batch norm, trained faster on the CPU."""
 
     def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
         super().__init__(num_features, eps=eps, momentum=momentum)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         in_training = torch.is_grad_enabled() and self.training
         if not (in_training and x.numel() >= WORTH_THE_KERNEL and has_kernel(x)):
-            return super().forward(x)
-        y, moments = batch_instance_norm(x, self.weight, self.bias, None, self.eps)
+            y = super().forward(x)
+            return F.relu(y, inplace=True) if relu else y
+        y, moments = batch_instance_norm(x, self.weight, self.bias, None, self.eps, relu)
         update_running(self, *moments)
         return y

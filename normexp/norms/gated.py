@@ -29,8 +29,8 @@ class GatedNorm(BatchInstanceNorm):
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.gate = nn.Parameter(torch.ones(num_features))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.mixed(x, self.gate)
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        return self.mixed(x, self.gate, relu)
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002 (the contract's)
         """Put the gate back into [0, 1]."""

@@ -6,12 +6,14 @@ with as many groups as channels instance norm; scale and shift stay per channel.
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from normexp.contracts import JoinsReLU
 from normexp.norms.mixed import group_norm, has_kernel
 
 
-class GroupNorm(nn.GroupNorm):
+class GroupNorm(nn.GroupNorm, JoinsReLU):
     """torch's group norm, called with the number of channels first, and faster on the CPU.
 
     `x` (N, C, H, W) comes back in the same shape and type, under autocast too.
@@ -25,12 +27,13 @@ class GroupNorm(nn.GroupNorm):
             )
         super().__init__(num_groups, num_features, eps=eps)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         if self.num_channels // self.num_groups * x.shape[2:].numel() == 1:
             raise ValueError(
                 f"num_groups={self.num_groups} at an input of {tuple(x.shape)} leaves one value "
                 "a group, which would always become 0: use fewer groups or a larger map"
             )
         if has_kernel(x):
-            return group_norm(x, self.weight, self.bias, self.num_groups, self.eps)
-        return super().forward(x).to(x.dtype)
+            return group_norm(x, self.weight, self.bias, self.num_groups, self.eps, relu)
+        y = super().forward(x).to(x.dtype)
+        return F.relu(y, inplace=True) if relu else y

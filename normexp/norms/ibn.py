@@ -6,14 +6,16 @@ Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via I
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from normexp.contracts import JoinsReLU
 from normexp.norms.instance import InstanceNorm
 from normexp.norms.mixed import batch_instance_norm, has_kernel
 from normexp.norms.running import update_running
 
 
-class IBN(nn.Module):
+class IBN(nn.Module, JoinsReLU):
     """The first `instance_fraction` of the channels get instance norm, the rest batch norm.
 
     `x` (N, C, H, W) comes back in the same shape and type. Raises ValueError if one of the two
@@ -39,12 +41,13 @@ class IBN(nn.Module):
         is_batch = torch.arange(num_features) >= num_instance
         self.register_buffer("gate", is_batch.float(), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         if torch.is_grad_enabled() and self.batch.training and has_kernel(x):
             weight = torch.cat([self.instance.weight, self.batch.weight])
             bias = torch.cat([self.instance.bias, self.batch.bias])
-            y, moments = batch_instance_norm(x, weight, bias, self.gate, self.batch.eps)
+            y, moments = batch_instance_norm(x, weight, bias, self.gate, self.batch.eps, relu)
             update_running(self.batch, *moments[:, self.widths[0] :])
             return y
         first, rest = torch.split(x, self.widths, dim=1)
-        return torch.cat([self.instance(first), self.batch(rest)], dim=1)
+        y = torch.cat([self.instance(first), self.batch(rest)], dim=1)
+        return F.relu(y, inplace=True) if relu else y

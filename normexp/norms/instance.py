@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from normexp.contracts import JoinsReLU
 from normexp.norms.mixed import group_norm, has_kernel
 
 
-class InstanceNorm(nn.InstanceNorm2d):
+class InstanceNorm(nn.InstanceNorm2d, JoinsReLU):
     """torch's instance norm with scale and shift, faster on the CPU.
 
     `x` (N, C, H, W) comes back in the same shape and type. Raises ValueError at 1×1 maps.
@@ -21,17 +22,25 @@ class InstanceNorm(nn.InstanceNorm2d):
     def __init__(self, num_features: int, *, eps: float) -> None:
         super().__init__(num_features, eps=eps, affine=True)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return instance_norm(x, self.eps, self.weight, self.bias)
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        return instance_norm(x, self.eps, self.weight, self.bias, relu)
 
 
 def instance_norm(
-    x: Tensor, eps: float, weight: Tensor | None = None, bias: Tensor | None = None
+    x: Tensor,
+    eps: float,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    relu: bool = False,
 ) -> Tensor:
-    """Return weight·IN(x) + bias, 1 and 0 if not given; raises ValueError at 1×1 maps."""
+    """Return weight·IN(x) + bias, 1 and 0 if not given, or its ReLU.
+
+    Raises ValueError at 1×1 maps.
+    """
     if not has_kernel(x):
-        return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
+        y = F.instance_norm(x, weight=weight, bias=bias, eps=eps)
+        return F.relu(y, inplace=True) if relu else y
     num_channels = x.shape[1]
     weight = torch.ones(num_channels) if weight is None else weight
     bias = torch.zeros(num_channels) if bias is None else bias
-    return group_norm(x, weight, bias, num_channels, eps)
+    return group_norm(x, weight, bias, num_channels, eps, relu)

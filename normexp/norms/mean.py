@@ -18,5 +18,5 @@ class MeanNorm(BatchInstanceNorm):
     instance norm is not defined.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.mixed(x, torch.full_like(self.weight, 0.5))
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        return self.mixed(x, torch.full_like(self.weight, 0.5), relu)

@@ -36,26 +36,28 @@ def has_kernel(x: Tensor) -> bool:
     )
 
 
-def group_norm(x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float) -> Tensor:
-    """Return weight·GN(x) + bias in the shape and type of `x` (N, C, H, W).
+def group_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float, relu: bool = False
+) -> Tensor:
+    """Return weight·GN(x) + bias, or its ReLU, in the shape and type of `x` (N, C, H, W).
 
     `weight` and `bias` are float32 of (C,).
     """
-    y: Tensor = _MixedNorm.apply(x, weight, bias, None, None, num_groups, eps)
+    y: Tensor = _MixedNorm.apply(x, weight, bias, None, None, num_groups, eps, relu)
     return y
 
 
 def batch_instance_norm(
-    x: Tensor, weight: Tensor, bias: Tensor, gate: Tensor | None, eps: float
+    x: Tensor, weight: Tensor, bias: Tensor, gate: Tensor | None, eps: float, relu: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, and the batch's moments.
+    """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias or its ReLU, and the batch's moments.
 
     BN has the statistics of `x` (N, C, H, W), whose shape and type the output has. `weight`,
     `bias` and `gate` are float32 of (C,); without a gate it is batch norm. The moments (2, C) are
     the batch's mean and its unbiased variance, without a gradient.
     """
     moments = torch.empty(2, x.shape[1])
-    y: Tensor = _MixedNorm.apply(x, weight, bias, gate, moments, x.shape[1], eps)
+    y: Tensor = _MixedNorm.apply(x, weight, bias, gate, moments, x.shape[1], eps, relu)
     return y, moments
 
 
@@ -70,6 +72,7 @@ class _MixedNorm(torch.autograd.Function):
         batch_moments: Tensor | None,
         num_groups: int,
         eps: float,
+        relu: bool,
     ) -> Tensor:
         functions = library()
         assert functions is not None
@@ -77,7 +80,7 @@ class _MixedNorm(torch.autograd.Function):
         y = torch.empty_like(x)
         saved = torch.empty((3 * num_images + 2) * num_channels)
         ctx.shape = (
-            x.dtype == torch.bfloat16,
+            *(x.dtype == torch.bfloat16, relu),
             *(num_images, height * width, num_channels, num_groups),
         )
         ctx.has_batch = batch_moments is not None
@@ -87,7 +90,7 @@ class _MixedNorm(torch.autograd.Function):
             *(_at(x), _at(y), _at(weight), _at(bias), _at(gate), _at(batch_moments)),
             *(eps, _at(saved), ctx.threads),
         )
-        ctx.save_for_backward(x, weight, gate, saved)
+        ctx.save_for_backward(x, weight, bias, gate, saved)
         return y
 
     @staticmethod
@@ -96,16 +99,16 @@ class _MixedNorm(torch.autograd.Function):
             raise NotImplementedError("the gradient of this norm's gradient is not there")
         functions = library()
         assert functions is not None
-        x, weight, gate, saved = ctx.saved_tensors
+        x, weight, bias, gate, saved = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx, dweight, dbias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         dgate = None if gate is None else torch.empty_like(gate)
         functions.mixed_norm_backward(
             *ctx.shape,
-            *(_at(dy), _at(x), _at(dx), _at(weight), _at(gate), ctx.has_batch),
+            *(_at(dy), _at(x), _at(dx), _at(weight), _at(bias), _at(gate), ctx.has_batch),
             *(_at(saved), _at(dweight), _at(dbias), _at(dgate), ctx.threads),
         )
-        return dx, dweight, dbias, dgate, None, None, None
+        return dx, dweight, dbias, dgate, None, None, None, None
 
 
 def _at(tensor: Tensor | None) -> int | None:

@@ -180,3 +180,32 @@ def test_a_compiler_that_fails_leaves_the_work_to_torch(
     finally:
         kernels.library.cache_clear()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("shape", [(8, C, 32, 32), (3, C, 4, 4), (4, 6, 5, 5)])
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+def test_a_relu_in_the_same_pass_is_torchs_to_the_bit(
+    name: str, shape: tuple[int, int, int, int], dtype: torch.dtype, mode: str
+) -> None:
+    if shape[1] != C and name != "batch":
+        pytest.skip("one layer without a kernel tells")
+    found: list[list[Tensor | None]] = []
+    for is_joined in (True, False):
+        layer = used_layer(name) if shape[1] == C else BatchNorm(shape[1], eps=EPS, momentum=0.1)
+        layer.train(mode == "training")
+        x = images(shape, dtype).requires_grad_()
+        y = layer(x, relu=True) if is_joined else torch.relu(layer(x))
+        y.backward(images(shape, dtype, seed=3))
+        gradients = [p.grad for p in layer.parameters()]
+        found.append([y.detach(), x.grad, *gradients, *layer.buffers()])
+        assert 0 < y.count_nonzero() < y.numel()
+    for joined, apart in zip(*found, strict=True):
+        torch.testing.assert_close(joined, apart, rtol=0, atol=0)
+
+
+def test_a_nan_stays_one_through_the_relu() -> None:
+    x = images((2, C, 4, 4), torch.float32)
+    x[0, 3, 1, 1] = float("nan")
+    assert InstanceNorm(C, eps=EPS)(x, relu=True)[0, 3].isnan().all()

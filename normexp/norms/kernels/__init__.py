@@ -16,10 +16,10 @@ SOURCE = Path(__file__).with_name("mixed_norm.cpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
 
 _size, _pointer, _int, _float = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
-SHAPE = (_int, _size, _size, _size, _size)
+SHAPE = (_int, _int, _size, _size, _size, _size)
 ARGUMENTS = {
     "mixed_norm_forward": (*SHAPE, *[_pointer] * 6, _float, _pointer, _int),
-    "mixed_norm_backward": (*SHAPE, *[_pointer] * 5, _int, *[_pointer] * 4, _int),
+    "mixed_norm_backward": (*SHAPE, *[_pointer] * 6, _int, *[_pointer] * 4, _int),
 }
 
 

@@ -1,6 +1,6 @@
 // Batch, instance, group and gated norm in one: forward and backward of
 //
-//   y = weight·(gate·BN(x) + (1 − gate)·GN(x)) + bias
+//   y = weight·(gate·BN(x) + (1 − gate)·GN(x)) + bias, or its ReLU,
 //
 // for images of N × pixels × channels (channels last), in training. Without `batch` the gate is 0;
 // without a gate beside `batch` it is 1. GN with as many groups as channels is instance norm.
@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
@@ -89,8 +90,15 @@ void moments(const T* x, long pixels, long channels, float* mean, float* varianc
   });
 }
 
-// y = scale·(x − centre) + shift
-template <class T>
+// max(x, 0), where `relu`; a NaN stays one.
+template <bool relu>
+inline Floats rectified(Floats x) {
+  Floats zero = {};
+  return relu ? (x < zero ? zero : x) : x;
+}
+
+// y = scale·(x − centre) + shift, or its ReLU
+template <bool relu, class T>
 void apply(const T* x, T* y, long pixels, long channels, const float* centre, const float* scale,
            const float* shift) {
   in_blocks(channels, [=](long c, auto vectors) {
@@ -104,25 +112,35 @@ void apply(const T* x, T* y, long pixels, long channels, const float* centre, co
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
-        store(y + i, a[v] * (load(x + i) - m[v]) + b[v]);
+        store(y + i, rectified<relu>(a[v] * (load(x + i) - m[v]) + b[v]));
       }
   });
 }
 
-// Σ dy and Σ dy·(x − centre) over the pixels.
-template <class T>
-void reduce(const T* dy, const T* x, long pixels, long channels, const float* centre, float* sum,
-            float* product) {
+// What of the gradient g passes the ReLU of a·d + b, where there is one.
+template <bool relu>
+inline Floats passed(Floats g, Floats d, Floats a, Floats b) {
+  Floats zero = {};
+  return relu ? (a * d + b > zero ? g : zero) : g;
+}
+
+// Σ dy and Σ dy·(x − centre) over the pixels, dy behind the ReLU of scale·(x − centre) + shift.
+template <bool relu, class T>
+void reduce(const T* dy, const T* x, long pixels, long channels, const float* centre,
+            const float* scale, const float* shift, float* sum, float* product) {
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
-    Floats m[V], s[V] = {}, q[V] = {};
-    for (int v = 0; v < V; v++) m[v] = load(centre + c + v * LANES);
+    Floats m[V], a[V] = {}, b[V] = {}, s[V] = {}, q[V] = {};
+    for (int v = 0; v < V; v++) {
+      m[v] = load(centre + c + v * LANES);
+      if (relu) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
+    }
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
-        Floats g = load(dy + i);
+        Floats d = load(x + i) - m[v], g = passed<relu>(load(dy + i), d, a[v], b[v]);
         s[v] += g;
-        q[v] += g * (load(x + i) - m[v]);
+        q[v] += g * d;
       }
     for (int v = 0; v < V; v++) {
       store(sum + c + v * LANES, s[v]);
@@ -131,24 +149,26 @@ void reduce(const T* dy, const T* x, long pixels, long channels, const float* ce
   });
 }
 
-// dx = scale·dy + slope·(x − centre) + shift
-template <class T>
+// dx = k·dy + slope·(x − centre) + offset, dy behind the ReLU of scale·(x − centre) + shift.
+template <bool relu, class T>
 void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
-                    const float* centre, const float* scale, const float* slope,
-                    const float* shift) {
+                    const float* centre, const float* scale, const float* shift, const float* k,
+                    const float* slope, const float* offset) {
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
-    Floats m[V], a[V], p1[V], b[V];
+    Floats m[V], a[V] = {}, b[V] = {}, f[V], p1[V], o[V];
     for (int v = 0; v < V; v++) {
       m[v] = load(centre + c + v * LANES);
-      a[v] = load(scale + c + v * LANES);
+      if (relu) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
+      f[v] = load(k + c + v * LANES);
       p1[v] = load(slope + c + v * LANES);
-      b[v] = load(shift + c + v * LANES);
+      o[v] = load(offset + c + v * LANES);
     }
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
-        store(dx + i, a[v] * load(dy + i) + p1[v] * (load(x + i) - m[v]) + b[v]);
+        Floats d = load(x + i) - m[v], g = passed<relu>(load(dy + i), d, a[v], b[v]);
+        store(dx + i, f[v] * g + p1[v] * d + o[v]);
       }
   });
 }
@@ -218,7 +238,26 @@ void batch_statistics(Shape s, Saved saved, const float* variances, float eps,
   }
 }
 
-template <class T>
+// The norm of image n is scale·(x − mean) + shift, (channels) each.
+void coefficients(Shape s, long n, const float* weight, const float* bias, const float* gate,
+                  bool batch, Saved saved, float* scale, float* shift) {
+  long at = n * s.channels;
+  const float *mean = saved.mean + at, *group_mean = saved.group_mean + at,
+              *group_rstd = saved.group_rstd + at;
+  for (long c = 0; c < s.channels; c++) {
+    float of_group = weight[c] * group_rstd[c];
+    scale[c] = of_group;
+    shift[c] = bias[c] + of_group * (mean[c] - group_mean[c]);
+  }
+  if (batch)
+    for (long c = 0; c < s.channels; c++) {
+      float g = gate ? gate[c] : 1.0f, of_batch = weight[c] * saved.batch_rstd[c];
+      scale[c] = g * of_batch + (1 - g) * scale[c];
+      shift[c] = g * (bias[c] + of_batch * (mean[c] - saved.batch_mean[c])) + (1 - g) * shift[c];
+    }
+}
+
+template <bool relu, class T>
 void forward(Shape s, const T* x, T* y, const float* weight, const float* bias, const float* gate,
              float* batch_moments, float eps, Saved saved, int threads) {
   const bool batch = batch_moments;
@@ -228,23 +267,11 @@ void forward(Shape s, const T* x, T* y, const float* weight, const float* bias, 
     std::vector<float> scale(s.channels), shift(s.channels);
     auto finish = [&](long n) {
       long at = n * s.channels;
-      const float *mean = saved.mean + at, *group_mean = saved.group_mean + at,
-                  *group_rstd = saved.group_rstd + at;
+      const float* mean = saved.mean + at;
       group_statistics(s, mean, &variances[at], eps, saved.group_mean + at, saved.group_rstd + at);
-      for (long c = 0; c < s.channels; c++) {
-        float of_group = weight[c] * group_rstd[c];
-        scale[c] = of_group;
-        shift[c] = bias[c] + of_group * (mean[c] - group_mean[c]);
-      }
-      if (batch)
-        for (long c = 0; c < s.channels; c++) {
-          float g = gate ? gate[c] : 1.0f, of_batch = weight[c] * saved.batch_rstd[c];
-          scale[c] = g * of_batch + (1 - g) * scale[c];
-          shift[c] = g * (bias[c] + of_batch * (mean[c] - saved.batch_mean[c])) +
-                     (1 - g) * shift[c];
-        }
-      apply(x + at * s.pixels, y + at * s.pixels, s.pixels, s.channels, mean, scale.data(),
-            shift.data());
+      coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
+      apply<relu>(x + at * s.pixels, y + at * s.pixels, s.pixels, s.channels, mean, scale.data(),
+                  shift.data());
     };
 #pragma omp for schedule(static)
     for (long n = 0; n < s.images; n++) {
@@ -261,9 +288,10 @@ void forward(Shape s, const T* x, T* y, const float* weight, const float* bias, 
   }
 }
 
-template <class T>
-void backward(Shape s, const T* dy, const T* x, T* dx, const float* weight, const float* gate,
-              bool batch, Saved saved, float* dweight, float* dbias, float* dgate, int threads) {
+template <bool relu, class T>
+void backward(Shape s, const T* dy, const T* x, T* dx, const float* weight, const float* bias,
+              const float* gate, bool batch, Saved saved, float* dweight, float* dbias,
+              float* dgate, int threads) {
   long size = s.images * s.channels;
   std::vector<float> sums(size), products(size);
   std::vector<double> batch_sum(s.channels), batch_product(s.channels);
@@ -271,41 +299,44 @@ void backward(Shape s, const T* dy, const T* x, T* dx, const float* weight, cons
   double in_batch = (double)(s.images * s.pixels);
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<float> scale(s.channels), slope(s.channels), shift(s.channels),
-        of_group(s.channels);
+    std::vector<float> scale(s.channels), shift(s.channels), k(s.channels), slope(s.channels),
+        offset(s.channels), of_group(s.channels);
     auto finish = [&](long n) {
       long at = n * s.channels;
       const float *mean = saved.mean + at, *group_mean = saved.group_mean + at,
                   *rstd = saved.group_rstd + at, *sum = &sums[at], *product = &products[at];
       for (long c = 0; c < s.channels; c++) {
         of_group[c] = weight[c] * (batch ? (gate ? 1 - gate[c] : 0.0f) : 1.0f);
-        shift[c] = of_group[c] * sum[c];
+        offset[c] = of_group[c] * sum[c];
         slope[c] = of_group[c] * (product[c] + (mean[c] - group_mean[c]) * sum[c]);
       }
-      sum_over_groups(s, shift.data());
+      sum_over_groups(s, offset.data());
       sum_over_groups(s, slope.data());
       for (long c = 0; c < s.channels; c++) {
-        scale[c] = of_group[c] * rstd[c];
+        k[c] = of_group[c] * rstd[c];
         slope[c] *= -rstd[c] * rstd[c] * rstd[c] / (float)in_group;
-        shift[c] = -rstd[c] * shift[c] / (float)in_group + slope[c] * (mean[c] - group_mean[c]);
+        offset[c] = -rstd[c] * offset[c] / (float)in_group + slope[c] * (mean[c] - group_mean[c]);
       }
       if (batch)
         for (long c = 0; c < s.channels; c++) {
           float r = saved.batch_rstd[c], of_batch = weight[c] * (gate ? gate[c] : 1.0f) * r;
           float p = -of_batch * r * r * (float)(batch_product[c] / in_batch);
-          scale[c] += of_batch;
+          k[c] += of_batch;
           slope[c] += p;
-          shift[c] += p * (mean[c] - saved.batch_mean[c]) -
-                      of_batch * (float)(batch_sum[c] / in_batch);
+          offset[c] += p * (mean[c] - saved.batch_mean[c]) -
+                       of_batch * (float)(batch_sum[c] / in_batch);
         }
-      apply_gradient(dy + at * s.pixels, x + at * s.pixels, dx + at * s.pixels, s.pixels,
-                     s.channels, mean, scale.data(), slope.data(), shift.data());
+      if (relu) coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
+      apply_gradient<relu>(dy + at * s.pixels, x + at * s.pixels, dx + at * s.pixels, s.pixels,
+                           s.channels, mean, scale.data(), shift.data(), k.data(), slope.data(),
+                           offset.data());
     };
 #pragma omp for schedule(static)
     for (long n = 0; n < s.images; n++) {
       long at = n * s.channels;
-      reduce(dy + at * s.pixels, x + at * s.pixels, s.pixels, s.channels, saved.mean + at,
-             &sums[at], &products[at]);
+      if (relu) coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
+      reduce<relu>(dy + at * s.pixels, x + at * s.pixels, s.pixels, s.channels, saved.mean + at,
+                   scale.data(), shift.data(), &sums[at], &products[at]);
       if (!batch) finish(n);
     }
 #pragma omp single
@@ -340,31 +371,37 @@ extern "C" {
 
 // There are batch statistics if `batch_moments`, 2·channels, is not null; `gate` may be null.
 // `saved` has 3·images·channels + 2·channels floats.
-void mixed_norm_forward(int is_bfloat16, long images, long pixels, long channels, long groups,
-                        const void* x, void* y, const float* weight, const float* bias,
-                        const float* gate, float* batch_moments, float eps, float* saved,
-                        int threads) {
+void mixed_norm_forward(int is_bfloat16, int relu, long images, long pixels, long channels,
+                        long groups, const void* x, void* y, const float* weight,
+                        const float* bias, const float* gate, float* batch_moments, float eps,
+                        float* saved, int threads) {
   Shape s{images, pixels, channels, groups};
-  Saved to(saved, s);
+  auto of_type = [&](auto* in, auto* out) {
+    auto run = relu ? forward<true, std::remove_pointer_t<decltype(out)>>
+                    : forward<false, std::remove_pointer_t<decltype(out)>>;
+    run(s, in, out, weight, bias, gate, batch_moments, eps, Saved(saved, s), threads);
+  };
   if (is_bfloat16)
-    forward(s, (const bfloat16*)x, (bfloat16*)y, weight, bias, gate, batch_moments, eps, to,
-            threads);
+    of_type((const bfloat16*)x, (bfloat16*)y);
   else
-    forward(s, (const float*)x, (float*)y, weight, bias, gate, batch_moments, eps, to, threads);
+    of_type((const float*)x, (float*)y);
 }
 
 // `gate`, and with it `dgate`, may be null.
-void mixed_norm_backward(int is_bfloat16, long images, long pixels, long channels, long groups,
-                         const void* dy, const void* x, void* dx, const float* weight,
-                         const float* gate, int batch, float* saved, float* dweight, float* dbias,
-                         float* dgate, int threads) {
+void mixed_norm_backward(int is_bfloat16, int relu, long images, long pixels, long channels,
+                         long groups, const void* dy, const void* x, void* dx,
+                         const float* weight, const float* bias, const float* gate, int batch,
+                         float* saved, float* dweight, float* dbias, float* dgate, int threads) {
   Shape s{images, pixels, channels, groups};
-  Saved from(saved, s);
+  auto of_type = [&](auto* in, auto* out) {
+    auto run = relu ? backward<true, std::remove_pointer_t<decltype(out)>>
+                    : backward<false, std::remove_pointer_t<decltype(out)>>;
+    run(s, (decltype(in))dy, in, out, weight, bias, gate, batch, Saved(saved, s), dweight, dbias,
+        dgate, threads);
+  };
   if (is_bfloat16)
-    backward(s, (const bfloat16*)dy, (const bfloat16*)x, (bfloat16*)dx, weight, gate, batch, from,
-             dweight, dbias, dgate, threads);
+    of_type((const bfloat16*)x, (bfloat16*)dx);
   else
-    backward(s, (const float*)dy, (const float*)x, (float*)dx, weight, gate, batch, from, dweight,
-             dbias, dgate, threads);
+    of_type((const float*)x, (float*)dx);
 }
 }

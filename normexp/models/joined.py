@@ -1,0 +1,22 @@
+"""A norm and the ReLU after it in one pass over the images, where the norm can."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from normexp.contracts import EmptySite, JoinsReLU
+
+
+def norm_and_act(x: Tensor, norm: nn.Module, end: nn.Module | None, act: nn.Module) -> Tensor:
+    """Return act(end(norm(x))), in the same bits whether in one pass or not."""
+    is_joined = isinstance(norm, JoinsReLU) and type(act) is nn.ReLU and _is_unseen(norm, act)
+    if is_joined and (end is None or (type(end) is EmptySite and _is_unseen(end))):
+        return torch.as_tensor(norm(x, relu=True))
+    x = norm(x)
+    return torch.as_tensor(act(x if end is None else end(x)))
+
+
+def _is_unseen(*modules: nn.Module) -> bool:
+    """Whether no hook wants to see what goes into a module or comes out of it."""
+    return not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
