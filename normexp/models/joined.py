@@ -18,5 +18,8 @@ def norm_and_act(x: Tensor, norm: nn.Module, end: nn.Module | None, act: nn.Modu
 
 
 def _is_unseen(*modules: nn.Module) -> bool:
-    """Whether no hook wants to see what goes into a module or comes out of it."""
-    return not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
+    """Whether nobody wants to see, or to change, what goes into a module or comes out of it."""
+    return not any(
+        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or "forward" in vars(m)
+        for m in modules
+    )

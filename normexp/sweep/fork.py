@@ -157,7 +157,6 @@ def _become(
 
 
 def _forget_parent() -> None:
-    from hydra.core.global_hydra import GlobalHydra
     from tqdm import tqdm
 
     from normexp.runs.tree import images_digest
@@ -168,5 +167,4 @@ def _forget_parent() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     # The parent's is shared among processes, and stays taken where one is killed that has it.
     tqdm.set_lock(threading.RLock())
-    GlobalHydra.instance().clear()
     images_digest.cache_clear()  # files may have changed since

@@ -65,3 +65,10 @@ def test_a_hook_sees_what_it_would_see(looked_at: str, kind: str) -> None:
     is_after_act = looked_at == "act" and kind == "register_forward_hook"
     assert len(seen) == 1
     assert (seen[0].min() >= 0) == is_after_act
+
+
+def test_a_forward_of_its_own_gets_images_alone() -> None:
+    changed = norm()
+    changed.forward = lambda x: x - 1  # type: ignore[method-assign, assignment, misc]
+    y = norm_and_act(X, changed, None, nn.ReLU())
+    torch.testing.assert_close(y, torch.relu(X - 1))
