@@ -133,7 +133,10 @@ def _become(
         if own_errors:
             os.dup2(1, 2)
         # The pipes of other children would keep them from noticing that the sweep is gone.
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        for number in map(int, os.listdir("/proc/self/fd")):
+            if number > 2:
+                with suppress(OSError):  # the listing's own is closed already
+                    os.close(number)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process is
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
