@@ -38,7 +38,7 @@ TYPED = [*PYTHON, "-c", FIRST_STEP + "cli.main()", "train"]
 CELLS = (
     FIRST_STEP
     + """
-import sys, time
+import contextlib, io, sys, time
 from pathlib import Path
 
 from normexp.sweep.fork import ForkedChild, import_training
@@ -46,10 +46,13 @@ from normexp.sweep.pool import NORMEXP
 
 PARTS = ("models.cnn.CNN", "data.generated.generated", "data.images.images")
 import_training([{"_target_": f"normexp.{part}"} for part in PARTS])
+arguments = sys.argv[1:]
+with contextlib.redirect_stdout(io.StringIO()):  # a sweep has composed its cells
+    cli.run([*arguments, "--cfg", "job"])
 print("ready", flush=True)
 for _ in sys.stdin:
     began = time.perf_counter()
-    child = ForkedChild([*NORMEXP, *sys.argv[1:]], Path("console.log"), {})
+    child = ForkedChild([*NORMEXP, *arguments], Path("console.log"), {})
     while child.exit_code() is None:
         time.sleep(0.001)
     print(time.perf_counter() - began if child.exit_code() == 0 else child.said(), flush=True)

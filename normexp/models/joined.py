@@ -19,7 +19,7 @@ def norm_and_act(x: Tensor, norm: nn.Module, end: nn.Module | None, act: nn.Modu
 
 def _is_unseen(*modules: nn.Module) -> bool:
     """Whether nobody wants to see, or to change, what goes into a module or comes out of it."""
-    return not any(
-        m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or "forward" in vars(m)
-        for m in modules
-    )
+    for m in modules:  # thrice as fast as `any`, and this is called for every norm of every step
+        if m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or "forward" in vars(m):
+            return False
+    return True

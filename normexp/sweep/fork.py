@@ -17,12 +17,15 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from normexp.engine.interrupt import SIGNALS
 from normexp.sweep.pool import NORMEXP, Child
 
 IMPORTED = ("data", "engine", "evaluation", "norms")
+ALSO_IMPORTED = ("normexp.models.check.check", "normexp.models.padding.set_padding_mode")
+"""Of the models only these; that of torchvision takes long, and few need it."""
 
 
 def can_fork() -> bool:
@@ -35,6 +38,8 @@ def import_training(settings: Iterable[Any]) -> None:
 
     Nothing of a user's own, which might start threads or ask a GPU: no fork survives that.
     """
+    from PIL import Image
+
     from normexp.lean import spare_compiler
 
     spare_compiler()
@@ -42,9 +47,10 @@ def import_training(settings: Iterable[Any]) -> None:
         package = importlib.import_module(f"normexp.{part}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    for target in {target for each in settings for target in _targets(each)}:
-        if target.startswith("normexp."):
-            importlib.import_module(target.rpartition(".")[0])
+    parts = {target for each in settings for target in _targets(each)} | set(ALSO_IMPORTED)
+    for part in sorted(part for part in parts if part.startswith("normexp.")):
+        importlib.import_module(part.rpartition(".")[0])
+    Image.preinit()  # the formats that TensorBoard's writer asks for
     gc.freeze()  # or each child's first collection would copy all pages of what is there
 
 
@@ -133,10 +139,10 @@ def _become(
         if own_errors:
             os.dup2(1, 2)
         # The pipes of other children would keep them from noticing that the sweep is gone.
-        for number in map(int, os.listdir("/proc/self/fd")):
-            if number > 2:
-                with suppress(OSError):  # the listing's own is closed already
-                    os.close(number)
+        opened = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
+        for number in filter((2).__lt__, opened):
+            with suppress(OSError):  # the listing's own is closed already
+                os.close(number)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process is
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
