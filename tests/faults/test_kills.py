@@ -84,9 +84,7 @@ def test_a_run_killed_before_any_change_to_a_file_ends_like_an_undisturbed_one(
 
 
 @pytest.mark.skipif(not IS_FULL, reason="processes of their own take seconds to import torch")
-def test_so_does_a_sweep_of_processes_that_are_no_forks(
-    whole_sweep: Findings, tmp_path: Path
-) -> None:
+def test_so_does_a_sweep_that_a_user_would_type(whole_sweep: Findings, tmp_path: Path) -> None:
     moments = chance(3)
     command = [sys.executable, "-m", "normexp", "train", *SMALL, *GRID]
     for _ in range(6):
