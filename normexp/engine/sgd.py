@@ -70,25 +70,27 @@ class SGD(torch.optim.SGD):
             for parameter, momentum in zip(group["params"], momenta, strict=True):
                 if momentum is None or momentum.stride() != parameter.stride():
                     return None
-                if not _as_it_lies(parameter).is_contiguous():
+                if not _as_it_lies(parameter, parameter).is_contiguous():
                     return None
-            lists.append(([*map(_as_it_lies, group["params"])], [*map(_as_it_lies, momenta)]))
+            pairs = zip(group["params"], momenta, strict=True)
+            laid = [(_as_it_lies(p, p), _as_it_lies(m, p)) for p, m in pairs]
+            lists.append(([p for p, _ in laid], [m for _, m in laid]))
         return lists
 
 
-def _as_it_lies(tensor: Tensor) -> Tensor:
+def _as_it_lies(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """Return `tensor` with its numbers in the order in which those of `parameter` lie in memory."""
     # The fused function would copy what is not contiguous, as nothing in channels last is.
-    return tensor if tensor.is_contiguous() or tensor.dim() != 4 else tensor.permute(0, 2, 3, 1)
+    is_laid = parameter.is_contiguous() or parameter.dim() != 4
+    return tensor if is_laid else tensor.permute(0, 2, 3, 1)
 
 
 def _gradients(parameters: list[Tensor]) -> list[Tensor]:
     """Return what the fused function takes for the `parameters`; nothing where one has none."""
     gradients = []
     for parameter in parameters:
-        gradient = parameter.grad
-        if gradient is None:
+        if parameter.grad is None:
             return []
-        if not parameter.is_contiguous() and parameter.dim() == 4:
-            gradient = gradient.permute(0, 2, 3, 1)
-        gradients.append(gradient.contiguous())  # it may be laid out otherwise
+        # It may be laid out otherwise.
+        gradients.append(_as_it_lies(parameter.grad, parameter).contiguous())
     return gradients

@@ -7,11 +7,10 @@ Covariate Shift", ICML 2015.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import JoinsReLU
-from normexp.norms.mixed import batch_instance_norm, has_kernel
+from normexp.norms.mixed import batch_instance_norm, has_kernel, rectified
 from normexp.norms.running import update_running
 
 WORTH_THE_KERNEL = 65_536
@@ -27,8 +26,7 @@ class BatchNorm(nn.BatchNorm2d, JoinsReLU):
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         in_training = torch.is_grad_enabled() and self.training
         if not (in_training and x.numel() >= WORTH_THE_KERNEL and has_kernel(x)):
-            y = super().forward(x)
-            return F.relu(y, inplace=True) if relu else y
+            return rectified(super().forward(x), relu)
         y, moments = batch_instance_norm(x, self.weight, self.bias, None, self.eps, relu)
         update_running(self, *moments)
         return y

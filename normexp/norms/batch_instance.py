@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import JoinsReLU
 from normexp.norms.instance import instance_norm
-from normexp.norms.mixed import batch_instance_norm, has_kernel
+from normexp.norms.mixed import batch_instance_norm, has_kernel, rectified
 from normexp.norms.running import update_running
 from normexp.norms.scale_shift import ScaleShift
 from normexp.norms.wide import widened
@@ -34,5 +33,4 @@ class BatchInstanceNorm(ScaleShift, JoinsReLU):
         wide = widened(x)  # the two differ by little, and a gate learns from the difference
         gate = gate[:, None, None]
         mixed = gate * self.batch(wide) + (1 - gate) * instance_norm(wide, self.batch.eps)
-        y = super().forward(mixed).to(x.dtype)
-        return F.relu(y, inplace=True) if relu else y
+        return rectified(super().forward(mixed).to(x.dtype), relu)

@@ -6,11 +6,10 @@ with as many groups as channels instance norm; scale and shift stay per channel.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import JoinsReLU
-from normexp.norms.mixed import group_norm, has_kernel
+from normexp.norms.mixed import group_norm, has_kernel, rectified
 
 
 class GroupNorm(nn.GroupNorm, JoinsReLU):
@@ -35,5 +34,4 @@ class GroupNorm(nn.GroupNorm, JoinsReLU):
             )
         if has_kernel(x):
             return group_norm(x, self.weight, self.bias, self.num_groups, self.eps, relu)
-        y = super().forward(x).to(x.dtype)
-        return F.relu(y, inplace=True) if relu else y
+        return rectified(super().forward(x).to(x.dtype), relu)

@@ -6,12 +6,11 @@ Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via I
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import JoinsReLU
 from normexp.norms.instance import InstanceNorm
-from normexp.norms.mixed import batch_instance_norm, has_kernel
+from normexp.norms.mixed import batch_instance_norm, has_kernel, rectified
 from normexp.norms.running import update_running
 
 
@@ -50,4 +49,4 @@ class IBN(nn.Module, JoinsReLU):
             return y
         first, rest = torch.split(x, self.widths, dim=1)
         y = torch.cat([self.instance(first), self.batch(rest)], dim=1)
-        return F.relu(y, inplace=True) if relu else y
+        return rectified(y, relu)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from normexp.contracts import JoinsReLU
-from normexp.norms.mixed import group_norm, has_kernel
+from normexp.norms.mixed import group_norm, has_kernel, rectified
 
 
 class InstanceNorm(nn.InstanceNorm2d, JoinsReLU):
@@ -38,8 +38,7 @@ def instance_norm(
     Raises ValueError at 1×1 maps.
     """
     if not has_kernel(x):
-        y = F.instance_norm(x, weight=weight, bias=bias, eps=eps)
-        return F.relu(y, inplace=True) if relu else y
+        return rectified(F.instance_norm(x, weight=weight, bias=bias, eps=eps), relu)
     num_channels = x.shape[1]
     weight = torch.ones(num_channels) if weight is None else weight
     bias = torch.zeros(num_channels) if bias is None else bias

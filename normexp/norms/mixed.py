@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from normexp.norms.kernels import library
@@ -34,6 +35,11 @@ def has_kernel(x: Tensor) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and library() is not None
     )
+
+
+def rectified(y: Tensor, relu: bool) -> Tensor:
+    """Return `y`, changed in place into its ReLU if `relu`: for layers where there is no kernel."""
+    return F.relu(y, inplace=True) if relu else y
 
 
 def group_norm(

@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -130,9 +130,9 @@ class Fork:
 def _become(
     command: Sequence[str], stdin: int, log: int, environment: Mapping[str, str], own_errors: bool
 ) -> NoReturn:
-    """In the child: be what the command is, and never return to what the parent was doing."""
-    code = 1
-    try:
+    """In the child: be what the command is."""
+
+    def run() -> None:
         os.setsid()
         os.dup2(stdin, 0)
         os.dup2(log, 1)
@@ -140,7 +140,7 @@ def _become(
             os.dup2(1, 2)
         # The pipes of other children would keep them from noticing that the sweep is gone.
         opened = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
-        for number in filter((2).__lt__, opened):
+        for number in [number for number in opened if number > 2]:
             with suppress(OSError):  # the listing's own is closed already
                 os.close(number)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process is
@@ -151,6 +151,15 @@ def _become(
         sys.modules.pop(command[3], None)  # Hydra has looked for plugins in it
         sys.argv = [command[3], *command[4:]]
         runpy.run_module(command[3], run_name="__main__", alter_sys=True)
+
+    end_with(run)
+
+
+def end_with(run: Callable[[], object]) -> NoReturn:
+    """Do `run`, and end this process as Python ends, without a return to what the parent did."""
+    code = 1
+    try:
+        run()
         code = 0
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):

@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -22,7 +21,7 @@ from typing import Any, NoReturn
 import torch
 
 from normexp import cli
-from normexp.sweep.fork import import_training
+from normexp.sweep.fork import end_with, import_training
 
 MAX_FILES = 1024
 MODULES = [{"_target_": f"normexp.{name}"} for name in ("models.cnn.CNN", "data.generated.make")]
@@ -32,22 +31,12 @@ def fork(run: Callable[[], object]) -> int:
     """Return the number of a process that does `run` and nothing else, as a new one would."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if pid := os.fork():
-        return pid
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    code = 1
-    try:
-        run()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        end_with(run)
+    return pid
 
 
 def die_at(number: int) -> None:
