@@ -7,9 +7,8 @@ import platform
 
 import torch
 
-from normexp import __version__
+from normexp import __version__, kernels
 from normexp.errors import UserError
-from normexp.norms import kernels
 from normexp.precision import Precision
 
 Environment = dict[str, str | int]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from normexp.contracts import EmptySite, NormLayer
 from normexp.models.initial import he_initialise
 from normexp.models.joined import norm_and_act
+from normexp.models.pool import MaxPool
 
 # Widths on maps of one size: 32, 16, 8 and 4 pixels when all poolings are there.
 STAGES = (1, 2, 2, 1)
@@ -53,7 +54,7 @@ class CNN(nn.Module):
         _check_choice("model.order", order, BLOCKS)
         _check_choice("model.after", after, HEADS)
         _check_choice("model.poolings", poolings, range(len(STAGES)))
-        self.pool = nn.MaxPool2d(2)
+        self.pool = MaxPool()
         self.poolings = poolings
         channels = [3, *(width for width in widths for _ in range(repeats))]
         blocks = [BLOCKS[order](i, o, norm_layer) for i, o in pairwise(channels)]

@@ -12,12 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normexp.norms.kernels import library
-
-LANES = 16
-"""The kernels take channels in vectors of so many."""
-WORTH_A_THREAD = 16_384
-"""Elements below which a further thread costs more than it brings."""
+from normexp.kernels import at, fits, library, threads_for
 
 
 def has_kernel(x: Tensor) -> bool:
@@ -25,16 +20,7 @@ def has_kernel(x: Tensor) -> bool:
 
     Maps of one pixel are left to torch, whose layers refuse them where they must.
     """
-    return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.bfloat16, torch.float32)
-        and x.dim() == 4
-        and x.shape[1] % LANES == 0
-        and len(x) > 0
-        and x.shape[2] * x.shape[3] > 1
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and library() is not None
-    )
+    return fits(x) and x.shape[2] * x.shape[3] > 1
 
 
 def rectified(y: Tensor, relu: bool) -> Tensor:
@@ -90,11 +76,11 @@ class _MixedNorm(torch.autograd.Function):
             *(num_images, height * width, num_channels, num_groups),
         )
         ctx.has_batch = batch_moments is not None
-        ctx.threads = max(1, min(torch.get_num_threads(), x.numel() // WORTH_A_THREAD))
+        ctx.threads = threads_for(x)
         functions.mixed_norm_forward(
             *ctx.shape,
-            *(_at(x), _at(y), _at(weight), _at(bias), _at(gate), _at(batch_moments)),
-            *(eps, _at(saved), ctx.threads),
+            *(at(x), at(y), at(weight), at(bias), at(gate), at(batch_moments)),
+            *(eps, at(saved), ctx.threads),
         )
         ctx.save_for_backward(x, weight, bias, gate, saved)
         return y
@@ -111,11 +97,7 @@ class _MixedNorm(torch.autograd.Function):
         dgate = None if gate is None else torch.empty_like(gate)
         functions.mixed_norm_backward(
             *ctx.shape,
-            *(_at(dy), _at(x), _at(dx), _at(weight), _at(bias), _at(gate), ctx.has_batch),
-            *(_at(saved), _at(dweight), _at(dbias), _at(dgate), ctx.threads),
+            *(at(dy), at(x), at(dx), at(weight), at(bias), at(gate), ctx.has_batch),
+            *(at(saved), at(dweight), at(dbias), at(dgate), ctx.threads),
         )
         return dx, dweight, dbias, dgate, None, None, None, None
-
-
-def _at(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()

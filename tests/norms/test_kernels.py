@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from normexp.norms import kernels, mixed
+from normexp import kernels
 from normexp.norms.batch import BatchNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.group import GroupNorm
@@ -147,7 +147,7 @@ def test_an_image_with_an_infinite_pixel_spoils_itself_only(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_without_a_compiler_torch_does_the_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     layer, reference = used_layer(name), LAYERS[name][1]
-    monkeypatch.setattr(mixed, "library", lambda: None)
+    monkeypatch.setattr(kernels, "library", lambda: None)
     x = images((4, C, 8, 8), torch.float32).requires_grad_()
     assert not has_kernel(x)
     state = {k: v.detach().double() for k, v in [*layer.named_parameters(), *layer.named_buffers()]}

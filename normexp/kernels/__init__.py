@@ -1,4 +1,4 @@
-"""C++ for norms on the CPU, compiled where it runs at its first use and kept."""
+"""C++ for norms and pooling on the CPU, compiled where it runs at its first use and kept."""
 
 from __future__ import annotations
 
@@ -11,28 +11,37 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-SOURCE = Path(__file__).with_name("mixed_norm.cpp")
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
 
 _size, _pointer, _int, _float = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
-SHAPE = (_int, _int, _size, _size, _size, _size)
 ARGUMENTS = {
-    "mixed_norm_forward": (*SHAPE, *[_pointer] * 6, _float, _pointer, _int),
-    "mixed_norm_backward": (*SHAPE, *[_pointer] * 6, _int, *[_pointer] * 4, _int),
+    "mixed_norm_forward": (*[_int] * 2, *[_size] * 4, *[_pointer] * 6, _float, _pointer, _int),
+    "mixed_norm_backward": (
+        *(*[_int] * 2, *[_size] * 4),
+        *(*[_pointer] * 6, _int, *[_pointer] * 4, _int),
+    ),
+    "max_pool_forward": (_int, *[_size] * 4, *[_pointer] * 3, _int),
+    "max_pool_backward": (_int, *[_size] * 4, *[_pointer] * 3, _int),
 }
+LANES = 16
+"""The kernels take channels in vectors of so many."""
+WORTH_A_THREAD = 16_384
+"""Elements below which a further thread costs more than it brings."""
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """Return the functions of `SOURCE`, or None where they cannot be made.
+    """Return the functions of `SOURCES`, or None where they cannot be made.
 
     They need a C++ compiler with OpenMP, and a folder to keep them in, that of the images'
     cache. They share the threads of torch, whose OpenMP library has the name that they ask for.
     """
     compiler = shutil.which("c++") or shutil.which("g++")
     processor = sorted(torch.cpu.get_capabilities().items())
-    recipe = repr((SOURCE.read_text(), FLAGS, processor))
+    recipe = repr(([source.read_text() for source in SOURCES], FLAGS, processor))
     folder = Path(os.environ.get("NORMEXP_CACHE", "~/.cache/normexp")).expanduser()
     built = folder / f"kernels-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.so"
     try:
@@ -54,8 +63,31 @@ def _compile(compiler: str, built: Path) -> None:
     """Compile beside and rename, so that runs that start together see all of it or nothing."""
     beside = built.with_suffix(f".{os.getpid()}.tmp")
     try:
-        command = [compiler, *FLAGS, "-o", str(beside), str(SOURCE)]
+        command = [compiler, *FLAGS, "-o", str(beside), *map(str, SOURCES)]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         beside.replace(built)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def fits(x: Tensor) -> bool:
+    """Whether the kernels can be called with images `x`."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.bfloat16, torch.float32)
+        and x.dim() == 4
+        and x.shape[1] % LANES == 0
+        and len(x) > 0
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and library() is not None
+    )
+
+
+def threads_for(x: Tensor) -> int:
+    """Return how many threads are worth their cost on images `x`."""
+    return max(1, min(torch.get_num_threads(), x.numel() // WORTH_A_THREAD))
+
+
+def at(tensor: Tensor | None) -> int | None:
+    """Return where a tensor's numbers lie, as a kernel takes it; None is a null pointer."""
+    return None if tensor is None else tensor.data_ptr()

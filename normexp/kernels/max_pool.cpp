@@ -1,0 +1,125 @@
+// 2×2 max pooling of images in channels last, forward and backward, to the bit as torch's.
+
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+
+namespace {
+
+constexpr long LANES = 16;
+typedef float Floats __attribute__((vector_size(4 * LANES)));
+typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
+typedef uint8_t Bytes __attribute__((vector_size(LANES)));
+typedef uint16_t bfloat16;
+
+// Numbers as the bits of float32, in which those of bfloat16 are the upper half.
+inline Words load(const float* from) {
+  Words x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+inline Words load(const bfloat16* from) {
+  Halves high;
+  std::memcpy(&high, from, sizeof high);
+  return __builtin_convertvector(high, Words) << 16;
+}
+
+inline void store(float* to, Words x) { std::memcpy(to, &x, sizeof x); }
+
+inline void store(bfloat16* to, Words x) {
+  Halves high = __builtin_convertvector(x >> 16, Halves);
+  std::memcpy(to, &high, sizeof high);
+}
+
+// Whether a comes out on top of b: a NaN does.
+inline Words is_above(Words a, Words b) {
+  Floats x, y;
+  std::memcpy(&x, &a, sizeof x);
+  std::memcpy(&y, &b, sizeof y);
+  return (Words)((x > y) | (x != x));
+}
+
+// Maps of height × width are pooled to half of each, without an odd last row or column.
+struct Shape {
+  long images, height, width, channels;
+};
+
+// `body(row, corner)` for each row of all pooled maps, with the offset of its upper left pixel.
+template <class Body>
+void for_each_row(Shape s, int threads, Body body) {
+  long per_image = s.height / 2;
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (long row = 0; row < s.images * per_image; row++)
+    body(row, (row / per_image * s.height + row % per_image * 2) * s.width * s.channels);
+}
+
+template <class T>
+void forward(Shape s, const T* x, T* y, uint8_t* which, int threads) {
+  const long pooled = s.width / 2, down = s.width * s.channels;
+  for_each_row(s, threads, [=](long row, long corner) {
+    for (long j = 0; j < pooled; j++)
+      for (long c = 0; c < s.channels; c += LANES) {
+        const T* at = x + corner + 2 * j * s.channels + c;
+        const T* from[] = {at, at + s.channels, at + down, at + down + s.channels};
+        Words best = load(from[0]), index = {};
+        for (uint32_t k = 1; k < 4; k++) {
+          Words other = load(from[k]), above = is_above(other, best);
+          best = (above & other) | (~above & best);
+          index = (above & k) | (~above & index);
+        }
+        long to = (row * pooled + j) * s.channels + c;
+        store(y + to, best);
+        Bytes narrow = __builtin_convertvector(index, Bytes);
+        std::memcpy(which + to, &narrow, sizeof narrow);
+      }
+  });
+}
+
+template <class T>
+void backward(Shape s, const T* dy, const uint8_t* which, T* dx, int threads) {
+  const long pooled = s.width / 2, down = s.width * s.channels;
+  for_each_row(s, threads, [=](long row, long corner) {
+    T* left = dx + corner;
+    for (long j = 0; j < pooled; j++)
+      for (long c = 0; c < s.channels; c += LANES) {
+        long from = (row * pooled + j) * s.channels + c;
+        Bytes narrow;
+        std::memcpy(&narrow, which + from, sizeof narrow);
+        Words index = __builtin_convertvector(narrow, Words), gradient = load(dy + from);
+        T* at = left + 2 * j * s.channels + c;
+        T* to[] = {at, at + s.channels, at + down, at + down + s.channels};
+        for (uint32_t k = 0; k < 4; k++) store(to[k], (Words)(index == k) & gradient);
+      }
+    if (s.width % 2)
+      for (T* last : {left + down - s.channels, left + 2 * down - s.channels})
+        std::memset(last, 0, s.channels * sizeof(T));
+    if (s.height % 2 && (row + 1) % (s.height / 2) == 0)
+      std::memset(left + 2 * down, 0, down * sizeof(T));
+  });
+}
+
+}  // namespace
+
+extern "C" {
+
+// `which`, of the size of y, becomes the place of each maximum, 0 to 3 in rows: the first of equals.
+void max_pool_forward(int is_bfloat16, long images, long height, long width, long channels,
+                      const void* x, void* y, uint8_t* which, int threads) {
+  Shape s{images, height, width, channels};
+  if (is_bfloat16)
+    forward(s, (const bfloat16*)x, (bfloat16*)y, which, threads);
+  else
+    forward(s, (const float*)x, (float*)y, which, threads);
+}
+
+void max_pool_backward(int is_bfloat16, long images, long height, long width, long channels,
+                       const void* dy, const uint8_t* which, void* dx, int threads) {
+  Shape s{images, height, width, channels};
+  if (is_bfloat16)
+    backward(s, (const bfloat16*)dy, which, (bfloat16*)dx, threads);
+  else
+    backward(s, (const float*)dy, which, (float*)dx, threads);
+}
+}
