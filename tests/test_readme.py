@@ -24,7 +24,6 @@ COMMANDS = [
     if re.match(r"(normexp|tensorboard) |scripts/\w", line)
 ]
 SMALL = [
-    "model.network.widths=[8,8,8,8,8,8]",
     "batch_size=32",
     "steps=1",
     "runtime.threads=1",
@@ -68,6 +67,8 @@ def run(command: str) -> int:
     _, word, *arguments = shlex.split(command)
     if word == "train" and not {"--help", "--cfg"} & set(arguments):
         arguments += [setting for setting in SMALL if setting.split("=")[0] not in command]
+        if "experiment=fast" not in command:
+            arguments.append("model.network.widths=[8,8,8,8,8,8]")
         if "data=" not in command:
             arguments.append("data=generated")
         if "data=images" not in command:
