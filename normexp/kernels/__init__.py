@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
 
 _size, _pointer, _int, _float = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
@@ -41,7 +42,8 @@ def library() -> ctypes.CDLL | None:
     """
     compiler = shutil.which("c++") or shutil.which("g++")
     processor = sorted(torch.cpu.get_capabilities().items())
-    recipe = repr(([source.read_text() for source in SOURCES], FLAGS, processor))
+    texts = [file.read_text() for file in (*SOURCES, HEADER)]
+    recipe = repr((texts, FLAGS, processor))
     folder = Path(os.environ.get("NORMEXP_CACHE", "~/.cache/normexp")).expanduser()
     built = folder / f"kernels-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.so"
     try:

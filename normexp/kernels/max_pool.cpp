@@ -1,17 +1,11 @@
 // 2×2 max pooling of images in channels last, forward and backward, to the bit as torch's.
 
-#include <cstdint>
 #include <cstring>
 #include <initializer_list>
 
-namespace {
+#include "vectors.h"
 
-constexpr long LANES = 16;
-typedef float Floats __attribute__((vector_size(4 * LANES)));
-typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
-typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
-typedef uint8_t Bytes __attribute__((vector_size(LANES)));
-typedef uint16_t bfloat16;
+namespace {
 
 // Numbers as the bits of float32, in which those of bfloat16 are the upper half.
 inline Words load(const float* from) {

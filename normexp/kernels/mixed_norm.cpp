@@ -10,7 +10,6 @@
 // sums over images are taken in order, so the bits do not depend on the number of threads.
 
 #include <cmath>
-#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <vector>
@@ -18,13 +17,9 @@
 #include <immintrin.h>
 #endif
 
-namespace {
+#include "vectors.h"
 
-constexpr long LANES = 16;
-typedef float Floats __attribute__((vector_size(4 * LANES)));
-typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
-typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
-typedef uint16_t bfloat16;
+namespace {
 
 inline Floats load(const float* from) {
   Floats x;
