@@ -28,11 +28,14 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, params: Any, lr: float, *, momentum: float, sgd_factor: float, sgd_momentum: float
     ) -> None:
-        """`sgd_factor` times `lr` is the learning rate of SGD."""
-        defaults = {"lr": lr, "weight_decay": 0.0, "momentum": momentum}
-        super().__init__(
-            params, {**defaults, "sgd_factor": sgd_factor, "sgd_momentum": sgd_momentum}
-        )
+        """`sgd_factor` times `lr` is the learning rate of SGD. Raises ValueError."""
+        for name, value in (("momentum", momentum), ("sgd_momentum", sgd_momentum)):
+            if not 0 <= value < 1:
+                raise ValueError(f"{name}={value}: at least 0 and less than 1 is needed")
+        if not sgd_factor >= 0:
+            raise ValueError(f"sgd_factor={sgd_factor}: at least 0 is needed")
+        of_sgd = {"weight_decay": 0.0, "sgd_factor": sgd_factor, "sgd_momentum": sgd_momentum}
+        super().__init__(params, {"lr": lr, "momentum": momentum, **of_sgd})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

@@ -107,7 +107,6 @@ def estimate(
     """
     network.eval()
     sums: dict[str, Tensor] = {}
-    count = 0
 
     def forward(name: str, layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
         outputs = []
@@ -115,17 +114,18 @@ def estimate(
             outputs.append(_evaluate(layer, (mean, variance), part))
             m, v = mean.double(), variance.double()
             values = part.numel() / len(m)
-            new = torch.stack([m, m**2, v, v * (values / max(values - 1, 1))])
+            unbiased = v * (values / max(values - 1, 1))
+            # Counted with them: a network may call a layer more than once.
+            new = torch.stack([m, m**2, v, unbiased, torch.ones_like(m)])
             sums[name] = sums[name] + new if name in sums else new
         return torch.cat(outputs)
 
     with _replaced(network, forward):
         for chunk in chunks:
             network(chunk)
-            count += len(chunk) // size
     found: dict[str, dict[str, Moments]] = {"precise": {}, "cumulative": {}}
     for name, total in sums.items():
-        mean, square, variance, unbiased = total / count
+        mean, square, variance, unbiased = total[:4] / total[4]
         found["precise"][name] = mean, variance + square - mean**2
         found["cumulative"][name] = mean, unbiased
     return found

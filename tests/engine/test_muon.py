@@ -126,6 +126,15 @@ def test_it_goes_on_from_a_checkpoint_to_the_bit() -> None:
     assert all(torch.equal(a, b) for a, b in zip(straight, resumed, strict=True))
 
 
+@pytest.mark.parametrize(
+    "change", [{"momentum": 1.0}, {"sgd_momentum": -0.1}, {"sgd_factor": -1.0}]
+)
+def test_a_setting_out_of_its_range_is_refused(change: dict[str, float]) -> None:
+    ((name, value),) = change.items()
+    with pytest.raises(ValueError, match=f"^{name}={value}: .* is needed"):
+        Muon([nn.Parameter(torch.ones(2))], 0.1, **{**HOW, **change})
+
+
 def test_a_parameter_without_gradient_stays_and_a_closure_is_refused() -> None:
     weight = nn.Parameter(torch.ones(2, 3, 3, 3))
     optimizer = Muon([weight], 0.1, **HOW)

@@ -205,6 +205,22 @@ def test_precise_statistics_are_the_closed_form_on_a_fixed_set() -> None:
         assert_close(variance, x.var((0, 2, 3), correction=0))
 
 
+def test_a_layer_that_is_called_twice_is_counted_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.as_tensor(self.norm(x) + self.norm(2 * x))
+
+    x = images(8)
+    mean, variance = estimate(Twice(), [x], size=4)["precise"]["norm"]
+    both = torch.cat([x, 2 * x])
+    assert_close(mean, both.mean((0, 2, 3)))
+    assert_close(variance, both.var((0, 2, 3), correction=0))
+
+
 def test_cumulative_statistics_are_those_of_momentum_none() -> None:
     x = images(24)
     norm = nn.BatchNorm2d(3, momentum=None)
