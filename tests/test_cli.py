@@ -61,7 +61,7 @@ def test_the_help_of_a_command_shows_every_setting_and_its_value(tmp_path: Path)
     assert (answer.code, answer.err) == (0, "")
     for line in ("batch_size: 128", "label_smoothing: 0.0", "log_every: 20", "momentum: 0.9"):
         assert line in answer.out
-    for choices in ("norm: batch, batch_memory, both", "optimizer: adamw, sgd"):
+    for choices in ("norm: batch, batch_memory, both", "optimizer: adamw, muon, sgd"):
         assert choices in answer.out
     assert list(tmp_path.iterdir()) == []
 
@@ -134,7 +134,7 @@ MISTAKES = {
     "data.crop=32": ("data.crop=32", "less than the images' 32 pixels"),
     # Choices and names.
     "norm=btach": ("norm=btach", "did you mean batch?"),
-    "optimizer=rprop": ("optimizer=rprop", "there are: adamw, sgd"),
+    "optimizer=rprop": ("optimizer=rprop", "there are: adamw, muon, sgd"),
     "typo=1": ("'typo'", "there are: seed, batch_size, epochs"),
     "+typo=1": ("'typo'", "there are: data, model, norm"),
     "bacth_size=1": ("'bacth_size'", "did you mean batch_size?"),
