@@ -18,14 +18,12 @@ HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
 
 _size, _pointer, _int, _float = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
+SHAPE = (_size, _size, _size, _size)
 ARGUMENTS = {
-    "mixed_norm_forward": (*[_int] * 2, *[_size] * 4, *[_pointer] * 6, _float, _pointer, _int),
-    "mixed_norm_backward": (
-        *(*[_int] * 2, *[_size] * 4),
-        *(*[_pointer] * 6, _int, *[_pointer] * 4, _int),
-    ),
-    "max_pool_forward": (_int, *[_size] * 4, *[_pointer] * 3, _int),
-    "max_pool_backward": (_int, *[_size] * 4, *[_pointer] * 3, _int),
+    "mixed_norm_forward": (_int, _int, *SHAPE, *[_pointer] * 6, _float, _pointer, _int),
+    "mixed_norm_backward": (_int, _int, *SHAPE, *[_pointer] * 6, _int, *[_pointer] * 4, _int),
+    "max_pool_forward": (_int, *SHAPE, *[_pointer] * 3, _int),
+    "max_pool_backward": (_int, *SHAPE, *[_pointer] * 3, _int),
 }
 LANES = 16
 """The kernels take channels in vectors of so many."""
@@ -83,6 +81,13 @@ def fits(x: Tensor) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and library() is not None
     )
+
+
+def functions() -> ctypes.CDLL:
+    """Return what `library` does, for images that fit."""
+    found = library()
+    assert found is not None
+    return found
 
 
 def threads_for(x: Tensor) -> int:

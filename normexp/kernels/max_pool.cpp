@@ -7,19 +7,6 @@
 
 namespace {
 
-// Numbers as the bits of float32, in which those of bfloat16 are the upper half.
-inline Words load(const float* from) {
-  Words x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
-}
-
-inline Words load(const bfloat16* from) {
-  Halves high;
-  std::memcpy(&high, from, sizeof high);
-  return __builtin_convertvector(high, Words) << 16;
-}
-
 inline void store(float* to, Words x) { std::memcpy(to, &x, sizeof x); }
 
 inline void store(bfloat16* to, Words x) {
@@ -29,15 +16,13 @@ inline void store(bfloat16* to, Words x) {
 
 // Whether a comes out on top of b: a NaN does.
 inline Words is_above(Words a, Words b) {
-  Floats x, y;
-  std::memcpy(&x, &a, sizeof x);
-  std::memcpy(&y, &b, sizeof y);
+  Floats x = as_floats(a), y = as_floats(b);
   return (Words)((x > y) | (x != x));
 }
 
 // Maps of height × width are pooled to half of each, without an odd last row or column.
 struct Shape {
-  long images, height, width, channels;
+  long images, channels, height, width;
 };
 
 // `body(row, corner)` for each row of all pooled maps, with the offset of its upper left pixel.
@@ -57,9 +42,9 @@ void forward(Shape s, const T* x, T* y, uint8_t* which, int threads) {
       for (long c = 0; c < s.channels; c += LANES) {
         const T* at = x + corner + 2 * j * s.channels + c;
         const T* from[] = {at, at + s.channels, at + down, at + down + s.channels};
-        Words best = load(from[0]), index = {};
+        Words best = bits(from[0]), index = {};
         for (uint32_t k = 1; k < 4; k++) {
-          Words other = load(from[k]), above = is_above(other, best);
+          Words other = bits(from[k]), above = is_above(other, best);
           best = (above & other) | (~above & best);
           index = (above & k) | (~above & index);
         }
@@ -81,7 +66,7 @@ void backward(Shape s, const T* dy, const uint8_t* which, T* dx, int threads) {
         long from = (row * pooled + j) * s.channels + c;
         Bytes narrow;
         std::memcpy(&narrow, which + from, sizeof narrow);
-        Words index = __builtin_convertvector(narrow, Words), gradient = load(dy + from);
+        Words index = __builtin_convertvector(narrow, Words), gradient = bits(dy + from);
         T* at = left + 2 * j * s.channels + c;
         T* to[] = {at, at + s.channels, at + down, at + down + s.channels};
         for (uint32_t k = 0; k < 4; k++) store(to[k], (Words)(index == k) & gradient);
@@ -99,18 +84,18 @@ void backward(Shape s, const T* dy, const uint8_t* which, T* dx, int threads) {
 extern "C" {
 
 // `which`, of the size of y, becomes the place of each maximum, 0 to 3 in rows: the first of equals.
-void max_pool_forward(int is_bfloat16, long images, long height, long width, long channels,
+void max_pool_forward(int is_bfloat16, long images, long channels, long height, long width,
                       const void* x, void* y, uint8_t* which, int threads) {
-  Shape s{images, height, width, channels};
+  Shape s{images, channels, height, width};
   if (is_bfloat16)
     forward(s, (const bfloat16*)x, (bfloat16*)y, which, threads);
   else
     forward(s, (const float*)x, (float*)y, which, threads);
 }
 
-void max_pool_backward(int is_bfloat16, long images, long height, long width, long channels,
+void max_pool_backward(int is_bfloat16, long images, long channels, long height, long width,
                        const void* dy, const uint8_t* which, void* dx, int threads) {
-  Shape s{images, height, width, channels};
+  Shape s{images, channels, height, width};
   if (is_bfloat16)
     backward(s, (const bfloat16*)dy, which, (bfloat16*)dx, threads);
   else

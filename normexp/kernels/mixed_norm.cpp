@@ -21,19 +21,9 @@
 
 namespace {
 
-inline Floats load(const float* from) {
-  Floats x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
-}
-
-inline Floats load(const bfloat16* from) {
-  Halves high;
-  std::memcpy(&high, from, sizeof high);
-  Words bits = __builtin_convertvector(high, Words) << 16;
-  Floats x;
-  std::memcpy(&x, &bits, sizeof x);
-  return x;
+template <class T>
+inline Floats load(const T* from) {
+  return as_floats(bits(from));
 }
 
 inline void store(float* to, Floats x) { std::memcpy(to, &x, sizeof x); }

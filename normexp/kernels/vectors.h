@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 constexpr long LANES = 16;
 typedef float Floats __attribute__((vector_size(4 * LANES)));
@@ -10,3 +11,22 @@ typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
 typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
 typedef uint8_t Bytes __attribute__((vector_size(LANES)));
 typedef uint16_t bfloat16;
+
+// Numbers as the bits of float32, in which those of bfloat16 are the upper half.
+inline Words bits(const float* from) {
+  Words x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+inline Words bits(const bfloat16* from) {
+  Halves high;
+  std::memcpy(&high, from, sizeof high);
+  return __builtin_convertvector(high, Words) << 16;
+}
+
+inline Floats as_floats(Words bits) {
+  Floats x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}

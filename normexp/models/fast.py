@@ -23,7 +23,7 @@ HAAR = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1
 OPPONENT = F.normalize(torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]]), dim=1)
 """Grey, red against blue, green against both."""
 SPREAD = torch.tensor([[3.2, 0.6, 0.65, 0.3], [0.9, 0.2, 0.2, 0.2], [0.45, 0.2, 0.2, 0.2]])
-"""Of their answers to standardised photographs, √(variance + 0.03): measured on CIFAR-10 as JPEG.
+"""Of their answers to standardised photographs, about √(variance + 0.03) on CIFAR-10 as JPEG.
 The 0.03 leaves small what is hardly there, the detail of colour."""
 LOGIT_SCALE = 1 / 9
 

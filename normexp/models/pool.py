@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normexp.kernels import at, fits, library, threads_for
+from normexp.kernels import at, fits, functions, threads_for
 
 
 class MaxPool(nn.MaxPool2d):
@@ -27,14 +27,13 @@ class MaxPool(nn.MaxPool2d):
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        functions = library()
-        assert functions is not None
         num_images, num_channels, height, width = ctx.shape = x.shape
         pooled = (num_images, num_channels, height // 2, width // 2)
         y = torch.empty(pooled, dtype=x.dtype, memory_format=torch.channels_last)
         which = torch.empty(y.numel(), dtype=torch.uint8)
-        ctx.sizes = (x.dtype == torch.bfloat16, num_images, height, width, num_channels)
-        functions.max_pool_forward(*ctx.sizes, at(x), at(y), at(which), threads_for(x))
+        functions().max_pool_forward(
+            *(x.dtype == torch.bfloat16, *x.shape), at(x), at(y), at(which), threads_for(x)
+        )
         ctx.save_for_backward(which)
         return y
 
@@ -42,10 +41,10 @@ class _MaxPool(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> Any:
         if torch.is_grad_enabled():
             raise NotImplementedError("the gradient of this pooling's gradient is not there")
-        functions = library()
-        assert functions is not None
         (which,) = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx = torch.empty(ctx.shape, dtype=dy.dtype, memory_format=torch.channels_last)
-        functions.max_pool_backward(*ctx.sizes, at(dy), at(which), at(dx), threads_for(dx))
+        functions().max_pool_backward(
+            *(dx.dtype == torch.bfloat16, *dx.shape), at(dy), at(which), at(dx), threads_for(dx)
+        )
         return dx

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from normexp.kernels import at, fits, library, threads_for
+from normexp.kernels import at, fits, functions, threads_for
 
 
 def has_kernel(x: Tensor) -> bool:
@@ -66,8 +66,6 @@ class _MixedNorm(torch.autograd.Function):
         eps: float,
         relu: bool,
     ) -> Tensor:
-        functions = library()
-        assert functions is not None
         num_images, num_channels, height, width = x.shape
         y = torch.empty_like(x)
         saved = torch.empty((3 * num_images + 2) * num_channels)
@@ -77,7 +75,7 @@ class _MixedNorm(torch.autograd.Function):
         )
         ctx.has_batch = batch_moments is not None
         ctx.threads = threads_for(x)
-        functions.mixed_norm_forward(
+        functions().mixed_norm_forward(
             *ctx.shape,
             *(at(x), at(y), at(weight), at(bias), at(gate), at(batch_moments)),
             *(eps, at(saved), ctx.threads),
@@ -89,13 +87,11 @@ class _MixedNorm(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> Any:
         if torch.is_grad_enabled():  # torch's `once_differentiable` says so too, but is slower
             raise NotImplementedError("the gradient of this norm's gradient is not there")
-        functions = library()
-        assert functions is not None
         x, weight, bias, gate, saved = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx, dweight, dbias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         dgate = None if gate is None else torch.empty_like(gate)
-        functions.mixed_norm_backward(
+        functions().mixed_norm_backward(
             *ctx.shape,
             *(at(dy), at(x), at(dx), at(weight), at(bias), at(gate), ctx.has_batch),
             *(at(saved), at(dweight), at(dbias), at(dgate), ctx.threads),
