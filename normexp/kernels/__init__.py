@@ -20,8 +20,8 @@ FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-
 _size, _pointer, _int, _float = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 SHAPE = (_size, _size, _size, _size)
 ARGUMENTS = {
-    "mixed_norm_forward": (_int, _int, *SHAPE, *[_pointer] * 6, _float, _pointer, _int),
-    "mixed_norm_backward": (_int, _int, *SHAPE, *[_pointer] * 6, _int, *[_pointer] * 4, _int),
+    "mixed_norm_forward": (_int, _int, *SHAPE, *[_pointer] * 7, _float, _pointer, _int),
+    "mixed_norm_backward": (_int, _int, *SHAPE, *[_pointer] * 8, _int, *[_pointer] * 4, _int),
     "max_pool_forward": (_int, *SHAPE, *[_pointer] * 3, _int),
     "max_pool_backward": (_int, *SHAPE, *[_pointer] * 3, _int),
 }

@@ -1,6 +1,6 @@
 // Batch, instance, group and gated norm in one: forward and backward of
 //
-//   y = weight·(gate·BN(x) + (1 − gate)·GN(x)) + bias, or its ReLU,
+//   y = weight·(gate·BN(x) + (1 − gate)·GN(x)) + bias, or relu(y), or relu(y + shortcut),
 //
 // for images of N × pixels × channels (channels last), in training. Without `batch` the gate is 0;
 // without a gate beside `batch` it is 1. GN with as many groups as channels is instance norm.
@@ -20,6 +20,9 @@
 #include "vectors.h"
 
 namespace {
+
+// What becomes of the norm.
+enum After { STAYS, RELU, SHORTCUT_RELU };
 
 template <class T>
 inline Floats load(const T* from) {
@@ -75,17 +78,17 @@ void moments(const T* x, long pixels, long channels, float* mean, float* varianc
   });
 }
 
-// max(x, 0), where `relu`; a NaN stays one.
-template <bool relu>
+// max(x, 0); a NaN stays one.
 inline Floats rectified(Floats x) {
   Floats zero = {};
-  return relu ? (x < zero ? zero : x) : x;
+  return x < zero ? zero : x;
 }
 
-// y = scale·(x − centre) + shift, or its ReLU
-template <bool relu, class T>
-void apply(const T* x, T* y, long pixels, long channels, const float* centre, const float* scale,
-           const float* shift) {
+// y = scale·(x − centre) + shift and what comes after it. The sum with the shortcut is of y as it
+// would be stored, so that the bits are those of a norm and an addition apart.
+template <After after, class T>
+void apply(const T* x, const T* shortcut, T* y, long pixels, long channels, const float* centre,
+           const float* scale, const float* shift) {
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
     Floats m[V], a[V], b[V];
@@ -97,33 +100,44 @@ void apply(const T* x, T* y, long pixels, long channels, const float* centre, co
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
-        store(y + i, rectified<relu>(a[v] * (load(x + i) - m[v]) + b[v]));
+        Floats normed = a[v] * (load(x + i) - m[v]) + b[v];
+        if (after == SHORTCUT_RELU) {
+          store(y + i, normed);
+          normed = load(y + i) + load(shortcut + i);
+        }
+        store(y + i, after == STAYS ? normed : rectified(normed));
       }
   });
 }
 
-// What of the gradient g passes the ReLU of a·d + b, where there is one.
-template <bool relu>
-inline Floats passed(Floats g, Floats d, Floats a, Floats b) {
+// What of the gradient g passes the ReLU of y.
+inline Floats passed(Floats g, Floats y) {
   Floats zero = {};
-  return relu ? (a * d + b > zero ? g : zero) : g;
+  return y > zero ? g : zero;
 }
 
-// Σ dy and Σ dy·(x − centre) over the pixels, dy behind the ReLU of scale·(x − centre) + shift.
-template <bool relu, class T>
-void reduce(const T* dy, const T* x, long pixels, long channels, const float* centre,
-            const float* scale, const float* shift, float* sum, float* product) {
+// Σ dy and Σ dy·(x − centre) over the pixels, dy behind the ReLU of scale·(x − centre) + shift, or
+// of y, to which a shortcut was added: its gradient is kept in `dshortcut`.
+template <After after, class T>
+void reduce(const T* dy, const T* x, const T* y, T* dshortcut, long pixels, long channels,
+            const float* centre, const float* scale, const float* shift, float* sum,
+            float* product) {
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
     Floats m[V], a[V] = {}, b[V] = {}, s[V] = {}, q[V] = {};
     for (int v = 0; v < V; v++) {
       m[v] = load(centre + c + v * LANES);
-      if (relu) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
+      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
     }
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
-        Floats d = load(x + i) - m[v], g = passed<relu>(load(dy + i), d, a[v], b[v]);
+        Floats d = load(x + i) - m[v], g = load(dy + i);
+        if (after == RELU) g = passed(g, a[v] * d + b[v]);
+        if (after == SHORTCUT_RELU) {
+          g = passed(g, load(y + i));
+          store(dshortcut + i, g);
+        }
         s[v] += g;
         q[v] += g * d;
       }
@@ -135,7 +149,7 @@ void reduce(const T* dy, const T* x, long pixels, long channels, const float* ce
 }
 
 // dx = k·dy + slope·(x − centre) + offset, dy behind the ReLU of scale·(x − centre) + shift.
-template <bool relu, class T>
+template <After after, class T>
 void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
                     const float* centre, const float* scale, const float* shift, const float* k,
                     const float* slope, const float* offset) {
@@ -144,7 +158,7 @@ void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
     Floats m[V], a[V] = {}, b[V] = {}, f[V], p1[V], o[V];
     for (int v = 0; v < V; v++) {
       m[v] = load(centre + c + v * LANES);
-      if (relu) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
+      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
       f[v] = load(k + c + v * LANES);
       p1[v] = load(slope + c + v * LANES);
       o[v] = load(offset + c + v * LANES);
@@ -152,7 +166,8 @@ void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
-        Floats d = load(x + i) - m[v], g = passed<relu>(load(dy + i), d, a[v], b[v]);
+        Floats d = load(x + i) - m[v], g = load(dy + i);
+        if (after == RELU) g = passed(g, a[v] * d + b[v]);
         store(dx + i, f[v] * g + p1[v] * d + o[v]);
       }
   });
@@ -161,6 +176,12 @@ void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
 struct Shape {
   long images, pixels, channels, groups;
 };
+
+// One image of all, which may be null.
+template <class T>
+T* image(T* all, Shape s, long n) {
+  return all ? all + n * s.pixels * s.channels : nullptr;
+}
 
 // `per_channel` becomes, at each channel, its sum over the channels of its group.
 void sum_over_groups(Shape s, float* per_channel) {
@@ -242,9 +263,9 @@ void coefficients(Shape s, long n, const float* weight, const float* bias, const
     }
 }
 
-template <bool relu, class T>
-void forward(Shape s, const T* x, T* y, const float* weight, const float* bias, const float* gate,
-             float* batch_moments, float eps, Saved saved, int threads) {
+template <After after, class T>
+void forward(Shape s, const T* x, const T* shortcut, T* y, const float* weight, const float* bias,
+             const float* gate, float* batch_moments, float eps, Saved saved, int threads) {
   const bool batch = batch_moments;
   std::vector<float> variances(s.images * s.channels);
 #pragma omp parallel num_threads(threads)
@@ -255,13 +276,13 @@ void forward(Shape s, const T* x, T* y, const float* weight, const float* bias, 
       const float* mean = saved.mean + at;
       group_statistics(s, mean, &variances[at], eps, saved.group_mean + at, saved.group_rstd + at);
       coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
-      apply<relu>(x + at * s.pixels, y + at * s.pixels, s.pixels, s.channels, mean, scale.data(),
-                  shift.data());
+      apply<after>(image(x, s, n), image(shortcut, s, n), image(y, s, n), s.pixels, s.channels,
+                   mean, scale.data(), shift.data());
     };
 #pragma omp for schedule(static)
     for (long n = 0; n < s.images; n++) {
       long at = n * s.channels;
-      moments(x + at * s.pixels, s.pixels, s.channels, saved.mean + at, &variances[at]);
+      moments(image(x, s, n), s.pixels, s.channels, saved.mean + at, &variances[at]);
       if (!batch) finish(n);
     }
     if (batch) {
@@ -273,10 +294,10 @@ void forward(Shape s, const T* x, T* y, const float* weight, const float* bias, 
   }
 }
 
-template <bool relu, class T>
-void backward(Shape s, const T* dy, const T* x, T* dx, const float* weight, const float* bias,
-              const float* gate, bool batch, Saved saved, float* dweight, float* dbias,
-              float* dgate, int threads) {
+template <After after, class T>
+void backward(Shape s, const T* dy, const T* x, const T* y, T* dx, T* dshortcut,
+              const float* weight, const float* bias, const float* gate, bool batch, Saved saved,
+              float* dweight, float* dbias, float* dgate, int threads) {
   long size = s.images * s.channels;
   std::vector<float> sums(size), products(size);
   std::vector<double> batch_sum(s.channels), batch_product(s.channels);
@@ -311,17 +332,22 @@ void backward(Shape s, const T* dy, const T* x, T* dx, const float* weight, cons
           offset[c] += p * (mean[c] - saved.batch_mean[c]) -
                        of_batch * (float)(batch_sum[c] / in_batch);
         }
-      if (relu) coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
-      apply_gradient<relu>(dy + at * s.pixels, x + at * s.pixels, dx + at * s.pixels, s.pixels,
-                           s.channels, mean, scale.data(), shift.data(), k.data(), slope.data(),
-                           offset.data());
+      if (after == RELU)
+        coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
+      constexpr bool passed = after == SHORTCUT_RELU;  // by `reduce`
+      apply_gradient<passed ? STAYS : after>(
+          passed ? image(dshortcut, s, n) : image(dy, s, n), image(x, s, n), image(dx, s, n),
+          s.pixels, s.channels, mean, scale.data(), shift.data(), k.data(), slope.data(),
+          offset.data());
     };
 #pragma omp for schedule(static)
     for (long n = 0; n < s.images; n++) {
       long at = n * s.channels;
-      if (relu) coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
-      reduce<relu>(dy + at * s.pixels, x + at * s.pixels, s.pixels, s.channels, saved.mean + at,
-                   scale.data(), shift.data(), &sums[at], &products[at]);
+      if (after == RELU)
+        coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
+      reduce<after>(image(dy, s, n), image(x, s, n), image(y, s, n), image(dshortcut, s, n),
+                    s.pixels, s.channels, saved.mean + at, scale.data(), shift.data(), &sums[at],
+                    &products[at]);
       if (!batch) finish(n);
     }
 #pragma omp single
@@ -354,39 +380,46 @@ void backward(Shape s, const T* dy, const T* x, T* dx, const float* weight, cons
 
 extern "C" {
 
-// There are batch statistics if `batch_moments`, 2·channels, is not null; `gate` may be null.
+// `after` is an After. There are batch statistics if `batch_moments`, 2·channels, is not null;
+// `gate` may be null, and `shortcut` where none is added.
 // `saved` has 3·images·channels + 2·channels floats.
-void mixed_norm_forward(int is_bfloat16, int relu, long images, long pixels, long channels,
-                        long groups, const void* x, void* y, const float* weight,
-                        const float* bias, const float* gate, float* batch_moments, float eps,
-                        float* saved, int threads) {
+void mixed_norm_forward(int is_bfloat16, int after, long images, long pixels, long channels,
+                        long groups, const void* x, const void* shortcut, void* y,
+                        const float* weight, const float* bias, const float* gate,
+                        float* batch_moments, float eps, float* saved, int threads) {
   Shape s{images, pixels, channels, groups};
-  auto of_type = [&](auto* in, auto* out) {
-    auto run = relu ? forward<true, std::remove_pointer_t<decltype(out)>>
-                    : forward<false, std::remove_pointer_t<decltype(out)>>;
-    run(s, in, out, weight, bias, gate, batch_moments, eps, Saved(saved, s), threads);
+  auto of_type = [&](auto* out) {
+    typedef std::remove_pointer_t<decltype(out)> T;
+    auto run = after == STAYS ? forward<STAYS, T>
+               : after == RELU ? forward<RELU, T>
+                               : forward<SHORTCUT_RELU, T>;
+    run(s, (const T*)x, (const T*)shortcut, out, weight, bias, gate, batch_moments, eps,
+        Saved(saved, s), threads);
   };
   if (is_bfloat16)
-    of_type((const bfloat16*)x, (bfloat16*)y);
+    of_type((bfloat16*)y);
   else
-    of_type((const float*)x, (float*)y);
+    of_type((float*)y);
 }
 
-// `gate`, and with it `dgate`, may be null.
-void mixed_norm_backward(int is_bfloat16, int relu, long images, long pixels, long channels,
-                         long groups, const void* dy, const void* x, void* dx,
-                         const float* weight, const float* bias, const float* gate, int batch,
-                         float* saved, float* dweight, float* dbias, float* dgate, int threads) {
+// `gate`, and with it `dgate`, may be null; `y` and `dshortcut` where no shortcut was added.
+void mixed_norm_backward(int is_bfloat16, int after, long images, long pixels, long channels,
+                         long groups, const void* dy, const void* x, const void* y, void* dx,
+                         void* dshortcut, const float* weight, const float* bias,
+                         const float* gate, int batch, float* saved, float* dweight, float* dbias,
+                         float* dgate, int threads) {
   Shape s{images, pixels, channels, groups};
-  auto of_type = [&](auto* in, auto* out) {
-    auto run = relu ? backward<true, std::remove_pointer_t<decltype(out)>>
-                    : backward<false, std::remove_pointer_t<decltype(out)>>;
-    run(s, (decltype(in))dy, in, out, weight, bias, gate, batch, Saved(saved, s), dweight, dbias,
-        dgate, threads);
+  auto of_type = [&](auto* out) {
+    typedef std::remove_pointer_t<decltype(out)> T;
+    auto run = after == STAYS ? backward<STAYS, T>
+               : after == RELU ? backward<RELU, T>
+                               : backward<SHORTCUT_RELU, T>;
+    run(s, (const T*)dy, (const T*)x, (const T*)y, out, (T*)dshortcut, weight, bias, gate, batch,
+        Saved(saved, s), dweight, dbias, dgate, threads);
   };
   if (is_bfloat16)
-    of_type((const bfloat16*)x, (bfloat16*)dx);
+    of_type((bfloat16*)dx);
   else
-    of_type((const float*)x, (float*)dx);
+    of_type((float*)dx);
 }
 }

@@ -5,15 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from normexp.contracts import EmptySite, JoinsReLU
+from normexp.contracts import EmptySite, JoinsReLU, ThenReLU
 
 
-def norm_and_act(x: Tensor, norm: nn.Module, end: nn.Module | None, act: nn.Module) -> Tensor:
-    """Return act(end(norm(x))), in the same bits whether in one pass or not."""
+def norm_and_act(
+    x: Tensor,
+    norm: nn.Module,
+    end: nn.Module | None,
+    act: nn.Module,
+    shortcut: Tensor | None = None,
+) -> Tensor:
+    """Return act(end(norm(x) + shortcut)), in the same bits whether in one pass or not."""
     is_joined = isinstance(norm, JoinsReLU) and type(act) is nn.ReLU and _is_unseen(norm, act)
+    is_joined &= shortcut is None or (shortcut.shape, shortcut.dtype) == (x.shape, x.dtype)
     if is_joined and (end is None or (type(end) is EmptySite and _is_unseen(end))):
-        return torch.as_tensor(norm(x, relu=True))
+        return torch.as_tensor(norm(x, ThenReLU(shortcut)))
     x = norm(x)
+    if shortcut is not None:
+        x = x + shortcut
     return torch.as_tensor(act(x if end is None else end(x)))
 
 

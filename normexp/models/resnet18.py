@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from normexp.contracts import EmptySite, NormLayer
 from normexp.models.initial import he_initialise
+from normexp.models.joined import norm_and_act
 
 
 class Block(BasicBlock):  # type: ignore[misc]
@@ -21,10 +21,9 @@ class Block(BasicBlock):  # type: ignore[misc]
         self.end = EmptySite(planes)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.act1(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
+        y = norm_and_act(self.conv1(x), self.bn1, None, self.act1)
         shortcut = x if self.downsample is None else self.downsample(x)
-        return torch.as_tensor(self.relu(self.end(y + shortcut)))
+        return norm_and_act(self.conv2(y), self.bn2, self.end, self.relu, shortcut)
 
 
 class SmallImageResNet18(ResNet):  # type: ignore[misc]

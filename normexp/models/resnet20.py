@@ -69,7 +69,6 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = norm_and_act(self.conv1(x), self.norm1, None, self.act1)
-        y = self.norm2(self.conv2(y))
         if self.new_channels:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
-        return torch.as_tensor(self.act2(self.end(x + y)))
+        return norm_and_act(self.conv2(y), self.norm2, self.end, self.act2, shortcut=x)

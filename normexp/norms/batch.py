@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from normexp.contracts import JoinsReLU
+from normexp.contracts import JoinsReLU, ThenReLU
 from normexp.norms.mixed import batch_instance_norm, has_kernel, rectified
 from normexp.norms.running import update_running
 
@@ -23,10 +23,10 @@ class BatchNorm(nn.BatchNorm2d, JoinsReLU):
     def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
         super().__init__(num_features, eps=eps, momentum=momentum)
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
         in_training = torch.is_grad_enabled() and self.training
         if not (in_training and x.numel() >= WORTH_THE_KERNEL and has_kernel(x)):
-            return rectified(super().forward(x), relu)
-        y, moments = batch_instance_norm(x, self.weight, self.bias, None, self.eps, relu)
+            return rectified(super().forward(x), then)
+        y, moments = batch_instance_norm(x, self.weight, self.bias, None, self.eps, then)
         update_running(self, *moments)
         return y

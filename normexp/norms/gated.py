@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from normexp.contracts import ThenReLU
 from normexp.norms.batch_instance import BatchInstanceNorm
 
 
@@ -29,8 +30,8 @@ class GatedNorm(BatchInstanceNorm):
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.gate = nn.Parameter(torch.ones(num_features))
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        return self.mixed(x, self.gate, relu)
+    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
+        return self.mixed(x, self.gate, then)
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002 (the contract's)
         """Put the gate back into [0, 1]."""

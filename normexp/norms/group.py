@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from normexp.contracts import JoinsReLU
+from normexp.contracts import JoinsReLU, ThenReLU
 from normexp.norms.mixed import group_norm, has_kernel, rectified
 
 
@@ -26,12 +26,12 @@ class GroupNorm(nn.GroupNorm, JoinsReLU):
             )
         super().__init__(num_groups, num_features, eps=eps)
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
         if self.num_channels // self.num_groups * x.shape[2:].numel() == 1:
             raise ValueError(
                 f"num_groups={self.num_groups} at an input of {tuple(x.shape)} leaves one value "
                 "a group, which would always become 0: use fewer groups or a larger map"
             )
         if has_kernel(x):
-            return group_norm(x, self.weight, self.bias, self.num_groups, self.eps, relu)
-        return rectified(super().forward(x).to(x.dtype), relu)
+            return group_norm(x, self.weight, self.bias, self.num_groups, self.eps, then)
+        return rectified(super().forward(x).to(x.dtype), then)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from normexp.contracts import JoinsReLU
+from normexp.contracts import JoinsReLU, ThenReLU
 from normexp.norms.instance import InstanceNorm
 from normexp.norms.mixed import batch_instance_norm, has_kernel, rectified
 from normexp.norms.running import update_running
@@ -40,13 +40,13 @@ class IBN(nn.Module, JoinsReLU):
         is_batch = torch.arange(num_features) >= num_instance
         self.register_buffer("gate", is_batch.float(), persistent=False)
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
         if torch.is_grad_enabled() and self.batch.training and has_kernel(x):
             weight = torch.cat([self.instance.weight, self.batch.weight])
             bias = torch.cat([self.instance.bias, self.batch.bias])
-            y, moments = batch_instance_norm(x, weight, bias, self.gate, self.batch.eps, relu)
+            y, moments = batch_instance_norm(x, weight, bias, self.gate, self.batch.eps, then)
             update_running(self.batch, *moments[:, self.widths[0] :])
             return y
         first, rest = torch.split(x, self.widths, dim=1)
         y = torch.cat([self.instance(first), self.batch(rest)], dim=1)
-        return rectified(y, relu)
+        return rectified(y, then)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from normexp.contracts import JoinsReLU
+from normexp.contracts import JoinsReLU, ThenReLU
 from normexp.norms.mixed import group_norm, has_kernel, rectified
 
 
@@ -22,8 +22,8 @@ class InstanceNorm(nn.InstanceNorm2d, JoinsReLU):
     def __init__(self, num_features: int, *, eps: float) -> None:
         super().__init__(num_features, eps=eps, affine=True)
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        return instance_norm(x, self.eps, self.weight, self.bias, relu)
+    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
+        return instance_norm(x, self.eps, self.weight, self.bias, then)
 
 
 def instance_norm(
@@ -31,15 +31,15 @@ def instance_norm(
     eps: float,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
-    relu: bool = False,
+    then: ThenReLU | None = None,
 ) -> Tensor:
-    """Return weight·IN(x) + bias, 1 and 0 if not given, or its ReLU.
+    """Return weight·IN(x) + bias, 1 and 0 if not given, then its ReLU.
 
     Raises ValueError at 1×1 maps.
     """
     if not has_kernel(x):
-        return rectified(F.instance_norm(x, weight=weight, bias=bias, eps=eps), relu)
+        return rectified(F.instance_norm(x, weight=weight, bias=bias, eps=eps), then)
     num_channels = x.shape[1]
     weight = torch.ones(num_channels) if weight is None else weight
     bias = torch.zeros(num_channels) if bias is None else bias
-    return group_norm(x, weight, bias, num_channels, eps, relu)
+    return group_norm(x, weight, bias, num_channels, eps, then)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from normexp.contracts import ThenReLU
 from normexp.norms.batch_instance import BatchInstanceNorm
 
 
@@ -18,5 +19,5 @@ class MeanNorm(BatchInstanceNorm):
     instance norm is not defined.
     """
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        return self.mixed(x, torch.full_like(self.weight, 0.5), relu)
+    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
+        return self.mixed(x, torch.full_like(self.weight, 0.5), then)

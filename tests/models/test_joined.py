@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from normexp.contracts import EmptySite
+from normexp.contracts import EmptySite, ThenReLU
 from normexp.models.joined import norm_and_act
 from normexp.norms.batch import BatchNorm
 
@@ -18,9 +18,9 @@ X = torch.randn(4, 16, 8, 8, generator=torch.Generator().manual_seed(0))
 class Seen(BatchNorm):
     """Tells how it was called."""
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        self.was_joined = relu
-        return super().forward(x, relu)
+    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
+        self.was_joined = then is not None
+        return super().forward(x, then)
 
 
 def is_joined(norm: nn.Module, end: nn.Module | None, act: nn.Module) -> Any:
@@ -49,6 +49,14 @@ def test_only_a_plain_relu_right_after_the_norm_is_joined(
     end: nn.Module | None, act: nn.Module, expected: bool
 ) -> None:
     assert is_joined(norm(), end, act) is expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_shortcut_is_joined_if_it_is_of_the_norms_type(dtype: torch.dtype) -> None:
+    joined, apart, shortcut = norm(), norm(), X.flip(0).to(dtype)
+    y = norm_and_act(X, joined, EmptySite(16), nn.ReLU(), shortcut)
+    assert joined.was_joined == (dtype == torch.float32)
+    torch.testing.assert_close(y, torch.relu(apart(X) + shortcut), rtol=0, atol=0)
 
 
 def test_a_norm_of_another_kind_is_called_as_it_is() -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from normexp import kernels
+from normexp.contracts import ThenReLU
 from normexp.norms.batch import BatchNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.group import GroupNorm
@@ -192,18 +193,23 @@ def test_a_compiler_that_fails_leaves_the_work_to_torch(
     ],
 )
 @pytest.mark.parametrize("mode", ["training", "evaluation"])
-def test_a_relu_in_the_same_pass_is_torchs_to_the_bit(
-    name: str, shape: tuple[int, int, int, int], dtype: torch.dtype, mode: str
+@pytest.mark.parametrize("has_shortcut", [False, True])
+def test_shortcut_and_relu_in_the_same_pass_are_torchs_to_the_bit(
+    name: str, shape: tuple[int, int, int, int], dtype: torch.dtype, mode: str, has_shortcut: bool
 ) -> None:
     found: list[list[Tensor | None]] = []
     for is_joined in (True, False):
         layer = used_layer(name) if shape[1] == C else BatchNorm(shape[1], eps=EPS, momentum=0.1)
         layer.train(mode == "training")
         x = images(shape, dtype).requires_grad_()
-        y = layer(x, relu=True) if is_joined else torch.relu(layer(x))
+        shortcut = images(shape, dtype, seed=4).requires_grad_() if has_shortcut else None
+        if is_joined:
+            y = layer(x, ThenReLU(shortcut))
+        else:
+            y = torch.relu(layer(x) if shortcut is None else layer(x) + shortcut)
         y.backward(images(shape, dtype, seed=3))
-        gradients = [p.grad for p in layer.parameters()]
-        found.append([y.detach(), x.grad, *gradients, *layer.buffers()])
+        leaves = [x, *layer.parameters(), *([] if shortcut is None else [shortcut])]
+        found.append([y.detach(), *(leaf.grad for leaf in leaves), *layer.buffers()])
         assert 0 < y.count_nonzero() < y.numel()
     for joined, apart in zip(*found, strict=True):
         torch.testing.assert_close(joined, apart, rtol=0, atol=0)
@@ -212,4 +218,4 @@ def test_a_relu_in_the_same_pass_is_torchs_to_the_bit(
 def test_a_nan_stays_one_through_the_relu() -> None:
     x = images((2, C, 4, 4), torch.float32)
     x[0, 3, 1, 1] = float("nan")
-    assert InstanceNorm(C, eps=EPS)(x, relu=True)[0, 3].isnan().all()
+    assert InstanceNorm(C, eps=EPS)(x, ThenReLU())[0, 3].isnan().all()
