@@ -23,6 +23,7 @@ from normexp.runs.claim import claimed
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.spec import Runtime
+from normexp.sweep.fork import beginning
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import NORMEXP, POLL_SECONDS, Pool
 
@@ -162,7 +163,8 @@ def evaluate_each(folders: Sequence[RunFolder], runtime: Runtime) -> set[RunFold
     waiting = deque(folders)
     failed = set()
     bar = tqdm(total=len(folders), unit=" runs", disable=None, leave=False, smoothing=0)
-    with bar, Pool(plan.slots) as pool:
+    begin = beginning([folder.record()["settings"] for folder in folders], plan.slots)
+    with bar, Pool(plan.slots, begin) as pool:
         while waiting or pool.running:
             while waiting and pool.has_room:
                 folder = waiting.popleft()

@@ -33,6 +33,18 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
+def beginning(settings: Sequence[Any], slots: Sequence[Mapping[str, str]]) -> type[Child]:
+    """Return what begins children in `slots`, for runs with these `settings`.
+
+    They are forks where there are several on the CPU.
+    """
+    # A GPU is chosen by a variable that has to be there before torch is.
+    if len(settings) < 2 or any(slots) or not can_fork():
+        return Child
+    import_training(settings)
+    return ForkedChild
+
+
 def import_training(settings: Iterable[Any]) -> None:
     """Import what trainings with these `settings` need.
 

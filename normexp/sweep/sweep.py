@@ -18,7 +18,7 @@ from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
 from normexp.sweep.forecast import start_line
-from normexp.sweep.fork import ForkedChild, can_fork, import_training
+from normexp.sweep.fork import beginning
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import POLL_SECONDS, Child, Pool
@@ -45,7 +45,7 @@ def sweep(cells: Sequence[Cell], checker: Sequence[str], jobs: Jobs | None = Non
     print(start_line(cells, len(plan.slots)), file=sys.stderr)
     with StopRequest() as stop:
         new = [cell for cell in missing if not cell.has_begun]
-        begin = beginning(missing, plan, jobs)
+        begin = Child if jobs else beginning([cell.spec.settings for cell in missing], plan.slots)
         refuse_bad_cells(new, checker, begin, lambda: stop.signal_number is not None)
         ends = carry_out(missing, plan, jobs or Pool(plan.slots, begin), stop, Screen(cells))
     unfinished = sum(not cell.is_finished for cell in cells)
@@ -55,15 +55,6 @@ def sweep(cells: Sequence[Cell], checker: Sequence[str], jobs: Jobs | None = Non
     print(summary(cells, ends))
     if mistakes := sum(end.is_mistake for end in ends.values()):
         raise UserError(f"{mistakes} of {len(cells)} cells failed; the same command tries again")
-
-
-def beginning(missing: Sequence[Cell], plan: Plan, jobs: Jobs | None) -> type[Child]:
-    """Return what begins the sweep's own children: forks, where there are several on the CPU."""
-    # A GPU is chosen by a variable that has to be there before torch is.
-    if len(missing) < 2 or jobs or any(plan.slots) or not can_fork():
-        return Child
-    import_training(cell.spec.settings for cell in missing)
-    return ForkedChild
 
 
 def carry_out(

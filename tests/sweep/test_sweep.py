@@ -15,7 +15,7 @@ import pytest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.claim import claimed
-from normexp.sweep import sweep as sweep_module
+from normexp.sweep import fork
 from normexp.sweep.pool import GRACE_SECONDS
 from normexp.sweep.sweep import sweep
 
@@ -32,7 +32,7 @@ Make = Callable[..., StandIn]
 @pytest.fixture(autouse=True)
 def processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins for runs are scripts, which a fork is no place for."""
-    monkeypatch.setattr(sweep_module, "can_fork", lambda: False)
+    monkeypatch.setattr(fork, "can_fork", lambda: False)
 
 
 @pytest.fixture
