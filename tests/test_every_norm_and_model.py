@@ -31,7 +31,7 @@ def built(norm: str, model: str) -> Training:
         "batch_size=6",
         "epochs=25",  # of which the test makes the first
         "optimizer.warmup=0",
-        "optimizer.lr=0.002",
+        "optimizer.lr=0.001",
         "optimizer.batch_exponent=0",
         "runtime.threads=1",
     ]

@@ -182,6 +182,8 @@ def test_multiply_adds_and_the_last_map_are_those_worked_out_by_hand(name: str) 
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
+    if isinstance(network, FastCNN):
+        network.after_step(1.0)  # small images are over
     network(torch.randn(2, 3, 32, 32))
 
     assert sum(multiply_adds) == MULTIPLY_ADDS[name]
@@ -403,6 +405,35 @@ def test_the_fast_networks_filters_tell_brightness_edges_and_colour_apart() -> N
     answers = F.conv2d(grey, fixed_filters())
     assert answers[:, :4].abs().amax((0, 2, 3)).min() > 0.1
     torch.testing.assert_close(answers[:, 4:], torch.zeros(1, 8, 4, 4), atol=1e-5, rtol=0)
+
+
+def test_the_fast_network_trains_on_small_images_first_and_is_evaluated_on_whole_ones() -> None:
+    network = model("fast", small_scale=0.5, small_share=0.3)
+    assert isinstance(network, FastCNN)
+    seen: list[int] = []
+    network.get_submodule("stage1.conv1").register_forward_pre_hook(
+        lambda _, x: seen.append(x[0].shape[3])
+    )
+    images = torch.randn(2, 3, 32, 32)
+    for progress in (0.1, 0.29, 0.3, 1.0):
+        network.after_step(progress)
+        network.train()(images)
+        resumed = model("fast", small_scale=0.5, small_share=0.3)
+        resumed.load_state_dict(network.state_dict())
+        torch.testing.assert_close(resumed.train()(images), network(images), rtol=0, atol=0)
+        network.eval()(images)
+    small, whole = 15, 31
+    assert seen == [small, small, whole, whole] * 2 + [whole, whole, whole, whole] * 2
+    constant = torch.full((1, 3, 32, 32), 0.7)
+    network.after_step(0.1)
+    torch.testing.assert_close(network.made_small(constant), torch.full((1, 3, 16, 16), 0.7))
+
+
+@pytest.mark.parametrize("name", ["small_scale", "small_share"])
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_shares_of_the_fast_network_that_are_none_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name}={value}: a share from 0 to 1 is needed"):
+        model("fast", **{name: value})
 
 
 @pytest.mark.parametrize("widths", [[], [16, 0]])
