@@ -432,8 +432,9 @@ def test_the_fast_network_trains_on_small_images_first_and_is_evaluated_on_whole
 @pytest.mark.parametrize("name", ["small_scale", "small_share"])
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_shares_of_the_fast_network_that_are_none_are_refused(name: str, value: float) -> None:
+    share: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=f"{name}={value}: a share from 0 to 1 is needed"):
-        model("fast", **{name: value})
+        model("fast", **share)
 
 
 @pytest.mark.parametrize("widths", [[], [16, 0]])
