@@ -21,8 +21,12 @@
 
 namespace {
 
-// What becomes of the norm.
+// What becomes of the norm: a shortcut is added before a ReLU only.
 enum After { STAYS, RELU, SHORTCUT_RELU };
+
+After after_norm(int relu, const void* shortcut) {
+  return !relu ? STAYS : shortcut ? SHORTCUT_RELU : RELU;
+}
 
 template <class T>
 inline Floats load(const T* from) {
@@ -334,9 +338,9 @@ void backward(Shape s, const T* dy, const T* x, const T* y, T* dx, T* dshortcut,
         }
       if (after == RELU)
         coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
-      constexpr bool passed = after == SHORTCUT_RELU;  // by `reduce`
-      apply_gradient<passed ? STAYS : after>(
-          passed ? image(dshortcut, s, n) : image(dy, s, n), image(x, s, n), image(dx, s, n),
+      constexpr bool is_passed = after == SHORTCUT_RELU;  // by `reduce`
+      apply_gradient<is_passed ? STAYS : after>(
+          is_passed ? image(dshortcut, s, n) : image(dy, s, n), image(x, s, n), image(dx, s, n),
           s.pixels, s.channels, mean, scale.data(), shift.data(), k.data(), slope.data(),
           offset.data());
     };
@@ -380,14 +384,15 @@ void backward(Shape s, const T* dy, const T* x, const T* y, T* dx, T* dshortcut,
 
 extern "C" {
 
-// `after` is an After. There are batch statistics if `batch_moments`, 2·channels, is not null;
+// There are batch statistics if `batch_moments`, 2·channels, is not null;
 // `gate` may be null, and `shortcut` where none is added.
 // `saved` has 3·images·channels + 2·channels floats.
-void mixed_norm_forward(int is_bfloat16, int after, long images, long pixels, long channels,
+void mixed_norm_forward(int is_bfloat16, int relu, long images, long pixels, long channels,
                         long groups, const void* x, const void* shortcut, void* y,
                         const float* weight, const float* bias, const float* gate,
                         float* batch_moments, float eps, float* saved, int threads) {
   Shape s{images, pixels, channels, groups};
+  After after = after_norm(relu, shortcut);
   auto of_type = [&](auto* out) {
     typedef std::remove_pointer_t<decltype(out)> T;
     auto run = after == STAYS ? forward<STAYS, T>
@@ -403,12 +408,13 @@ void mixed_norm_forward(int is_bfloat16, int after, long images, long pixels, lo
 }
 
 // `gate`, and with it `dgate`, may be null; `y` and `dshortcut` where no shortcut was added.
-void mixed_norm_backward(int is_bfloat16, int after, long images, long pixels, long channels,
+void mixed_norm_backward(int is_bfloat16, int relu, long images, long pixels, long channels,
                          long groups, const void* dy, const void* x, const void* y, void* dx,
                          void* dshortcut, const float* weight, const float* bias,
                          const float* gate, int batch, float* saved, float* dweight, float* dbias,
                          float* dgate, int threads) {
   Shape s{images, pixels, channels, groups};
+  After after = after_norm(relu, dshortcut);
   auto of_type = [&](auto* out) {
     typedef std::remove_pointer_t<decltype(out)> T;
     auto run = after == STAYS ? backward<STAYS, T>

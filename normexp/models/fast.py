@@ -61,7 +61,7 @@ class FastCNN(nn.Module):
             if not 0 <= value <= 1:
                 raise ValueError(f"model.network.{name}={value}: a share from 0 to 1 is needed")
         self.small_scale, self.small_share = small_scale, small_share
-        self.progress = 0.0
+        self.progress = 0.0  # no buffer: a GPU would be waited for, to know the size
         self.filters: Tensor
         self.register_buffer("filters", fixed_filters())
         num_in = 2 * len(self.filters)

@@ -21,10 +21,10 @@ class BatchInstanceNorm(ScaleShift, JoinsReLU):
         self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum, affine=False)
 
     def mixed(self, x: Tensor, gate: Tensor, then: ThenReLU | None) -> Tensor:
-        """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias then its ReLU, gate (C,) in [0, 1].
+        """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, or what comes of it by `then`.
 
-        `x` (N, C, H, W) comes back in the same shape and type. Raises ValueError at 1×1 maps,
-        where instance norm is not defined.
+        The gate is (C,) in [0, 1]. `x` (N, C, H, W) comes back in the same shape and type. Raises
+        ValueError at 1×1 maps, where instance norm is not defined.
         """
         if torch.is_grad_enabled() and self.batch.training and has_kernel(x):
             y, moments = batch_instance_norm(x, self.weight, self.bias, gate, self.batch.eps, then)

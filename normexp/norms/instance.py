@@ -33,7 +33,7 @@ def instance_norm(
     bias: Tensor | None = None,
     then: ThenReLU | None = None,
 ) -> Tensor:
-    """Return weight·IN(x) + bias, 1 and 0 if not given, then its ReLU.
+    """Return weight·IN(x) + bias, 1 and 0 if not given, or what comes of it by `then`.
 
     Raises ValueError at 1×1 maps.
     """

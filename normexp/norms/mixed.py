@@ -25,7 +25,7 @@ def has_kernel(x: Tensor) -> bool:
 
 
 def rectified(y: Tensor, then: ThenReLU | None) -> Tensor:
-    """Return what comes of `y`, which may be changed: for layers where there is no kernel."""
+    """Return what comes of `y` by `then`; `y` may change. For layers where there is no kernel."""
     if then is None:
         return y
     return F.relu(y if then.shortcut is None else y + then.shortcut, inplace=True)
@@ -39,7 +39,7 @@ def group_norm(
     eps: float,
     then: ThenReLU | None = None,
 ) -> Tensor:
-    """Return weight·GN(x) + bias, then its ReLU, in the shape and type of `x` (N, C, H, W).
+    """Return weight·GN(x) + bias, or what comes of it, as `x` (N, C, H, W) in shape and type.
 
     `weight` and `bias` are float32 of (C,).
     """
@@ -55,28 +55,20 @@ def batch_instance_norm(
     eps: float,
     then: ThenReLU | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, then its ReLU, and the moments.
+    """Return weight·(gate·BN(x) + (1 − gate)·IN(x)) + bias, or what comes of it, and the moments.
 
     BN has the statistics of `x` (N, C, H, W), whose shape and type the output has. `weight`,
     `bias` and `gate` are float32 of (C,); without a gate it is batch norm. The moments (2, C) are
     the batch's mean and its unbiased variance, without a gradient.
     """
     moments = torch.empty(2, x.shape[1])
-    args = (x, weight, bias, gate, *_parts(then), moments, x.shape[1], eps)
-    y: Tensor = _MixedNorm.apply(*args)
+    parts = (gate, *_parts(then), moments)
+    y: Tensor = _MixedNorm.apply(x, weight, bias, *parts, x.shape[1], eps)
     return y, moments
 
 
-STAYS, RELU, SHORTCUT_RELU = range(3)
-"""What becomes of the norm, as the kernels call it."""
-
-
-def _parts(then: ThenReLU | None) -> tuple[int, Tensor | None]:
-    if then is None:
-        return STAYS, None
-    if then.shortcut is None:
-        return RELU, None
-    return SHORTCUT_RELU, then.shortcut.contiguous(memory_format=torch.channels_last)
+def _parts(then: ThenReLU | None) -> tuple[bool, Tensor | None]:
+    return (False, None) if then is None else (True, then.shortcut)
 
 
 class _MixedNorm(torch.autograd.Function):
@@ -87,7 +79,7 @@ class _MixedNorm(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         gate: Tensor | None,
-        after: int,
+        relu: bool,
         shortcut: Tensor | None,
         batch_moments: Tensor | None,
         num_groups: int,
@@ -95,9 +87,11 @@ class _MixedNorm(torch.autograd.Function):
     ) -> Tensor:
         num_images, num_channels, height, width = x.shape
         y = torch.empty_like(x)
+        if shortcut is not None:
+            shortcut = shortcut.contiguous(memory_format=torch.channels_last)
         saved = torch.empty((3 * num_images + 2) * num_channels)
         ctx.shape = (
-            *(x.dtype == torch.bfloat16, after),
+            *(x.dtype == torch.bfloat16, relu),
             *(num_images, height * width, num_channels, num_groups),
         )
         ctx.has_batch = batch_moments is not None
@@ -107,8 +101,7 @@ class _MixedNorm(torch.autograd.Function):
             *(at(x), at(shortcut), at(y), at(weight), at(bias), at(gate), at(batch_moments)),
             *(eps, at(saved), ctx.threads),
         )
-        has_shortcut = shortcut is not None
-        ctx.save_for_backward(x, y if has_shortcut else None, weight, bias, gate, saved)
+        ctx.save_for_backward(x, None if shortcut is None else y, weight, bias, gate, saved)
         return y
 
     @staticmethod

@@ -423,7 +423,7 @@ def test_the_fast_network_trains_on_small_images_first_and_is_evaluated_on_whole
         torch.testing.assert_close(resumed.train()(images), network(images), rtol=0, atol=0)
         network.eval()(images)
     small, whole = 15, 31
-    assert seen == [small, small, whole, whole] * 2 + [whole, whole, whole, whole] * 2
+    assert seen == [small, small, whole, whole] * 2 + [whole] * 8
     constant = torch.full((1, 3, 32, 32), 0.7)
     network.after_step(0.1)
     torch.testing.assert_close(network.made_small(constant), torch.full((1, 3, 16, 16), 0.7))
