@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
     import torch
     from torch import nn
 
-    from normexp.contracts import LabelledImages
+    from normexp.contracts import DataSource, LabelledImages
     from normexp.data.loader import Loader
     from normexp.data.split import Split
     from normexp.data.standardise import Standardise
@@ -107,17 +109,54 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
 
 
 def images(cfg: DictConfig) -> Split:
-    """Return the images for training, validation and test."""
-    from normexp.contracts import DataSource
+    """Return the images for training, validation and test; those asked for last are kept."""
+    source = OmegaConf.to_container(cfg.data.source, resolve=True) if cfg.data.source else None
+    seed = None if cfg.data.gain_spread is None else cfg.seed
+    return _split(
+        json.dumps(source), cfg.data.gain_spread, seed, cfg.data.limit, cfg.data.val_fraction
+    )
+
+
+@lru_cache(maxsize=1)
+def _split(
+    node: str,
+    gain_spread: float | None,
+    seed: int | None,
+    limit: int | None,
+    val_fraction: float,
+) -> Split:
     from normexp.data.gain import with_gains
     from normexp.data.split import split
 
-    source = make(cfg.data.source, "data.source")
+    source = _source(node)
+    if gain_spread is not None and seed is not None:
+        source = with_gains(source, gain_spread, seed)
+    return split(source, limit, val_fraction)
+
+
+@cache
+def _source(node: str) -> DataSource:
+    from normexp.contracts import DataSource
+
+    source = make(json.loads(node), "data.source")
     if not isinstance(source, DataSource):
         raise UserError(f"data.source: {type(source).__name__} is no DataSource")
-    if cfg.data.gain_spread is not None:
-        source = with_gains(source, cfg.data.gain_spread, cfg.seed)
-    return split(source, cfg.data.limit, cfg.data.val_fraction)
+    return source
+
+
+def keep_images(settings: Mapping[str, Any]) -> None:
+    """Read the images of a run with these `settings`, which forks of this process then have."""
+    import torch
+
+    from normexp.data.standardise import standardiser
+
+    cfg = OmegaConf.create(dict(settings))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # others would be missing in a fork, and it would wait for them
+    try:
+        standardiser(cfg.data.standardise, images(cfg).train.images)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def loader(

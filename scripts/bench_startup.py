@@ -41,14 +41,18 @@ CELLS = (
 import contextlib, io, sys, time
 from pathlib import Path
 
-from normexp.sweep.fork import ForkedChild, import_training
+from omegaconf import OmegaConf
+
+from normexp.build import keep_images
+from normexp.sweep.fork import ForkedChild, import_training, share_images
 from normexp.sweep.pool import NORMEXP
 
-PARTS = ("models.cnn.CNN", "data.generated.generated", "data.images.images")
-import_training([{"_target_": f"normexp.{part}"} for part in PARTS])
 arguments = sys.argv[1:]
-with contextlib.redirect_stdout(io.StringIO()):  # a sweep has composed its cells
-    cli.run([*arguments, "--cfg", "job"])
+with contextlib.redirect_stdout(io.StringIO()) as composed:
+    cli.run([*arguments, "--cfg", "job", "--resolve"])
+settings = [OmegaConf.to_container(OmegaConf.create(composed.getvalue()))]
+import_training(settings)
+share_images(settings, keep_images)
 print("ready", flush=True)
 for _ in sys.stdin:
     began = time.perf_counter()

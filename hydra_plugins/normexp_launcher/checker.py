@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from normexp.contracts import DataSource
+from typing import Any
 
 
 def main() -> None:
@@ -35,22 +31,11 @@ def problem(settings: dict[str, Any]) -> str | None:
     cfg = OmegaConf.create(settings)
     try:
         spec, runtime = build.run_spec(cfg)
-        node = json.dumps(settings["data"]["source"])
-        cfg.data.source = {"_target_": f"{__package__}.checker.source", "node": node}
         build.training(cfg, spec, runtime)
     except Exception as error:
         told = one_line(error) or f"{type(error).__name__}: {error}"
         return " ".join(told.split())
     return None
-
-
-@cache
-def source(node: str) -> DataSource:
-    """Return the data set that `node` (JSON) describes, made once for all cells."""
-    from normexp import build
-
-    made: DataSource = build.make(json.loads(node), "data.source")
-    return made
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class ProcessLauncher(Launcher):
         initial_job_idx: int,  # noqa: ARG002 - no run is named by a number
     ) -> Sequence[JobReturn]:
         """Carry out a run for each list of overrides; see `normexp.sweep.sweep.sweep`."""
+        from normexp import build
         from normexp.sweep.cell import labels
         from normexp.sweep.sweep import sweep
 
@@ -50,7 +51,8 @@ class ProcessLauncher(Launcher):
             cell = self._cell(label, list(overrides))
             cells.setdefault(cell.spec.name, cell)
         checker = [sys.executable, "-P", "-m", f"{__package__}.checker"]
-        sweep(list(cells.values()), checker, self.jobs(list(cells.values())))
+        every = list(cells.values())
+        sweep(every, checker, build.keep_images, self.jobs(every))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs | None:  # noqa: ARG002 - for those below

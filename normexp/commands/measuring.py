@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig
@@ -17,13 +17,9 @@ from normexp.errors import UserError
 from normexp.report.claims import Claim
 from normexp.report.measured import write_measured
 
-if TYPE_CHECKING:
-    from normexp.data.split import Split
-
 
 def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> None:
     """Carry out the measurements of `claims`, with `settings` as typed for `normexp train`."""
-    data: dict[str, Split] = {}
     for claim in claims:
         if claim.measurement is None:
             continue
@@ -34,7 +30,7 @@ def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> 
         for cell, seed in tqdm(cells, desc=claim.name, unit=" networks", disable=None, leave=False):
             typed = [f"{key}={value}" for key, value in cell.items()]
             cfg = hydra.compose("train", overrides=[*settings, *typed, f"seed={seed}"])
-            found.append({"settings": cell, "seed": seed, "values": values(claim, cfg, data)})
+            found.append({"settings": cell, "seed": seed, "values": values(claim, cfg)})
         command = ["normexp", "claims", f"claim={claim.name}", "measure=true", *settings]
         write_measured(outputs, claim.name, shlex.join(command), found)
 
@@ -46,8 +42,8 @@ def grid(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield dict(zip(settings, choice, strict=True))
 
 
-def values(claim: Claim, cfg: DictConfig, data: dict[str, Split]) -> dict[str, float]:
-    """Measure the network that `cfg` describes; `data` keeps the images for the next one."""
+def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
+    """Measure the network that `cfg` describes."""
     import torch
 
     from normexp.data.standardise import standardiser
@@ -61,10 +57,7 @@ def values(claim: Claim, cfg: DictConfig, data: dict[str, Split]) -> dict[str, f
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
     with build.mistakes_told(where):
-        key = repr((spec.settings["data"], spec.seed if cfg.data.gain_spread else None))
-        if key not in data:
-            data[key] = build.images(cfg).to(device)
-        images = data[key]
+        images = build.images(cfg).to(device)
         standardise = standardiser(cfg.data.standardise, images.train.images, cfg.data.red_scale)
         loader = build.loader(cfg, spec, images.train, standardise)
         network = build.network(cfg, len(images.classes)).to(device)

@@ -59,10 +59,13 @@ class Loader:
         self.augmentation = augmentation
         self.standardise = standardise
         self.steps_per_epoch = len(images) // batch_size
+        self._last: Epoch | None = None
 
     def epoch(self, number: int) -> Epoch:
-        """Draw epoch `number`."""
-        return Epoch(self, number)
+        """Draw epoch `number`, unless it is the one that was drawn last."""
+        if self._last is None or self._last.number != number:
+            self._last = Epoch(self, number)
+        return self._last
 
     def contact_sheet(self) -> Tensor:
         """Return the first images of epoch 0, augmented but not standardised: (3, H, W)."""
@@ -82,6 +85,7 @@ class Epoch:
 
     def __init__(self, loader: Loader, number: int) -> None:
         self.loader = loader
+        self.number = number
         num_images, height, width = loader.images.images.shape[:3]
         num = loader.steps_per_epoch * loader.batch_size
         device = loader.images.images.device

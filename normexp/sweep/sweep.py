@@ -6,8 +6,9 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
@@ -18,18 +19,24 @@ from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
 from normexp.sweep.forecast import start_line
-from normexp.sweep.fork import beginning
+from normexp.sweep.fork import ForkedChild, beginning, share_images
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import POLL_SECONDS, Child, Pool
 from normexp.sweep.screen import Screen
 
 
-def sweep(cells: Sequence[Cell], checker: Sequence[str], jobs: Jobs | None = None) -> None:
+def sweep(
+    cells: Sequence[Cell],
+    checker: Sequence[str],
+    read: Callable[[Any], object],
+    jobs: Jobs | None = None,
+) -> None:
     """Carry out the cells that are not finished, and tell what came of all of them.
 
     `checker` is the command that checks cells (`check.py`). The cells are carried out as processes
-    on this machine, or else as `jobs` of a cluster. Raises UserError where a cell cannot
+    on this machine, which share the images that `read` keeps for a cell's settings, or else as
+    `jobs` of a cluster. Raises UserError where a cell cannot
     work, before any is started, and where one has failed, after all others; Stopped once those
     under way have left their checkpoints.
     """
@@ -45,8 +52,11 @@ def sweep(cells: Sequence[Cell], checker: Sequence[str], jobs: Jobs | None = Non
     print(start_line(cells, len(plan.slots)), file=sys.stderr)
     with StopRequest() as stop:
         new = [cell for cell in missing if not cell.has_begun]
-        begin = Child if jobs else beginning([cell.spec.settings for cell in missing], plan.slots)
+        settings = [cell.spec.settings for cell in missing]
+        begin = Child if jobs else beginning(settings, plan.slots)
         refuse_bad_cells(new, checker, begin, lambda: stop.signal_number is not None)
+        if begin is ForkedChild and not stop.signal_number:
+            share_images(settings, read)
         ends = carry_out(missing, plan, jobs or Pool(plan.slots, begin), stop, Screen(cells))
     unfinished = sum(not cell.is_finished for cell in cells)
     if stop.signal_number and unfinished:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 
-from normexp.sweep.fork import ForkedChild, can_fork
+from normexp.build import keep_images, run_spec
+from normexp.sweep.fork import ForkedChild, can_fork, share_images
 from normexp.sweep.pool import Child, Pool
 
+from .stand_in import Compose
 from .test_pool import all_ended, wait_until
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system's processes are not forked")
+
+SIDE = 128
+"""Pixels; torch divides work on two such images among threads."""
 
 
 @pytest.fixture
@@ -90,3 +100,50 @@ def test_open_files_of_this_process_are_not_the_childs(command: list[str], tmp_p
         pool.start("a", command, tmp_path / "log")
         # The fourth is the listing's own.
         assert all_ended(pool) == [("a", 0, "['0', '1', '2', '3']\n")]
+
+
+def test_images_that_are_kept_are_there_in_a_fork_which_may_have_more_threads(
+    command: list[str], tmp_path: Path, compose: Compose
+) -> None:
+    root = tmp_path / "pictures"
+    for half in ("train", "test"):
+        for name, grey in (("cat/1", 1), ("cat/2", 1), ("dog/1", 2), ("dog/2", 2)):
+            (root / half / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (SIDE, SIDE), (grey, 0, 0)).save(root / half / f"{name}.png")
+    cache = f"runtime.cache_dir={tmp_path}/cache"
+    cfg = compose("data=images", f"data.root={root}", "data.val_fraction=0.5", cache)
+    settings = run_spec(cfg)[0].settings
+    before = torch.get_num_threads()
+    keep_images(settings)
+    assert torch.get_num_threads() == before
+    shutil.rmtree(root)
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "script.py").write_text(
+        "import json, sys, torch; from omegaconf import OmegaConf; from normexp import build\n"
+        "torch.set_num_threads(2)\n"
+        "ones = torch.ones(10**6) + 1\n"  # for two threads
+        "test = build.images(OmegaConf.create(json.loads(sys.argv[1]))).test\n"
+        "print(ones.mean().item(), test.images[..., 0].sum().item())\n"
+    )
+    with Pool([{}], ForkedChild) as pool:
+        pool.start("a", [*command, json.dumps(settings)], tmp_path / "log")
+        assert all_ended(pool) == [("a", 0, f"2.0 {SIDE**2 * (1 + 1 + 2 + 2)}\n")]
+
+
+def test_images_are_read_once_for_all_runs_and_those_of_a_users_own_part_not_at_all() -> None:
+    def settings(target: str, seed: int = 0) -> dict[str, Any]:
+        return {"data": {"source": {"_target_": target}}, "seed": seed}
+
+    asked: list[dict[str, Any]] = []
+
+    def read(each: dict[str, Any]) -> None:
+        asked.append(each)
+        if "damaged" in each["data"]["source"]["_target_"]:
+            raise OSError
+
+    damaged, own = settings("normexp.damaged"), settings("mine.images")
+    share_images([damaged, own, *(settings("normexp.good", seed) for seed in range(3))], read)
+    assert [each["data"]["source"]["_target_"] for each in asked] == [
+        "normexp.damaged",
+        "normexp.good",
+    ]

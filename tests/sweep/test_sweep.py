@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 
+from normexp.build import keep_images
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.claim import claimed
@@ -55,7 +56,7 @@ def states(outputs: Path) -> list[str]:
 def test_all_cells_are_carried_out_and_told_in_a_table(
     make: Make, outputs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    sweep([make(f"seed={seed}") for seed in range(3)], CONTENT)
+    sweep([make(f"seed={seed}") for seed in range(3)], CONTENT, keep_images)
     assert states(outputs) == ["finished"] * 3
     out, err = capfd.readouterr()
     assert re.search(r"cnn +batch .* 3 +50\.0 ± 0\.0 % .* 3 finished", out)
@@ -68,10 +69,10 @@ def test_a_second_call_starts_no_process_and_joins_the_study(
     make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cells = [make(f"seed={seed}") for seed in range(2)]
-    sweep(cells, CONTENT)
+    sweep(cells, CONTENT, keep_images)
     logs = [cell.log.stat().st_mtime_ns for cell in cells]
     assert [cell.folder.record()["studies"] for cell in cells] == [["trial"]] * 2
-    sweep([make(f"seed={seed} study=other", FAIL) for seed in range(2)], NO_CHECKER)
+    sweep([make(f"seed={seed} study=other", FAIL) for seed in range(2)], NO_CHECKER, keep_images)
     assert [cell.log.stat().st_mtime_ns for cell in cells] == logs
     assert [cell.folder.record()["studies"] for cell in cells] == [["trial", "other"]] * 2
     assert "2 cells: 2 finished\n" in capfd.readouterr().err
@@ -80,8 +81,8 @@ def test_a_second_call_starts_no_process_and_joins_the_study(
 def test_finished_runs_tell_how_long_new_seeds_take(
     make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    sweep([make("seed=0")], NO_CHECKER)
-    sweep([make("seed=1"), make("seed=0")], NO_CHECKER)
+    sweep([make("seed=0")], NO_CHECKER, keep_images)
+    sweep([make("seed=1"), make("seed=0")], NO_CHECKER, keep_images)
     told = "2 cells: 1 finished, 1 to do; about 60 s (from 1 finished run)\n"
     assert told in capfd.readouterr().err
 
@@ -93,7 +94,7 @@ def test_a_failing_cell_is_told_recorded_and_does_not_stop_the_others(
     scripts = [FAIL, FINISH, killed, quiet]
     cells = [make(f"seed={seed}", script) for seed, script in enumerate(scripts)]
     with pytest.raises(UserError, match="3 of 4 cells failed"):
-        sweep(cells, CONTENT)
+        sweep(cells, CONTENT, keep_images)
     assert states(outputs) == ["failed", "failed", "failed", "finished"]
     out, err = capfd.readouterr()
     assert "seed=0: failed: no room\n" in err
@@ -105,8 +106,8 @@ def test_a_failing_cell_is_told_recorded_and_does_not_stop_the_others(
 
 def test_a_failed_cell_is_tried_again(make: Make, outputs: Path) -> None:
     with pytest.raises(UserError):
-        sweep([make("seed=0", FAIL)], NO_CHECKER)
-    sweep([make("seed=0")], NO_CHECKER)
+        sweep([make("seed=0", FAIL)], NO_CHECKER, keep_images)
+    sweep([make("seed=0")], NO_CHECKER, keep_images)
     assert states(outputs) == ["finished"]
 
 
@@ -114,7 +115,7 @@ def test_half_done_cells_go_first(make: Make, capfd: pytest.CaptureFixture[str])
     cells = [make(f"seed={seed} runtime.jobs=1") for seed in range(2)]
     cells[1].folder.path.mkdir(parents=True)
     cells[1].folder.checkpoint.touch()
-    sweep(cells, NO_CHECKER)
+    sweep(cells, NO_CHECKER, keep_images)
     err = capfd.readouterr().err
     assert err.startswith("2 cells: 1 to resume, 1 to do\n")
     assert err.index("seed=1 runtime.jobs=1: test") < err.index("seed=0 runtime.jobs=1: test")
@@ -126,12 +127,12 @@ def test_a_cell_that_cannot_work_is_told_before_any_is_started(make: Make, outpu
     checker = [*PYTHON, "input(); print('a download'); print('[null, \"maps of 1×1\"]')"]
     words = r"maps of 1×1 \(in the cell norm=group\); nothing was started"
     with pytest.raises(UserError, match=words):
-        sweep(cells, checker)
+        sweep(cells, checker, keep_images)
     assert not outputs.exists()
 
 
 def test_a_check_that_breaks_stops_nothing(make: Make, outputs: Path) -> None:
-    sweep([make("seed=0"), make("seed=1")], [*PYTHON, "import sys; sys.exit(1)"])
+    sweep([make("seed=0"), make("seed=1")], [*PYTHON, "import sys; sys.exit(1)"], keep_images)
     assert states(outputs) == ["finished", "finished"]
 
 
@@ -141,7 +142,7 @@ def test_a_run_in_progress_elsewhere_is_left_to_the_other_process(
     cells = [make("seed=0", FAIL), make("seed=1")]
     cells[0].folder.path.mkdir(parents=True)
     with claimed(cells[0].folder.path):
-        sweep(cells, CONTENT)
+        sweep(cells, CONTENT, keep_images)
     assert states(outputs) == ["finished"]
     assert f"seed=0: {cells[0].spec.name} is in progress" in capfd.readouterr().err
 
@@ -150,7 +151,7 @@ def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: P
     cells = [make("seed=0"), make("seed=1")]
     cells[0].log.mkdir(parents=True)
     with pytest.raises(UserError, match="1 of 2 cells failed"):
-        sweep(cells, CONTENT)
+        sweep(cells, CONTENT, keep_images)
     assert states(outputs) == ["failed", "finished"]
 
 
@@ -166,7 +167,7 @@ def test_a_signal_stops_what_is_under_way_and_starts_nothing_more(
 
     Thread(target=stop).start()
     with pytest.raises(Stopped, match="stopped with 0 of 2 cells finished") as stopped:
-        sweep(cells, CONTENT)
+        sweep(cells, CONTENT, keep_images)
     assert stopped.value.signal_number == number
     assert not cells[1].log.exists()
     assert not (cells[0].folder.path / "failure.json").exists()
@@ -185,6 +186,6 @@ def test_a_second_signal_ends_all_at_once(make: Make) -> None:
     Thread(target=stop).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt) as stopped:
-        sweep([cell], NO_CHECKER)
+        sweep([cell], NO_CHECKER, keep_images)
     assert stopped.type is KeyboardInterrupt
     assert time.monotonic() - began < GRACE_SECONDS / 2
