@@ -376,17 +376,23 @@ def test_the_border_of_every_convolution_is_padded_as_the_settings_say(
         torch.testing.assert_close(output, F.conv2d(padded, conv.weight, stride=conv.stride))
 
 
-def test_the_fast_network_answers_an_image_and_its_mirror_image_alike_in_evaluation_only() -> None:
+def test_the_fast_network_answers_by_four_views_of_an_image_in_evaluation_only() -> None:
     network = model("fast")
-    images = torch.randn(2, 3, 32, 32)
-    assert not torch.allclose(network(images), network(images.flip(3)), atol=1e-3)
-    network.eval()
-    logits = network(images)
-    torch.testing.assert_close(logits, network(images.flip(3)))
     assert isinstance(network, FastCNN)
-    one, other = network.logits(images), network.logits(images.flip(3))
-    torch.testing.assert_close(logits, (one + other) / 2)
-    assert not torch.allclose(one, other, atol=1e-3)
+    images = torch.arange(32.0) / 10 * torch.randn(2, 3, 32, 1)  # no column is like another
+    assert not torch.allclose(network(images), network.eval()(images), atol=1e-3)
+    before, after = [1, *range(31)], [*range(1, 32), 30]  # the pixels to the left and to the right
+    views = {
+        "as it is": images,
+        "mirrored": images.flip(3),
+        "one down and right": images[:, :, before][..., before],
+        "one up and left, mirrored": images[:, :, after][..., after].flip(3),
+    }
+    logits = {name: network.logits(view) for name, view in views.items()}
+    expected = torch.stack(list(logits.values())).mean(0)
+    torch.testing.assert_close(network(images), expected)
+    for name, other in logits.items():
+        assert not torch.allclose(other, expected, atol=1e-3), name
 
 
 def test_the_fast_networks_convolutions_begin_as_the_identity_where_channels_suffice() -> None:
@@ -423,7 +429,7 @@ def test_the_fast_network_trains_on_small_images_first_and_is_evaluated_on_whole
         torch.testing.assert_close(resumed.train()(images), network(images), rtol=0, atol=0)
         network.eval()(images)
     small, whole = 15, 31
-    assert seen == [small, small, whole, whole] * 2 + [whole] * 8
+    assert seen == [small, small, *[whole] * 4] * 2 + [whole] * 12
     constant = torch.full((1, 3, 32, 32), 0.7)
     network.after_step(0.1)
     torch.testing.assert_close(network.made_small(constant), torch.full((1, 3, 16, 16), 0.7))
