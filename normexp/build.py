@@ -111,27 +111,19 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
 def images(cfg: DictConfig) -> Split:
     """Return the images for training, validation and test; those asked for last are kept."""
     source = OmegaConf.to_container(cfg.data.source, resolve=True) if cfg.data.source else None
-    seed = None if cfg.data.gain_spread is None else cfg.seed
-    return _split(
-        json.dumps(source), cfg.data.gain_spread, seed, cfg.data.limit, cfg.data.val_fraction
-    )
+    gains = None if cfg.data.gain_spread is None else (cfg.data.gain_spread, cfg.seed)
+    return _split(json.dumps(source), gains, cfg.data.limit, cfg.data.val_fraction)
 
 
 @lru_cache(maxsize=1)
 def _split(
-    node: str,
-    gain_spread: float | None,
-    seed: int | None,
-    limit: int | None,
-    val_fraction: float,
+    source: str, gains: tuple[float, int] | None, limit: int | None, val_fraction: float
 ) -> Split:
     from normexp.data.gain import with_gains
     from normexp.data.split import split
 
-    source = _source(node)
-    if gain_spread is not None and seed is not None:
-        source = with_gains(source, gain_spread, seed)
-    return split(source, limit, val_fraction)
+    data = _source(source)
+    return split(with_gains(data, *gains) if gains else data, limit, val_fraction)
 
 
 @cache

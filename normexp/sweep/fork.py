@@ -68,7 +68,7 @@ def import_training(settings: Iterable[Any]) -> None:
 
 
 def share_images(settings: Iterable[Any], read: Callable[[Any], object]) -> None:
-    """Have the images of trainings with these `settings` here by `read`, and so in every fork.
+    """Read the images of trainings with these `settings`, by `read`, so that every fork has them.
 
     Not those of a user's own part. What is wrong with them is left to the training to tell.
     """

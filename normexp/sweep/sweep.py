@@ -36,9 +36,9 @@ def sweep(
 
     `checker` is the command that checks cells (`check.py`). The cells are carried out as processes
     on this machine, which share the images that `read` keeps for a cell's settings, or else as
-    `jobs` of a cluster. Raises UserError where a cell cannot
-    work, before any is started, and where one has failed, after all others; Stopped once those
-    under way have left their checkpoints.
+    `jobs` of a cluster. Raises UserError where a cell cannot work, before any is started, and
+    where one has failed, after all others; Stopped once those under way have left their
+    checkpoints.
     """
     missing = [cell for cell in cells if not cell.is_finished]
     for cell in cells:
