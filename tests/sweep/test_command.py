@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from normexp.commands.train import run_folder
 from normexp.runs.catalogue import catalogue
 from normexp.sweep.cell import Cell, labels
 from normexp.sweep.check import settings
+from normexp.sweep.fork import can_fork
 
 from .stand_in import Compose
 
@@ -85,6 +87,20 @@ def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
     [finished] = [entry for entry in catalogue(Path("outputs")) if entry.result]
     assert finished.studies == ("late",)
     assert shlex.split(finished.folder.record()["command"])[2:] == [*SMALL, "norm=custom", good]
+
+
+@pytest.mark.skipif(not can_fork(), reason="this system's processes are not forked")
+def test_a_sweep_reads_its_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def noted(settings: Mapping[str, Any]) -> None:
+        read.append(settings["data"]["source"]["num_train"])
+        keep_images(settings)
+
+    keep_images = build.keep_images
+    monkeypatch.setattr(build, "keep_images", noted)
+    assert train("seed=0,1", "epochs=1", "-m") == 0
+    assert read == [200]
 
 
 @pytest.mark.parametrize(
