@@ -27,7 +27,7 @@ SMALL = [
     "batch_size=32",
     "steps=1",
     "runtime.threads=1",
-    "data.limit=50",
+    "data.limit=60",
     "hydra/launcher=basic",
 ]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
-from normexp.build import keep_images, run_spec
+from normexp.build import run_spec
 from normexp.sweep.fork import ForkedChild, can_fork, share_images
 from normexp.sweep.pool import Child, Pool
 
@@ -102,8 +102,40 @@ def test_open_files_of_this_process_are_not_the_childs(command: list[str], tmp_p
         assert all_ended(pool) == [("a", 0, "['0', '1', '2', '3']\n")]
 
 
+# The settings are the second argument, the folder with all files the first.
+PARENT = """
+import json, shutil, sys, time
+from pathlib import Path
+import torch
+from normexp.build import keep_images
+from normexp.sweep.fork import ForkedChild
+
+folder = Path(sys.argv[1])
+before = torch.get_num_threads()
+keep_images(json.loads(sys.argv[2]))
+assert torch.get_num_threads() == before
+for name in ("pictures", "cache"):
+    shutil.rmtree(folder / name)
+child = ForkedChild([sys.executable, "-P", "-m", "script", sys.argv[2]], folder / "log", {})
+while child.exit_code() is None:
+    time.sleep(0.01)
+print(child.said(), end="")
+"""
+CHILD = """
+import json, sys
+import torch
+from omegaconf import OmegaConf
+from normexp import build
+
+torch.set_num_threads(2)
+ones = torch.ones(10**6) + 1  # by two threads
+test = build.images(OmegaConf.create(json.loads(sys.argv[1]))).test
+print(ones.mean().item(), test.images[..., 0].sum().item())
+"""
+
+
 def test_images_that_are_kept_are_there_in_a_fork_which_may_have_more_threads(
-    command: list[str], tmp_path: Path, compose: Compose
+    tmp_path: Path, compose: Compose
 ) -> None:
     root = tmp_path / "pictures"
     for half in ("train", "test"):
@@ -112,22 +144,20 @@ def test_images_that_are_kept_are_there_in_a_fork_which_may_have_more_threads(
             Image.new("RGB", (SIDE, SIDE), (grey, 0, 0)).save(root / half / f"{name}.png")
     cache = f"runtime.cache_dir={tmp_path}/cache"
     cfg = compose("data=images", f"data.root={root}", "data.val_fraction=0.5", cache)
-    settings = run_spec(cfg)[0].settings
-    before = torch.get_num_threads()
-    keep_images(settings)
-    assert torch.get_num_threads() == before
-    shutil.rmtree(root)
-    shutil.rmtree(tmp_path / "cache")
-    (tmp_path / "script.py").write_text(
-        "import json, sys, torch; from omegaconf import OmegaConf; from normexp import build\n"
-        "torch.set_num_threads(2)\n"
-        "ones = torch.ones(10**6) + 1\n"  # for two threads
-        "test = build.images(OmegaConf.create(json.loads(sys.argv[1]))).test\n"
-        "print(ones.mean().item(), test.images[..., 0].sum().item())\n"
+    settings = json.dumps(run_spec(cfg)[0].settings)
+    (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "script.py").write_text(CHILD)
+    # A process of its own, as a sweep is: other tests' threads would be missing in a fork too.
+    parent = subprocess.run(
+        [sys.executable, "parent.py", str(tmp_path), settings],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    with Pool([{}], ForkedChild) as pool:
-        pool.start("a", [*command, json.dumps(settings)], tmp_path / "log")
-        assert all_ended(pool) == [("a", 0, f"2.0 {SIDE**2 * (1 + 1 + 2 + 2)}\n")]
+    assert parent.stdout == f"2.0 {SIDE**2 * (1 + 1 + 2 + 2)}\n", parent.stderr
 
 
 def test_images_are_read_once_for_all_runs_and_those_of_a_users_own_part_not_at_all() -> None:
