@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from normexp.errors import UserError
+from normexp.errors import UserError, mistakes_told
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.runs.tree import images_digest
 
@@ -109,21 +108,15 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
 
 
 def images(cfg: DictConfig) -> Split:
-    """Return the images for training, validation and test; those asked for last are kept."""
-    source = OmegaConf.to_container(cfg.data.source, resolve=True) if cfg.data.source else None
-    gains = None if cfg.data.gain_spread is None else (cfg.data.gain_spread, cfg.seed)
-    return _split(json.dumps(source), gains, cfg.data.limit, cfg.data.val_fraction)
-
-
-@lru_cache(maxsize=1)
-def _split(
-    source: str, gains: tuple[float, int] | None, limit: int | None, val_fraction: float
-) -> Split:
+    """Return the images for training, validation and test."""
     from normexp.data.gain import with_gains
     from normexp.data.split import split
 
-    data = _source(source)
-    return split(with_gains(data, *gains) if gains else data, limit, val_fraction)
+    node = OmegaConf.to_container(cfg.data.source, resolve=True) if cfg.data.source else None
+    source = _source(json.dumps(node))
+    if cfg.data.gain_spread is not None:
+        source = with_gains(source, cfg.data.gain_spread, cfg.seed)
+    return split(source, cfg.data.limit, cfg.data.val_fraction)
 
 
 @cache
@@ -134,21 +127,6 @@ def _source(node: str) -> DataSource:
     if not isinstance(source, DataSource):
         raise UserError(f"data.source: {type(source).__name__} is no DataSource")
     return source
-
-
-def keep_images(settings: Mapping[str, Any]) -> None:
-    """Read the images of a run with these `settings`, which forks of this process then have."""
-    import torch
-
-    from normexp.data.standardise import standardiser
-
-    cfg = OmegaConf.create(dict(settings))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # others would be missing in a fork, and it would wait for them
-    try:
-        standardiser(cfg.data.standardise, images(cfg).train.images)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def loader(
@@ -214,17 +192,6 @@ def optimizer(cfg: DictConfig, groups: list[dict[str, Any]]) -> torch.optim.Opti
     with mistakes_told(f"optimizer={cfg.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.
         return algorithm(groups, lr=cfg.optimizer.lr)
-
-
-@contextmanager
-def mistakes_told(
-    prefix: str = "", kinds: tuple[type[Exception], ...] = (ValueError,)
-) -> Iterator[None]:
-    """Turn what a part says of its settings into a UserError on one line."""
-    try:
-        yield
-    except kinds as error:
-        raise UserError(prefix + " ".join(str(error).split())) from error
 
 
 def _root_mistake(error: BaseException, prefix: str = "") -> UserError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -73,3 +75,14 @@ def differences(then: Environment, now: Environment) -> str:
     return ", ".join(
         f"{key} {then.get(key)} → {now.get(key)}" for key in now if then.get(key) != now[key]
     )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch use no thread but the calling one; a fork would miss others and wait for them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from traceback import walk_tb
 
@@ -22,6 +23,17 @@ class Stopped(KeyboardInterrupt):
 
     def __reduce__(self) -> tuple[type[Stopped], tuple[int, str]]:
         return type(self), (self.signal_number, str(self))
+
+
+@contextmanager
+def mistakes_told(
+    prefix: str = "", kinds: tuple[type[Exception], ...] = (ValueError,)
+) -> Iterator[None]:
+    """Turn what a part says of its settings into a UserError on one line."""
+    try:
+        yield
+    except kinds as error:
+        raise UserError(prefix + " ".join(str(error).split())) from error
 
 
 def one_line(error: BaseException) -> str | None:

@@ -43,7 +43,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from normexp.build import keep_images
+from hydra_plugins.normexp_launcher.launcher import keep_images
 from normexp.sweep.fork import ForkedChild, import_training, share_images
 from normexp.sweep.pool import NORMEXP
 

@@ -42,7 +42,6 @@ class ProcessLauncher(Launcher):
         initial_job_idx: int,  # noqa: ARG002 - no run is named by a number
     ) -> Sequence[JobReturn]:
         """Carry out a run for each list of overrides; see `normexp.sweep.sweep.sweep`."""
-        from normexp import build
         from normexp.sweep.cell import labels
         from normexp.sweep.sweep import sweep
 
@@ -52,7 +51,7 @@ class ProcessLauncher(Launcher):
             cells.setdefault(cell.spec.name, cell)
         checker = [sys.executable, "-P", "-m", f"{__package__}.checker"]
         every = list(cells.values())
-        sweep(every, checker, build.keep_images, self.jobs(every))
+        sweep(every, checker, keep_images, self.jobs(every))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs | None:  # noqa: ARG002 - for those below
@@ -123,6 +122,17 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
     runtime = cells[0].runtime
     threads = None if runtime.threads is not None else int(cores or 1)
     return Plan(({},) * (runtime.jobs or len(cells)), threads)
+
+
+def keep_images(settings: Mapping[str, Any]) -> None:
+    """Read the images of a run with these `settings`, which forks of this process then have."""
+    from normexp import build
+    from normexp.data.standardise import standardiser
+    from normexp.environment import one_thread
+
+    cfg = OmegaConf.create(dict(settings))
+    with one_thread():
+        standardiser(cfg.data.standardise, build.images(cfg).train.images)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from normexp import build
-from normexp.errors import UserError
+from normexp.errors import UserError, mistakes_told
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.spec import RunSpec, Runtime
@@ -32,7 +32,7 @@ def lens_on(
 
     settings = folder.record()["settings"]
     source = settings["data"]["source"]
-    with build.mistakes_told(f"{folder.path.name}: ", (UserError,)):
+    with mistakes_told(f"{folder.path.name}: ", (UserError,)):
         if "content" in source and source["content"] != images_digest(source["root"]):
             raise UserError(f"the images in {source['root']} are not those that it was trained on")
         spec = RunSpec.from_settings(settings)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from normexp import build
-from normexp.errors import UserError
+from normexp.errors import UserError, mistakes_told
 from normexp.report.claims import Claim
 from normexp.report.measured import write_measured
 
@@ -56,7 +56,7 @@ def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
-    with build.mistakes_told(where):
+    with mistakes_told(where):
         images = build.images(cfg).to(device)
         standardise = standardiser(cfg.data.standardise, images.train.images, cfg.data.red_scale)
         loader = build.loader(cfg, spec, images.train, standardise)

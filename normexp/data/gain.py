@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from normexp.contracts import DataSource, LabelledImages
 from normexp.data.streams import stream
 
 
+@lru_cache(maxsize=1)  # so that `split` is asked for the same again
 def with_gains(source: DataSource, spread: float, seed: int) -> DataSource:
     """Give every image a gain, a function of the seed and its place in the training or test set.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -26,6 +27,7 @@ class Split:
         return Split(self.train.to(device), self.val.to(device), self.test.to(device), self.classes)
 
 
+@lru_cache(maxsize=1)  # a copy of the images, which many runs in one process share
 def split(source: DataSource, limit: int | None, val_fraction: float) -> Split:
     """Hold out `val_fraction` of the first `limit` training images of a fixed shuffle.
 

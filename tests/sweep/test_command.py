@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hydra_plugins.normexp_launcher import checker
+from hydra_plugins.normexp_launcher import checker, launcher
 from normexp import build, cli
 from normexp.commands.train import run_folder
 from normexp.runs.catalogue import catalogue
@@ -97,8 +97,8 @@ def test_a_sweep_reads_its_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
         read.append(settings["data"]["source"]["num_train"])
         keep_images(settings)
 
-    keep_images = build.keep_images
-    monkeypatch.setattr(build, "keep_images", noted)
+    keep_images = launcher.keep_images
+    monkeypatch.setattr(launcher, "keep_images", noted)
     assert train("seed=0,1", "epochs=1", "-m") == 0
     assert read == [200]
 

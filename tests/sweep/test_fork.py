@@ -107,7 +107,7 @@ PARENT = """
 import json, shutil, sys, time
 from pathlib import Path
 import torch
-from normexp.build import keep_images
+from hydra_plugins.normexp_launcher.launcher import keep_images
 from normexp.sweep.fork import ForkedChild
 
 folder = Path(sys.argv[1])

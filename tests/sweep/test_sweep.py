@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from normexp.build import keep_images
+from hydra_plugins.normexp_launcher.launcher import keep_images
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.claim import claimed
