@@ -24,6 +24,9 @@ ARGUMENTS = {
     "mixed_norm_backward": (_int, _int, *SHAPE, *[_pointer] * 8, _int, *[_pointer] * 4, _int),
     "max_pool_forward": (_int, *SHAPE, *[_pointer] * 3, _int),
     "max_pool_backward": (_int, *SHAPE, *[_pointer] * 3, _int),
+    "winograd_filters": (_size, _size, _pointer, _pointer),
+    "winograd_forward": (*SHAPE, _size, *[_pointer] * 4, _int),
+    "winograd_filter_gradient": (_int, *SHAPE, _size, *[_pointer] * 3, _int),
 }
 LANES = 16
 """The kernels take channels in vectors of so many."""
@@ -79,6 +82,21 @@ def fits(x: Tensor) -> bool:
         and x.shape[1] % LANES == 0
         and len(x) > 0
         and x.is_contiguous(memory_format=torch.channels_last)
+        and library() is not None
+    )
+
+
+def fits_winograd(x: Tensor, num_out: int) -> bool:
+    """Whether the convolution of images `x` to `num_out` channels has a kernel here."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.bfloat16
+        and x.dim() == 4
+        and x.shape[1] % (LANES if x.requires_grad else 2) == 0
+        and num_out % LANES == 0
+        and len(x) > 0
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
         and library() is not None
     )
 

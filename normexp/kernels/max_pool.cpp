@@ -7,19 +7,6 @@
 
 namespace {
 
-inline void store(float* to, Words x) { std::memcpy(to, &x, sizeof x); }
-
-inline void store(bfloat16* to, Words x) {
-  Halves high = __builtin_convertvector(x >> 16, Halves);
-  std::memcpy(to, &high, sizeof high);
-}
-
-// Whether a comes out on top of b: a NaN does.
-inline Words is_above(Words a, Words b) {
-  Floats x = as_floats(a), y = as_floats(b);
-  return (Words)((x > y) | (x != x));
-}
-
 // Maps of height × width are pooled to half of each, without an odd last row or column.
 struct Shape {
   long images, channels, height, width;

@@ -30,3 +30,17 @@ inline Floats as_floats(Words bits) {
   std::memcpy(&x, &bits, sizeof x);
   return x;
 }
+
+inline void store(float* to, Words x) { std::memcpy(to, &x, sizeof x); }
+
+// The upper halves.
+inline void store(bfloat16* to, Words x) {
+  Halves high = __builtin_convertvector(x >> 16, Halves);
+  std::memcpy(to, &high, sizeof high);
+}
+
+// Whether a comes out on top of b: a NaN does.
+inline Words is_above(Words a, Words b) {
+  Floats x = as_floats(a), y = as_floats(b);
+  return (Words)((x > y) | (x != x));
+}

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NormLayer
+from normexp.models.conv import Conv3x3, conv_and_pool
 from normexp.models.joined import norm_and_act
 from normexp.models.pool import MaxPool
 
@@ -115,11 +116,11 @@ class Block(nn.Module):
 
     def __init__(self, num_in: int, num_out: int, norm_layer: NormLayer) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(num_in, num_out, 3, padding=1, bias=False)
+        self.conv1 = Conv3x3(num_in, num_out)
         self.pool = MaxPool()
         self.norm1 = norm_layer(num_out)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(num_out, num_out, 3, padding=1, bias=False)
+        self.conv2 = Conv3x3(num_out, num_out)
         self.norm2 = norm_layer(num_out)
         self.end = EmptySite(num_out)
         self.act2 = nn.ReLU(inplace=True)
@@ -127,7 +128,7 @@ class Block(nn.Module):
             nn.init.dirac_(conv.weight.data[: conv.in_channels])
 
     def forward(self, x: Tensor) -> Tensor:
-        x = norm_and_act(self.pool(self.conv1(x)), self.norm1, None, self.act1)
+        x = norm_and_act(conv_and_pool(x, self.conv1, self.pool), self.norm1, None, self.act1)
         return norm_and_act(self.conv2(x), self.norm2, self.end, self.act2)
 
 

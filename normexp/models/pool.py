@@ -43,8 +43,13 @@ class _MaxPool(torch.autograd.Function):
             raise NotImplementedError("the gradient of this pooling's gradient is not there")
         (which,) = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
-        dx = torch.empty(ctx.shape, dtype=dy.dtype, memory_format=torch.channels_last)
-        functions().max_pool_backward(
-            *(dx.dtype == torch.bfloat16, *dx.shape), at(dy), at(which), at(dx), threads_for(dx)
-        )
-        return dx
+        return unpooled(dy, which, ctx.shape)
+
+
+def unpooled(dy: Tensor, which: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the gradient of maps of a `shape`, of that of their maxima and the place of each."""
+    dx = torch.empty(shape, dtype=dy.dtype, memory_format=torch.channels_last)
+    functions().max_pool_backward(
+        *(dx.dtype == torch.bfloat16, *shape), at(dy), at(which), at(dx), threads_for(dx)
+    )
+    return dx
