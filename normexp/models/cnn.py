@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NormLayer
+from normexp.models.conv import Conv3x3
 from normexp.models.initial import he_initialise
 from normexp.models.joined import norm_and_act
 from normexp.models.pool import MaxPool
@@ -82,7 +83,7 @@ class ConvNormAct(nn.Module):
 
     def __init__(self, num_in: int, num_out: int, norm_layer: NormLayer) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(num_in, num_out, 3, padding=1, bias=False)
+        self.conv = Conv3x3(num_in, num_out)
         self.norm = norm_layer(num_out)
         self.end = EmptySite(num_out)
         self.act: nn.Module = nn.ReLU(inplace=True)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NormLayer
+from normexp.models.conv import Conv3x3
 from normexp.models.initial import he_initialise
 from normexp.models.joined import norm_and_act
 
@@ -59,10 +60,14 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.stride = 1 if num_in == num_out else 2
         self.new_channels = num_out - num_in
-        self.conv1 = nn.Conv2d(num_in, num_out, 3, self.stride, padding=1, bias=False)
+        self.conv1: nn.Module = (
+            Conv3x3(num_in, num_out)
+            if self.stride == 1
+            else nn.Conv2d(num_in, num_out, 3, self.stride, padding=1, bias=False)
+        )
         self.norm1 = norm_layer(num_out)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(num_out, num_out, 3, padding=1, bias=False)
+        self.conv2 = Conv3x3(num_out, num_out)
         self.norm2 = norm_layer(num_out)
         self.end = EmptySite(num_out)
         self.act2 = nn.ReLU(inplace=True)
