@@ -152,6 +152,25 @@ def test_what_the_kernel_does_not_take_is_left_to_torch(
         assert torch.equal(conv_and_pool(x, conv, MaxPool()), F.max_pool2d(theirs(x), 2))
 
 
+@needs_kernel
+def test_another_pooling_is_done_after_it() -> None:
+    x, conv = images((2, 32, 8, 8)), conv_of(32, 32)
+    assert torch.equal(conv_and_pool(x, conv, nn.AvgPool2d(2)), F.avg_pool2d(conv(x), 2))
+    with pytest.raises(RuntimeError, match="too small"):
+        conv_and_pool(images((2, 32, 1, 8)), conv, MaxPool())
+
+
+@needs_kernel
+def test_filters_in_bfloat16_are_taken_too() -> None:
+    x, conv = images((2, 32, 8, 8), whole=True), conv_of(32, 32, whole=True)
+    exact = conv(x)
+    conv.to(torch.bfloat16)
+    y = conv(x)
+    assert torch.equal(y, exact)
+    (gradient,) = torch.autograd.grad(y.float().sum(), conv.weight)
+    assert gradient.dtype == torch.bfloat16
+
+
 def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "library", lambda: None)
     assert not has_kernel()
