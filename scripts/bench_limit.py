@@ -1,9 +1,13 @@
 """The machine's ceilings in bfloat16, and the share of them that a training step reaches.
 
 - matrix: the most GFLOP/s of a square matrix product
-- convolution: the most GFLOP/s of a 3×3 convolution, forward and both gradients, over the widths
-  and maps of networks for 32×32 images; the network's multiply-adds at that speed are its limit
-- own shapes: the network's convolutions one by one and nothing else, as they are
+- convolution: the most GFLOP/s of torch's 3×3 convolution, forward and both gradients, over the
+  widths and maps of networks for 32×32 images; the network's multiply-adds at that speed are its
+  limit
+- own shapes: the network's convolutions one by one and nothing else, by torch
+
+Winograd's algorithm (`normexp/kernels/winograd.cpp`) needs fewer products than are counted here, so
+a step may do more than this limit.
 
 All take turns within each round with the training step; medians.
 
