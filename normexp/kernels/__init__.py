@@ -59,8 +59,9 @@ def library() -> ctypes.CDLL | None:
     except (OSError, subprocess.SubprocessError):
         return None
     for name, arguments in ARGUMENTS.items():
-        function = getattr(functions, name)
-        function.argtypes, function.restype = arguments, None
+        if hasattr(functions, name):
+            function = getattr(functions, name)
+            function.argtypes, function.restype = arguments, None
     return functions
 
 
@@ -99,8 +100,7 @@ def fits_winograd(x: Tensor, num_out: int) -> bool:
         and x.shape[1] * num_out >= WORTH_WINOGRAD
         and len(x) > 0
         and x.is_contiguous(memory_format=torch.channels_last)
-        and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-        and library() is not None
+        and hasattr(library(), "winograd_forward")
     )
 
 

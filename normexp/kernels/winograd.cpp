@@ -10,7 +10,8 @@
 //   gradient of the filter = Gᵀ [(Bᵀ window B) ⊙ (A gradient of the answers Aᵀ)] G
 //
 // The products are summed over channels, or over tiles, by 16 products of matrices, one for each
-// place of the window. Their factors are bfloat16, all else is float32.
+// place of the window. Their factors are bfloat16, all else is float32. Without instructions for
+// that there are no such functions.
 
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
@@ -420,12 +421,5 @@ void winograd_filter_gradient(long images, long height, long width, long from, l
   Shape s{images, height, width, from, to, which != nullptr};
   filter_gradient(s, (const bfloat16*)x, (const bfloat16*)dy, which, gradient, threads);
 }
-}
-#else
-extern "C" {
-// Never called: kernels/__init__.py asks for the instructions first.
-void winograd_filters() {}
-void winograd_forward() {}
-void winograd_filter_gradient() {}
 }
 #endif

@@ -171,8 +171,11 @@ def test_filters_in_bfloat16_are_taken_too() -> None:
     assert gradient.dtype == torch.bfloat16
 
 
-def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "library", lambda: None)
+@pytest.mark.parametrize("library", [None, object()], ids=["compiler", "bfloat16"])
+def test_without_a_compiler_or_instructions_torch_does_the_work(
+    library: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "library", lambda: library)
     assert not has_kernel()
 
 
