@@ -280,6 +280,12 @@ void transform_filters(long from, long to, const float* filters, bfloat16* trans
   }
 }
 
+// Not set to zero, which takes time where batches are small.
+template <class T>
+std::unique_ptr<T[]> room(long size) {
+  return std::unique_ptr<T[]>(new T[size]);
+}
+
 // How many of `all` at a time: at most so many, a multiple of `step`, a share for each thread.
 long block_size(long all, long most, int threads, long step) {
   return std::min(most, (all + threads * step - 1) / (threads * step) * step);
@@ -292,8 +298,9 @@ void forward(Shape s, const bfloat16* x, const bfloat16* filters, bfloat16* y, u
   constexpr long SUMS = apart(TILES * COLUMNS * sizeof(float)) / sizeof(float);
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<bfloat16> zeros(s.from), windows(PLACES * window);
-    std::vector<float> sums(PLACES * SUMS);
+    const std::vector<bfloat16> zeros(s.from);
+    const auto windows = room<bfloat16>(PLACES * window);
+    const auto sums = room<float>(PLACES * SUMS);
 #pragma omp for schedule(dynamic)
     for (long first = 0; first < tiles; first += most) {
       const long count = std::min(most, tiles - first);
@@ -337,14 +344,15 @@ void filter_gradient(Shape s, const bfloat16* x, const bfloat16* dy, const uint8
   std::vector<std::unique_ptr<float[]>> parts(threads);
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<bfloat16> zeros(std::max(s.from, s.to));
-    std::vector<uint32_t> windows(PLACES * window), gradients(PLACES * GRADIENTS);
+    const std::vector<bfloat16> zeros(std::max(s.from, s.to));
+    const auto windows = room<uint32_t>(PLACES * window);
+    const auto gradients = room<uint32_t>(PLACES * GRADIENTS);
     std::unique_ptr<float[]>& sums = parts[omp_get_thread_num()];
 #pragma omp for schedule(static)
     for (long first = 0; first < pairs; first += most) {
       const long count = std::min(most, pairs - first);
       const bool is_first = !sums;
-      if (is_first) sums.reset(new float[PLACES * s.from * s.to]);
+      if (is_first) sums = room<float>(PLACES * s.from * s.to);
       for (long t = 0; t < count; t++) {
         const Tile even(s, 2 * (first + t)), odd(s, 2 * (first + t) + 1);
         const Pixels pixels[] = {{even, x, zeros.data()}, {odd, x, zeros.data()}};
