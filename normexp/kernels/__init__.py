@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
-HEADER = Path(__file__).with_name("vectors.h")
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared")
 
 _size, _pointer, _int, _float = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
@@ -45,7 +45,7 @@ def library() -> ctypes.CDLL | None:
     """
     compiler = shutil.which("c++") or shutil.which("g++")
     processor = sorted(torch.cpu.get_capabilities().items())
-    texts = [file.read_text() for file in (*SOURCES, HEADER)]
+    texts = [file.read_text() for file in (*SOURCES, *HEADERS)]
     recipe = repr((texts, FLAGS, processor))
     folder = Path(os.environ.get("NORMEXP_CACHE", "~/.cache/normexp")).expanduser()
     built = folder / f"kernels-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.so"
@@ -77,14 +77,11 @@ def _compile(compiler: str, built: Path) -> None:
 
 
 def fits(x: Tensor) -> bool:
-    """Whether the kernels can be called with images `x`."""
+    """Whether the kernels for norms and pooling can be called with images `x`."""
     return (
-        x.device.type == "cpu"
+        _is_laid_out(x)
         and x.dtype in (torch.bfloat16, torch.float32)
-        and x.dim() == 4
         and x.shape[1] % LANES == 0
-        and len(x) > 0
-        and x.is_contiguous(memory_format=torch.channels_last)
         and library() is not None
     )
 
@@ -92,15 +89,22 @@ def fits(x: Tensor) -> bool:
 def fits_winograd(x: Tensor, num_out: int) -> bool:
     """Whether the convolution of images `x` to `num_out` channels has a kernel here."""
     return (
-        x.device.type == "cpu"
+        _is_laid_out(x)
         and x.dtype == torch.bfloat16
-        and x.dim() == 4
         and x.shape[1] % (LANES if x.requires_grad else 2) == 0
         and num_out % LANES == 0
         and x.shape[1] * num_out >= WORTH_WINOGRAD
+        and hasattr(library(), "winograd_forward")
+    )
+
+
+def _is_laid_out(x: Tensor) -> bool:
+    """Whether images `x`, of which there are some, lie as every kernel takes them."""
+    return (
+        x.device.type == "cpu"
+        and x.dim() == 4
         and len(x) > 0
         and x.is_contiguous(memory_format=torch.channels_last)
-        and hasattr(library(), "winograd_forward")
     )
 
 

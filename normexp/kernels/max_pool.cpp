@@ -29,16 +29,9 @@ void forward(Shape s, const T* x, T* y, uint8_t* which, int threads) {
       for (long c = 0; c < s.channels; c += LANES) {
         const T* at = x + corner + 2 * j * s.channels + c;
         const T* from[] = {at, at + s.channels, at + down, at + down + s.channels};
-        Words best = bits(from[0]), index = {};
-        for (uint32_t k = 1; k < 4; k++) {
-          Words other = bits(from[k]), above = is_above(other, best);
-          best = (above & other) | (~above & best);
-          index = (above & k) | (~above & index);
-        }
-        long to = (row * pooled + j) * s.channels + c;
-        store(y + to, best);
-        Bytes narrow = __builtin_convertvector(index, Bytes);
-        std::memcpy(which + to, &narrow, sizeof narrow);
+        const Words corners[] = {bits(from[0]), bits(from[1]), bits(from[2]), bits(from[3])};
+        const long to = (row * pooled + j) * s.channels + c;
+        store_highest(corners, y + to, which + to);
       }
   });
 }
@@ -51,9 +44,7 @@ void backward(Shape s, const T* dy, const uint8_t* which, T* dx, int threads) {
     for (long j = 0; j < pooled; j++)
       for (long c = 0; c < s.channels; c += LANES) {
         long from = (row * pooled + j) * s.channels + c;
-        Bytes narrow;
-        std::memcpy(&narrow, which + from, sizeof narrow);
-        Words index = __builtin_convertvector(narrow, Words), gradient = bits(dy + from);
+        Words index = places(which + from), gradient = bits(dy + from);
         T* at = left + 2 * j * s.channels + c;
         T* to[] = {at, at + s.channels, at + down, at + down + s.channels};
         for (uint32_t k = 0; k < 4; k++) store(to[k], (Words)(index == k) & gradient);

@@ -9,262 +9,18 @@
 // image's own channel means, so a large mean costs no digits. An image's sums are one thread's, and
 // sums over images are taken in order, so the bits do not depend on the number of threads.
 
-#include <cmath>
-#include <cstring>
 #include <type_traits>
 #include <vector>
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#endif
 
-#include "vectors.h"
+#include "pixels.h"
+#include "statistics.h"
 
 namespace {
-
-// What becomes of the norm: a shortcut is added before a ReLU only.
-enum After { STAYS, RELU, SHORTCUT_RELU };
-
-After after_norm(int relu, const void* shortcut) {
-  return !relu ? STAYS : shortcut ? SHORTCUT_RELU : RELU;
-}
-
-template <class T>
-inline Floats load(const T* from) {
-  return as_floats(bits(from));
-}
-
-inline void store(float* to, Floats x) { std::memcpy(to, &x, sizeof x); }
-
-// To the nearest, ties to even; a NaN stays one.
-inline void store(bfloat16* to, Floats x) {
-#if defined(__AVX512BF16__)
-  __m256bh high = _mm512_cvtneps_pbh((__m512)x);
-#else
-  Words bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  Words quiet = (bits >> 16) | 0x40;
-  Words is_nan = (Words)(x != x);
-  Halves high = __builtin_convertvector((is_nan & quiet) | (~is_nan & rounded), Halves);
-#endif
-  std::memcpy(to, &high, sizeof high);
-}
-
-// Channels in blocks whose sums stay in registers; `body(block, vectors)` gets the first channel
-// and how many vectors of LANES. Channels are a multiple of LANES.
-template <class Body>
-inline void in_blocks(long channels, Body body) {
-  long c = 0;
-  for (; c + 4 * LANES <= channels; c += 4 * LANES) body(c, std::integral_constant<int, 4>());
-  for (; c < channels; c += LANES) body(c, std::integral_constant<int, 1>());
-}
-
-// Mean and biased variance of each channel of one image.
-template <class T>
-void moments(const T* x, long pixels, long channels, float* mean, float* variance) {
-  in_blocks(channels, [=](long c, auto vectors) {
-    constexpr int V = decltype(vectors)::value;
-    Floats first[V], sum[V] = {}, squares[V] = {};
-    for (int v = 0; v < V; v++) first[v] = load(x + c + v * LANES);
-    for (long p = 0; p < pixels; p++)
-      for (int v = 0; v < V; v++) {
-        Floats d = load(x + p * channels + c + v * LANES) - first[v];
-        sum[v] += d;
-        squares[v] += d * d;
-      }
-    for (int v = 0; v < V; v++) {
-      Floats m = sum[v] / (float)pixels;
-      Floats var = squares[v] / (float)pixels - m * m;
-      Floats zero = {};
-      store(mean + c + v * LANES, first[v] + m);
-      store(variance + c + v * LANES, var < zero ? zero : var);
-    }
-  });
-}
-
-// max(x, 0); a NaN stays one.
-inline Floats rectified(Floats x) {
-  Floats zero = {};
-  return x < zero ? zero : x;
-}
-
-// y = scale·(x − centre) + shift and what comes after it. The sum with the shortcut is of y as it
-// would be stored, so that the bits are those of a norm and an addition apart.
-template <After after, class T>
-void apply(const T* x, const T* shortcut, T* y, long pixels, long channels, const float* centre,
-           const float* scale, const float* shift) {
-  in_blocks(channels, [=](long c, auto vectors) {
-    constexpr int V = decltype(vectors)::value;
-    Floats m[V], a[V], b[V];
-    for (int v = 0; v < V; v++) {
-      m[v] = load(centre + c + v * LANES);
-      a[v] = load(scale + c + v * LANES);
-      b[v] = load(shift + c + v * LANES);
-    }
-    for (long p = 0; p < pixels; p++)
-      for (int v = 0; v < V; v++) {
-        long i = p * channels + c + v * LANES;
-        Floats normed = a[v] * (load(x + i) - m[v]) + b[v];
-        if (after == SHORTCUT_RELU) {
-          store(y + i, normed);
-          normed = load(y + i) + load(shortcut + i);
-        }
-        store(y + i, after == STAYS ? normed : rectified(normed));
-      }
-  });
-}
-
-// What of the gradient g passes the ReLU of y.
-inline Floats passed(Floats g, Floats y) {
-  Floats zero = {};
-  return y > zero ? g : zero;
-}
-
-// Σ dy and Σ dy·(x − centre) over the pixels, dy behind the ReLU of scale·(x − centre) + shift, or
-// of y, to which a shortcut was added: its gradient is kept in `dshortcut`.
-template <After after, class T>
-void reduce(const T* dy, const T* x, const T* y, T* dshortcut, long pixels, long channels,
-            const float* centre, const float* scale, const float* shift, float* sum,
-            float* product) {
-  in_blocks(channels, [=](long c, auto vectors) {
-    constexpr int V = decltype(vectors)::value;
-    Floats m[V], a[V] = {}, b[V] = {}, s[V] = {}, q[V] = {};
-    for (int v = 0; v < V; v++) {
-      m[v] = load(centre + c + v * LANES);
-      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
-    }
-    for (long p = 0; p < pixels; p++)
-      for (int v = 0; v < V; v++) {
-        long i = p * channels + c + v * LANES;
-        Floats d = load(x + i) - m[v], g = load(dy + i);
-        if (after == RELU) g = passed(g, a[v] * d + b[v]);
-        if (after == SHORTCUT_RELU) {
-          g = passed(g, load(y + i));
-          store(dshortcut + i, g);
-        }
-        s[v] += g;
-        q[v] += g * d;
-      }
-    for (int v = 0; v < V; v++) {
-      store(sum + c + v * LANES, s[v]);
-      store(product + c + v * LANES, q[v]);
-    }
-  });
-}
-
-// dx = k·dy + slope·(x − centre) + offset, dy behind the ReLU of scale·(x − centre) + shift.
-template <After after, class T>
-void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
-                    const float* centre, const float* scale, const float* shift, const float* k,
-                    const float* slope, const float* offset) {
-  in_blocks(channels, [=](long c, auto vectors) {
-    constexpr int V = decltype(vectors)::value;
-    Floats m[V], a[V] = {}, b[V] = {}, f[V], p1[V], o[V];
-    for (int v = 0; v < V; v++) {
-      m[v] = load(centre + c + v * LANES);
-      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
-      f[v] = load(k + c + v * LANES);
-      p1[v] = load(slope + c + v * LANES);
-      o[v] = load(offset + c + v * LANES);
-    }
-    for (long p = 0; p < pixels; p++)
-      for (int v = 0; v < V; v++) {
-        long i = p * channels + c + v * LANES;
-        Floats d = load(x + i) - m[v], g = load(dy + i);
-        if (after == RELU) g = passed(g, a[v] * d + b[v]);
-        store(dx + i, f[v] * g + p1[v] * d + o[v]);
-      }
-  });
-}
-
-struct Shape {
-  long images, pixels, channels, groups;
-};
 
 // One image of all, which may be null.
 template <class T>
 T* image(T* all, Shape s, long n) {
   return all ? all + n * s.pixels * s.channels : nullptr;
-}
-
-// `per_channel` becomes, at each channel, its sum over the channels of its group.
-void sum_over_groups(Shape s, float* per_channel) {
-  long width = s.channels / s.groups;
-  if (width == 1) return;
-  for (long g = 0; g < s.groups; g++) {
-    double sum = 0;
-    for (long c = g * width; c < (g + 1) * width; c++) sum += per_channel[c];
-    for (long c = g * width; c < (g + 1) * width; c++) per_channel[c] = (float)sum;
-  }
-}
-
-// What forward leaves for backward, (images, channels) each and (channels) for the batch.
-struct Saved {
-  float *mean, *group_mean, *group_rstd, *batch_mean, *batch_rstd;
-  Saved(float* at, Shape s) {
-    long size = s.images * s.channels;
-    mean = at;
-    group_mean = mean + size;
-    group_rstd = group_mean + size;
-    batch_mean = group_rstd + size;
-    batch_rstd = batch_mean + s.channels;
-  }
-};
-
-void group_statistics(Shape s, const float* mean, const float* variance, float eps,
-                      float* group_mean, float* group_rstd) {
-  float share = (float)s.groups / (float)s.channels;
-  std::memcpy(group_mean, mean, s.channels * sizeof(float));
-  sum_over_groups(s, group_mean);
-  for (long c = 0; c < s.channels; c++) {
-    group_mean[c] *= share;
-    float off = mean[c] - group_mean[c];
-    group_rstd[c] = variance[c] + off * off;
-  }
-  sum_over_groups(s, group_rstd);
-  for (long c = 0; c < s.channels; c++)
-    group_rstd[c] = 1.0f / std::sqrt(group_rstd[c] * share + eps);
-}
-
-// `batch_moments` becomes the means and then the unbiased variances, (channels) each.
-void batch_statistics(Shape s, Saved saved, const float* variances, float eps,
-                      float* batch_moments) {
-  std::vector<double> mean(s.channels), variance(s.channels);
-  for (long n = 0; n < s.images; n++)
-    for (long c = 0; c < s.channels; c++) mean[c] += saved.mean[n * s.channels + c];
-  for (long c = 0; c < s.channels; c++) mean[c] /= (double)s.images;
-  for (long n = 0; n < s.images; n++)
-    for (long c = 0; c < s.channels; c++) {
-      double off = saved.mean[n * s.channels + c] - mean[c];
-      variance[c] += variances[n * s.channels + c] + off * off;
-    }
-  double count = (double)(s.images * s.pixels);
-  for (long c = 0; c < s.channels; c++) {
-    variance[c] /= (double)s.images;
-    saved.batch_mean[c] = (float)mean[c];
-    saved.batch_rstd[c] = (float)(1 / std::sqrt(variance[c] + eps));
-    batch_moments[c] = (float)mean[c];
-    batch_moments[s.channels + c] = (float)(variance[c] * count / (count - 1));
-  }
-}
-
-// The norm of image n is scale·(x − mean) + shift, (channels) each.
-void coefficients(Shape s, long n, const float* weight, const float* bias, const float* gate,
-                  bool batch, Saved saved, float* scale, float* shift) {
-  long at = n * s.channels;
-  const float *mean = saved.mean + at, *group_mean = saved.group_mean + at,
-              *group_rstd = saved.group_rstd + at;
-  for (long c = 0; c < s.channels; c++) {
-    float of_group = weight[c] * group_rstd[c];
-    scale[c] = of_group;
-    shift[c] = bias[c] + of_group * (mean[c] - group_mean[c]);
-  }
-  if (batch)
-    for (long c = 0; c < s.channels; c++) {
-      float g = gate ? gate[c] : 1.0f, of_batch = weight[c] * saved.batch_rstd[c];
-      scale[c] = g * of_batch + (1 - g) * scale[c];
-      shift[c] = g * (bias[c] + of_batch * (mean[c] - saved.batch_mean[c])) + (1 - g) * shift[c];
-    }
 }
 
 template <After after, class T>
@@ -378,6 +134,10 @@ void backward(Shape s, const T* dy, const T* x, const T* y, T* dx, T* dshortcut,
       for (long n = 0; n < s.images; n++) finish(n);
     }
   }
+}
+
+After after_norm(int relu, const void* shortcut) {
+  return !relu ? STAYS : shortcut ? SHORTCUT_RELU : RELU;
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 constexpr long LANES = 16;
 typedef float Floats __attribute__((vector_size(4 * LANES)));
@@ -13,6 +16,10 @@ typedef uint8_t Bytes __attribute__((vector_size(LANES)));
 typedef uint16_t bfloat16;
 
 // Numbers as the bits of float32, in which those of bfloat16 are the upper half.
+inline Words bits(Floats x) { return (Words)x; }
+
+inline Words bits(Halves high) { return __builtin_convertvector(high, Words) << 16; }
+
 inline Words bits(const float* from) {
   Words x;
   std::memcpy(&x, from, sizeof x);
@@ -22,25 +29,55 @@ inline Words bits(const float* from) {
 inline Words bits(const bfloat16* from) {
   Halves high;
   std::memcpy(&high, from, sizeof high);
-  return __builtin_convertvector(high, Words) << 16;
+  return bits(high);
 }
 
-inline Floats as_floats(Words bits) {
-  Floats x;
-  std::memcpy(&x, &bits, sizeof x);
-  return x;
+template <class T>
+inline Floats load(const T* from) {
+  return (Floats)bits(from);
 }
 
-inline void store(float* to, Words x) { std::memcpy(to, &x, sizeof x); }
-
-// The upper halves.
-inline void store(bfloat16* to, Words x) {
-  Halves high = __builtin_convertvector(x >> 16, Halves);
-  std::memcpy(to, &high, sizeof high);
+// To the nearest bfloat16, ties to even; a NaN stays one.
+inline Halves rounded(Floats x) {
+#if defined(__AVX512BF16__)
+  return (Halves)_mm512_cvtneps_pbh((__m512)x);
+#else
+  Words nearest = (bits(x) + 0x7fff + ((bits(x) >> 16) & 1)) >> 16;
+  Words quiet = (bits(x) >> 16) | 0x40;
+  Words is_nan = (Words)(x != x);
+  return __builtin_convertvector((is_nan & quiet) | (~is_nan & nearest), Halves);
+#endif
 }
 
-// Whether a comes out on top of b: a NaN does.
-inline Words is_above(Words a, Words b) {
-  Floats x = as_floats(a), y = as_floats(b);
-  return (Words)((x > y) | (x != x));
+template <class V>
+inline void copy(void* to, V x) {
+  std::memcpy(to, &x, sizeof x);
+}
+
+inline void store(float* to, Floats x) { copy(to, x); }
+inline void store(bfloat16* to, Floats x) { copy(to, rounded(x)); }
+
+// Bits of numbers of the type that is stored.
+inline void store(float* to, Words x) { copy(to, x); }
+inline void store(bfloat16* to, Words x) { copy(to, __builtin_convertvector(x >> 16, Halves)); }
+
+// Places in the windows of a pooling.
+inline Words places(const uint8_t* from) {
+  Bytes narrow;
+  std::memcpy(&narrow, from, sizeof narrow);
+  return __builtin_convertvector(narrow, Words);
+}
+
+// The highest of four in each lane and its place: a NaN if there is one, the first of equals.
+template <class T>
+inline void store_highest(const Words of[4], T* highest, uint8_t* which) {
+  Words best = of[0], index = {};
+  for (uint32_t k = 1; k < 4; k++) {
+    Floats a = (Floats)of[k], b = (Floats)best;
+    Words above = (Words)((a > b) | (a != a));
+    best = (above & of[k]) | (~above & best);
+    index = (above & k) | (~above & index);
+  }
+  store(highest, best);
+  copy(which, __builtin_convertvector(index, Bytes));
 }

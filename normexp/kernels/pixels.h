@@ -1,0 +1,141 @@
+// What a norm does at each pixel of an image, pixels × channels.
+
+#pragma once
+
+#include <type_traits>
+
+#include "vectors.h"
+
+namespace {
+
+// What becomes of the norm: a shortcut is added before a ReLU only.
+enum After { STAYS, RELU, SHORTCUT_RELU };
+
+// Channels in blocks whose sums stay in registers; `body(block, vectors)` gets the first channel
+// and how many vectors of LANES. Channels are a multiple of LANES.
+template <class Body>
+inline void in_blocks(long channels, Body body) {
+  long c = 0;
+  for (; c + 4 * LANES <= channels; c += 4 * LANES) body(c, std::integral_constant<int, 4>());
+  for (; c < channels; c += LANES) body(c, std::integral_constant<int, 1>());
+}
+
+// Mean and biased variance of each channel of one image.
+template <class T>
+void moments(const T* x, long pixels, long channels, float* mean, float* variance) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats first[V], sum[V] = {}, squares[V] = {};
+    for (int v = 0; v < V; v++) first[v] = load(x + c + v * LANES);
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        Floats d = load(x + p * channels + c + v * LANES) - first[v];
+        sum[v] += d;
+        squares[v] += d * d;
+      }
+    for (int v = 0; v < V; v++) {
+      Floats m = sum[v] / (float)pixels;
+      Floats var = squares[v] / (float)pixels - m * m;
+      Floats zero = {};
+      store(mean + c + v * LANES, first[v] + m);
+      store(variance + c + v * LANES, var < zero ? zero : var);
+    }
+  });
+}
+
+// max(x, 0); a NaN stays one.
+inline Floats rectified(Floats x) {
+  Floats zero = {};
+  return x < zero ? zero : x;
+}
+
+// y = scale·(x − centre) + shift and what comes after it. The sum with the shortcut is of y as it
+// would be stored, so that the bits are those of a norm and an addition apart.
+template <After after, class T>
+void apply(const T* x, const T* shortcut, T* y, long pixels, long channels, const float* centre,
+           const float* scale, const float* shift) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats m[V], a[V], b[V];
+    for (int v = 0; v < V; v++) {
+      m[v] = load(centre + c + v * LANES);
+      a[v] = load(scale + c + v * LANES);
+      b[v] = load(shift + c + v * LANES);
+    }
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        long i = p * channels + c + v * LANES;
+        Floats normed = a[v] * (load(x + i) - m[v]) + b[v];
+        if (after == SHORTCUT_RELU) {
+          store(y + i, normed);
+          normed = load(y + i) + load(shortcut + i);
+        }
+        store(y + i, after == STAYS ? normed : rectified(normed));
+      }
+  });
+}
+
+// What of the gradient g passes the ReLU of y.
+inline Floats passed(Floats g, Floats y) {
+  Floats zero = {};
+  return y > zero ? g : zero;
+}
+
+// Σ dy and Σ dy·(x − centre) over the pixels, dy behind the ReLU of scale·(x − centre) + shift, or
+// of y, to which a shortcut was added: its gradient is kept in `dshortcut`.
+template <After after, class T>
+void reduce(const T* dy, const T* x, const T* y, T* dshortcut, long pixels, long channels,
+            const float* centre, const float* scale, const float* shift, float* sum,
+            float* product) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats m[V], a[V] = {}, b[V] = {}, s[V] = {}, q[V] = {};
+    for (int v = 0; v < V; v++) {
+      m[v] = load(centre + c + v * LANES);
+      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
+    }
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        long i = p * channels + c + v * LANES;
+        Floats d = load(x + i) - m[v], g = load(dy + i);
+        if (after == RELU) g = passed(g, a[v] * d + b[v]);
+        if (after == SHORTCUT_RELU) {
+          g = passed(g, load(y + i));
+          store(dshortcut + i, g);
+        }
+        s[v] += g;
+        q[v] += g * d;
+      }
+    for (int v = 0; v < V; v++) {
+      store(sum + c + v * LANES, s[v]);
+      store(product + c + v * LANES, q[v]);
+    }
+  });
+}
+
+// dx = k·dy + slope·(x − centre) + offset, dy behind the ReLU of scale·(x − centre) + shift.
+template <After after, class T>
+void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
+                    const float* centre, const float* scale, const float* shift, const float* k,
+                    const float* slope, const float* offset) {
+  in_blocks(channels, [=](long c, auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    Floats m[V], a[V] = {}, b[V] = {}, f[V], p1[V], o[V];
+    for (int v = 0; v < V; v++) {
+      m[v] = load(centre + c + v * LANES);
+      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
+      f[v] = load(k + c + v * LANES);
+      p1[v] = load(slope + c + v * LANES);
+      o[v] = load(offset + c + v * LANES);
+    }
+    for (long p = 0; p < pixels; p++)
+      for (int v = 0; v < V; v++) {
+        long i = p * channels + c + v * LANES;
+        Floats d = load(x + i) - m[v], g = load(dy + i);
+        if (after == RELU) g = passed(g, a[v] * d + b[v]);
+        store(dx + i, f[v] * g + p1[v] * d + o[v]);
+      }
+  });
+}
+
+}  // namespace
