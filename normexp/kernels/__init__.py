@@ -24,7 +24,7 @@ ARGUMENTS = {
     "mixed_norm_backward": (_int, _int, *SHAPE, *[_pointer] * 8, _int, *[_pointer] * 4, _int),
     "max_pool_forward": (_int, *SHAPE, *[_pointer] * 3, _int),
     "max_pool_backward": (_int, *SHAPE, *[_pointer] * 3, _int),
-    "winograd_filters": (_size, _size, _pointer, _pointer),
+    "winograd_filters": (_size, _size, _pointer, _int, _pointer),
     "winograd_forward": (*SHAPE, _size, *[_pointer] * 4, _int),
     "winograd_filter_gradient": (*SHAPE, _size, *[_pointer] * 4, _int),
 }

@@ -31,31 +31,35 @@ constexpr long TILES = 8 * ROWS, PAIRS = TILES;
 // The bytes from one place's matrix to the next: all 16 lie in different sets of the first cache.
 constexpr long apart(long bytes) { return (bytes + 4095) / 4096 * 4096 + 64; }
 
-// G filter Gᵀ of filters in rows, columns, from and to; as the right factors of COLUMNS answers,
-// of each place, of pairs of `from`.
-void transform_filters(long from, long to, const float* filters, bfloat16* transformed) {
+// The channels from c and to k of filters that lie as `to`, pixels and `from`; or, turned by half a
+// turn, of filters that lie as `from`, pixels and `to`.
+inline void load_filters(const float* filters, long from, long to, bool is_turned, long c, long k,
+                         Filters f) {
+  for (long p = 0; p < 9; p++) {
+    for (long i = 0; i < LANES; i++)
+      f[p][i] = is_turned ? load(filters + ((c + i) * 9 + 8 - p) * to + k)
+                          : masked_load(filters + ((k + i) * 9 + p) * from + c, first_lanes(from - c));
+    if (!is_turned) transpose(f[p]);
+  }
+}
+
+// G filter Gᵀ; as the right factors of COLUMNS answers, of each place, of pairs of `from`.
+void transform_filters(long from, long to, const float* filters, bool is_turned,
+                       bfloat16* transformed) {
   for (long k = 0; k < to; k += COLUMNS) {
     const long columns = std::min(COLUMNS, to - k);
-    for (long c = 0; c < from; c += 2)
-      for (long l = 0; l < columns; l += LANES) {
-        Window g[2];
-        for (long i = 0; i < 2; i++) {
-          const float* at = filters + (c + i) * to + k + l;
-          Floats turned[3][4];
-          for (long j = 0; j < 3; j++) {
-            Floats f[3];
-            for (long h = 0; h < 3; h++)
-              f[h] = load(at + (3 * h + j) * from * to);
-            times_g(f, turned[j]);
+    for (long l = 0; l < columns; l += LANES)
+      for (long c = 0; c < from; c += LANES) {
+        Filters f;
+        load_filters(filters, from, to, is_turned, c, k + l, f);
+        for (long i = 0; i < std::min(LANES, from - c); i += 2) {
+          Window even, odd;
+          transform_filter(f, i, even), transform_filter(f, i + 1, odd);
+          for (long p = 0; p < PLACES; p++) {
+            bfloat16* at = transformed + (PLACES * k + p * columns) * from;
+            _mm512_storeu_si512(at + (c + i) * columns + 2 * l,
+                                paired(even[p / 4][p % 4], odd[p / 4][p % 4]));
           }
-          for (long h = 0; h < 4; h++) {
-            Floats f[] = {turned[0][h], turned[1][h], turned[2][h]};
-            times_g(f, g[i][h]);
-          }
-        }
-        for (long p = 0; p < PLACES; p++) {
-          bfloat16* at = transformed + (PLACES * k + p * columns) * from + c * columns + 2 * l;
-          _mm512_storeu_si512(at, paired(g[0][p / 4][p % 4], g[1][p / 4][p % 4]));
         }
       }
   }
@@ -165,23 +169,22 @@ void filter_gradient(Shape s, const bfloat16* x, const bfloat16* dy, const uint8
                    count, &sums[p * s.from * s.to + k], s.to, !is_first);
       }
     }
-#pragma omp for schedule(static)
-    for (long c = 0; c < s.from; c++)
+#pragma omp for collapse(2) schedule(static)
+    for (long c = 0; c < s.from; c += LANES)
       for (long k = 0; k < s.to; k += LANES) {
-        Window d = {};
-        for (const std::unique_ptr<float[]>& part : parts)
-          for (long p = 0; p < PLACES && part; p++)
-            d[p / 4][p % 4] += load(&part[(p * s.from + c) * s.to + k]);
-        Floats turned[4][3];
-        for (int j = 0; j < 4; j++) {
-          Floats column[] = {d[0][j], d[1][j], d[2][j], d[3][j]};
-          times_g_turned(column, turned[j]);
+        Filters f = {};
+        for (long i = 0; i < std::min(LANES, s.from - c); i++) {
+          Window d = {};
+          for (const std::unique_ptr<float[]>& part : parts)
+            for (long p = 0; p < PLACES && part; p++)
+              d[p / 4][p % 4] += load(&part[(p * s.from + c + i) * s.to + k]);
+          transform_back(d, f, i);
         }
-        for (int i = 0; i < 3; i++) {
-          Floats row[] = {turned[0][i], turned[1][i], turned[2][i], turned[3][i]}, filter[3];
-          times_g_turned(row, filter);
-          for (int j = 0; j < 3; j++)
-            store(gradient + ((i * 3 + j) * s.from + c) * s.to + k, filter[j]);
+        for (long p = 0; p < 9; p++) {
+          transpose(f[p]);
+          for (long i = 0; i < LANES; i++)
+            _mm512_mask_storeu_ps(gradient + ((k + i) * 9 + p) * s.from + c,
+                                  first_lanes(s.from - c), (__m512)f[p][i]);
         }
       }
   }
@@ -191,8 +194,9 @@ void filter_gradient(Shape s, const bfloat16* x, const bfloat16* dy, const uint8
 
 extern "C" {
 
-void winograd_filters(long from, long to, const float* filters, void* transformed) {
-  transform_filters(from, to, filters, (bfloat16*)transformed);
+// Filters lie as `to`, pixels and `from`; or, to be turned by half a turn, as `from`, pixels, `to`.
+void winograd_filters(long from, long to, const float* filters, int is_turned, void* transformed) {
+  transform_filters(from, to, filters, is_turned, (bfloat16*)transformed);
 }
 
 // To maps y of the size of x; or, with `which`, to their maxima of 2×2 and the place of each, 0 to
@@ -203,7 +207,7 @@ void winograd_forward(long images, long height, long width, long from, long to, 
   forward(s, (const bfloat16*)x, (const bfloat16*)filters, (bfloat16*)y, which, threads);
 }
 
-// Of filters in rows, columns, from and to. With `which`, dy is the gradient of the maxima.
+// Of filters that lie as `to`, pixels and `from`. With `which`, dy is the gradient of the maxima.
 void winograd_filter_gradient(long images, long height, long width, long from, long to,
                               const void* x, const void* dy, const uint8_t* which, float* gradient,
                               int threads) {

@@ -24,6 +24,9 @@ inline void times_a_turned(const Floats m[4], Floats to[2]) {
   to[0] = m[0] + m[1] + m[2], to[1] = m[1] - m[2] - m[3];
 }
 
+// LANES × LANES filters: of each of 9 pixels, of each channel `from`, the lanes are those `to`.
+typedef Floats Filters[9][LANES];
+
 // G times a column of a filter.
 inline void times_g(const Floats f[3], Floats to[4]) {
   Floats outer = 0.5f * (f[0] + f[2]), inner = 0.5f * f[1];
@@ -34,6 +37,33 @@ inline void times_g(const Floats f[3], Floats to[4]) {
 inline void times_g_turned(const Floats d[4], Floats to[3]) {
   Floats sum = 0.5f * (d[1] + d[2]);
   to[0] = d[0] + sum, to[1] = 0.5f * (d[1] - d[2]), to[2] = sum + d[3];
+}
+
+// G filter Gᵀ of the i-th channel `from`.
+inline void transform_filter(const Filters f, long i, Window g) {
+  Window columns;
+  for (int j = 0; j < 3; j++) {
+    Floats column[] = {f[j][i], f[3 + j][i], f[6 + j][i]};
+    times_g(column, columns[j]);
+  }
+  for (int h = 0; h < 4; h++) {
+    Floats row[] = {columns[0][h], columns[1][h], columns[2][h]};
+    times_g(row, g[h]);
+  }
+}
+
+// Gᵀ window G, the gradient of a filter, as that of the i-th channel `from`.
+inline void transform_back(const Window d, Filters f, long i) {
+  Floats columns[4][3];
+  for (int j = 0; j < 4; j++) {
+    Floats column[] = {d[0][j], d[1][j], d[2][j], d[3][j]};
+    times_g_turned(column, columns[j]);
+  }
+  for (int h = 0; h < 3; h++) {
+    Floats row[] = {columns[0][h], columns[1][h], columns[2][h], columns[3][h]}, filter[3];
+    times_g_turned(row, filter);
+    for (int j = 0; j < 3; j++) f[3 * h + j][i] = filter[j];
+  }
 }
 
 // Images of `from` channels become maps of `to` channels.
@@ -69,6 +99,28 @@ inline __mmask16 first_lanes(long count) { return count >= LANES ? 0xffff : (1u 
 
 inline Floats masked_load(const bfloat16* from, __mmask16 mask) {
   return (Floats)bits((Halves)_mm256_maskz_loadu_epi16(mask, from));
+}
+
+inline Floats masked_load(const float* from, __mmask16 mask) {
+  return (Floats)_mm512_maskz_loadu_ps(mask, from);
+}
+
+// Of LANES × LANES numbers, by exchanging the upper right and the lower left quarter of blocks.
+inline void transpose(Floats m[LANES]) {
+  const Words lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#pragma GCC unroll 4
+  for (uint32_t half = LANES / 2; half; half /= 2) {
+    const Words is_right = (Words)((lane & half) != 0);  // those from LANES on are the second's
+    const __m512i upper = (__m512i)(lane + (is_right & (uint32_t(LANES) - half)));
+    const __m512i lower = (__m512i)(lane + half + (is_right & (uint32_t(LANES) - half)));
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < LANES; i++)
+      if (!(i & half)) {
+        const __m512 above = (__m512)m[i], below = (__m512)m[i + half];
+        m[i] = (Floats)_mm512_permutex2var_ps(above, upper, below);
+        m[i + half] = (Floats)_mm512_permutex2var_ps(above, lower, below);
+      }
+  }
 }
 
 // Pairs of bfloat16, the even one in the lower half.

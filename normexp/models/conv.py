@@ -68,27 +68,28 @@ class _Winograd(torch.autograd.Function):
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx = dw = None
         if ctx.needs_input_grad[1]:
-            by_pixel = torch.empty(3, 3, x.shape[1], len(weight))
+            dw = torch.empty_like(weight, dtype=torch.float32, memory_format=torch.channels_last)
             functions().winograd_filter_gradient(
-                *(*_sizes(x), len(weight)),
-                *(at(x), at(dy), at(which), at(by_pixel), threads_for(x)),
+                *(*_sizes(x), len(weight)), *(at(x), at(dy), at(which), at(dw), threads_for(x))
             )
-            dw = by_pixel.permute(3, 2, 0, 1)
         if ctx.needs_input_grad[0]:
             if which is not None:
                 dy = unpooled(dy, which, (len(x), len(weight), *x.shape[2:]))
             dx = torch.empty_like(x)
-            _convolve(dy, weight.flip(2, 3).transpose(0, 1), dx, None)
+            _convolve(dy, weight, dx, is_turned=True)
         return dx, dw, None
 
 
-def _convolve(x: Tensor, weight: Tensor, y: Tensor, which: Tensor | None) -> None:
-    """Write to `y`, with `which` to be pooled."""
-    by_pixel = weight.detach().float().permute(2, 3, 1, 0).contiguous()
-    filters = torch.empty(16 * len(weight) * weight.shape[1], dtype=torch.bfloat16)
-    functions().winograd_filters(weight.shape[1], len(weight), at(by_pixel), at(filters))
+def _convolve(
+    x: Tensor, weight: Tensor, y: Tensor, which: Tensor | None = None, is_turned: bool = False
+) -> None:
+    """Write to `y`: with `which` pooled, with `is_turned` by the filters of the gradient of x."""
+    num_in, num_out = x.shape[1], weight.shape[is_turned]
+    weight = weight.float().contiguous(memory_format=torch.channels_last)
+    filters = torch.empty(16 * num_in * num_out, dtype=torch.bfloat16)
+    functions().winograd_filters(num_in, num_out, at(weight), is_turned, at(filters))
     functions().winograd_forward(
-        *(*_sizes(x), len(weight)), at(x), at(filters), at(y), at(which), threads_for(x)
+        *(*_sizes(x), num_out), at(x), at(filters), at(y), at(which), threads_for(x)
     )
 
 
