@@ -161,14 +161,18 @@ def test_another_pooling_is_done_after_it() -> None:
 
 
 @needs_kernel
-def test_filters_in_bfloat16_are_taken_too() -> None:
-    x, conv = images((2, 32, 8, 8), whole=True), conv_of(32, 32, whole=True)
-    exact = conv(x)
-    conv.to(torch.bfloat16)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_filters_of_another_type_or_layout_are_taken_too(dtype: torch.dtype) -> None:
+    x, conv = images((2, 32, 8, 8), whole=True).requires_grad_(), conv_of(32, 48, whole=True)
+    dy = images((2, 48, 8, 8), whole=True, seed=2)
+    exact = expected(x, conv, dy, is_pooled=False)
+    conv.to(dtype)
+    conv.weight.data = conv.weight.data.contiguous()
     y = conv(x)
-    assert torch.equal(y, exact)
-    (gradient,) = torch.autograd.grad(y.float().sum(), conv.weight)
-    assert gradient.dtype == torch.bfloat16
+    ours = [y, *torch.autograd.grad(y, (x, conv.weight), dy)]
+    for got, want, kind in zip(ours, exact, (torch.bfloat16,) * 2 + (dtype,), strict=True):
+        assert got.dtype == kind
+        assert torch.equal(got, want.to(kind))
 
 
 @pytest.mark.parametrize("library", [None, object()], ids=["compiler", "bfloat16"])
