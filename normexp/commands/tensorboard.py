@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -39,6 +39,7 @@ def serve(folder: Path) -> None:
         raise UserError(f"TensorBoard cannot start: {error.msg}") from error
     print(f"TensorBoard is at {address}; Ctrl-C ends it", flush=True)
     try:
-        threading.Event().wait()
+        while True:  # a wait without an end may miss a signal that comes to another thread
+            time.sleep(1)
     except KeyboardInterrupt:
         print()
