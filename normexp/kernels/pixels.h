@@ -20,13 +20,18 @@ inline void in_blocks(long channels, Body body) {
   for (; c < channels; c += LANES) body(c, std::integral_constant<int, 1>());
 }
 
+template <int V, class T>
+inline void load_vectors(const T* from, Floats (&to)[V]) {
+  for (int v = 0; v < V; v++) to[v] = load(from + v * LANES);
+}
+
 // Mean and biased variance of each channel of one image.
 template <class T>
 void moments(const T* x, long pixels, long channels, float* mean, float* variance) {
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
     Floats first[V], sum[V] = {}, squares[V] = {};
-    for (int v = 0; v < V; v++) first[v] = load(x + c + v * LANES);
+    load_vectors(x + c, first);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         Floats d = load(x + p * channels + c + v * LANES) - first[v];
@@ -57,11 +62,7 @@ void apply(const T* x, const T* shortcut, T* y, long pixels, long channels, cons
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
     Floats m[V], a[V], b[V];
-    for (int v = 0; v < V; v++) {
-      m[v] = load(centre + c + v * LANES);
-      a[v] = load(scale + c + v * LANES);
-      b[v] = load(shift + c + v * LANES);
-    }
+    load_vectors(centre + c, m), load_vectors(scale + c, a), load_vectors(shift + c, b);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
@@ -90,10 +91,8 @@ void reduce(const T* dy, const T* x, const T* y, T* dshortcut, long pixels, long
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
     Floats m[V], a[V] = {}, b[V] = {}, s[V] = {}, q[V] = {};
-    for (int v = 0; v < V; v++) {
-      m[v] = load(centre + c + v * LANES);
-      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
-    }
+    load_vectors(centre + c, m);
+    if (after == RELU) load_vectors(scale + c, a), load_vectors(shift + c, b);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;
@@ -121,13 +120,9 @@ void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
   in_blocks(channels, [=](long c, auto vectors) {
     constexpr int V = decltype(vectors)::value;
     Floats m[V], a[V] = {}, b[V] = {}, f[V], p1[V], o[V];
-    for (int v = 0; v < V; v++) {
-      m[v] = load(centre + c + v * LANES);
-      if (after == RELU) a[v] = load(scale + c + v * LANES), b[v] = load(shift + c + v * LANES);
-      f[v] = load(k + c + v * LANES);
-      p1[v] = load(slope + c + v * LANES);
-      o[v] = load(offset + c + v * LANES);
-    }
+    load_vectors(centre + c, m), load_vectors(k + c, f);
+    load_vectors(slope + c, p1), load_vectors(offset + c, o);
+    if (after == RELU) load_vectors(scale + c, a), load_vectors(shift + c, b);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
         long i = p * channels + c + v * LANES;

@@ -35,10 +35,11 @@ constexpr long apart(long bytes) { return (bytes + 4095) / 4096 * 4096 + 64; }
 // turn, of filters that lie as `from`, pixels and `to`.
 inline void load_filters(const float* filters, long from, long to, bool is_turned, long c, long k,
                          Filters f) {
+  const __mmask16 mask = first_lanes(from - c);
   for (long p = 0; p < 9; p++) {
     for (long i = 0; i < LANES; i++)
       f[p][i] = is_turned ? load(filters + ((c + i) * 9 + 8 - p) * to + k)
-                          : masked_load(filters + ((k + i) * 9 + p) * from + c, first_lanes(from - c));
+                          : masked_load(filters + ((k + i) * 9 + p) * from + c, mask);
     if (!is_turned) transpose(f[p]);
   }
 }
