@@ -1,10 +1,8 @@
-"""Config in, objects out: the only place below the commands that knows Hydra."""
+"""A `RunSpec` in, a `Training` out: the only place that makes parts of their settings."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ from omegaconf.errors import (
 )
 
 from normexp.errors import UserError, mistakes_told
-from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime
 from normexp.runs.tree import images_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
@@ -52,8 +50,8 @@ def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
     return RunSpec.from_settings(settings), runtime
 
 
-def make(part: Any, key: str, **arguments: Any) -> Any:
-    """Return the object that the node `part` describes; `key` names it to the user on an error."""
+def make(part: Part | None, key: str, **arguments: object) -> Any:
+    """Return the object that `part` describes; `key` names it to the user on an error."""
     if part is None:
         raise UserError(f"{key}=null: a part with a _target_ is needed")
     try:
@@ -62,14 +60,13 @@ def make(part: Any, key: str, **arguments: Any) -> Any:
         raise _root_mistake(error, f"{key}: ") from error
 
 
-def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
+def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     """Return everything that a run needs, and warnings for the user.
 
     Raises UserError where a part cannot be made or the parts cannot work together.
     """
     import torch
 
-    from normexp.data.standardise import standardiser
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
@@ -84,21 +81,20 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     keep_freed_memory()
     precision = Precision.choose(spec.precision, device)
     with mistakes_told():
-        data = images(cfg).to(device)
-        standardise = standardiser(cfg.data.standardise, data.train.images, cfg.data.red_scale)
-        train_loader = loader(cfg, spec, data.train, standardise)
-    with mistakes_told(f"norm={cfg.norm.name}, model={cfg.model.name}: "):
-        net = network(cfg, len(data.classes))
+        data = images(spec).to(device)
+        standardise = standardiser(spec.data, data.train)
+        train_loader = loader(spec, data.train, standardise)
+    with mistakes_told(f"norm={spec.norm.name}, model={spec.model.name}: "):
+        net = network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
         warnings = [check(net, (height, width), spec.batch_size), slow_norms(device)]
     net.to(device).to(memory_format=torch.channels_last)
-    schedule = Schedule.scaled(
-        cfg.optimizer.lr, cfg.optimizer.warmup, spec.batch_size, cfg.optimizer.batch_exponent
-    )
-    groups = parameter_groups(net, cfg.optimizer.weight_decay)
+    of = spec.optimizer
+    schedule = Schedule.scaled(of.lr, of.warmup, spec.batch_size, of.batch_exponent)
+    groups = parameter_groups(net, of.weight_decay)
     total_steps = spec.steps or (spec.epochs or 0) * train_loader.steps_per_epoch
     return Training(
-        state=TrainingState.start(net, optimizer(cfg, groups), device),
+        state=TrainingState.start(net, optimizer(spec, groups), device),
         data=data,
         loader=train_loader,
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
@@ -107,46 +103,51 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     ), [f"warning: {warning}" for warning in warnings if warning]
 
 
-def images(cfg: DictConfig) -> Split:
+_sources: dict[str, DataSource] = {}
+"""What this process has read, by its part: runs of one sweep share one copy."""
+
+
+def images(spec: RunSpec) -> Split:
     """Return the images for training, validation and test."""
+    from normexp.contracts import DataSource
     from normexp.data.gain import with_gains
     from normexp.data.split import split
 
-    node = OmegaConf.to_container(cfg.data.source, resolve=True) if cfg.data.source else None
-    source = _source(json.dumps(node))
-    if cfg.data.gain_spread is not None:
-        source = with_gains(source, cfg.data.gain_spread, cfg.seed)
-    return split(source, cfg.data.limit, cfg.data.val_fraction)
+    key = repr(spec.data.source)
+    if key not in _sources:
+        made = make(spec.data.source, "data.source")
+        if not isinstance(made, DataSource):
+            raise UserError(f"data.source: {type(made).__name__} is no DataSource")
+        _sources[key] = made
+    source = _sources[key]
+    if spec.data.gain_spread is not None:
+        source = with_gains(source, spec.data.gain_spread, spec.seed)
+    return split(source, spec.data.limit, spec.data.val_fraction)
 
 
-@cache
-def _source(node: str) -> DataSource:
-    from normexp.contracts import DataSource
+def standardiser(data: DataSpec, train: LabelledImages) -> Standardise:
+    """Return what standardises images, measured on the training images."""
+    from normexp.data import standardise
 
-    source = make(json.loads(node), "data.source")
-    if not isinstance(source, DataSource):
-        raise UserError(f"data.source: {type(source).__name__} is no DataSource")
-    return source
+    return standardise.standardiser(data.standardise, train.images, data.red_scale)
 
 
-def loader(
-    cfg: DictConfig, spec: RunSpec, train: LabelledImages, standardise: Standardise
-) -> Loader:
+def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Loader:
     """Return what serves the training batches."""
     from normexp.contracts import Contrast
     from normexp.data.loader import Augmentation, Loader
 
-    contrast = make(cfg.contrast.augmentation, "contrast.augmentation")
+    contrast = make(spec.contrast.augmentation, "contrast.augmentation")
     if not isinstance(contrast, Contrast):
         raise UserError(
             f"contrast.augmentation: {type(contrast).__name__} is no Contrast; it needs draw() and "
             "to be called with images"
         )
-    augmentation = Augmentation(cfg.data.crop, cfg.data.flip, contrast)
+    augmentation = Augmentation(spec.data.crop, spec.data.flip, contrast)
     return Loader(train, spec.batch_size, spec.seed, augmentation, standardise)
 
 
-def network(cfg: DictConfig, num_classes: int) -> nn.Module:
+def network(spec: RunSpec, num_classes: int) -> nn.Module:
     """Return the network with its norms in place.
 
     For one seed the convolutions start the same whatever the norm: the network is built around
@@ -159,8 +160,8 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
     from normexp.norms.placing import place_norms
 
     with torch.random.fork_rng():
-        torch.manual_seed(cfg.seed)
-        make_network = make(cfg.model.network, "model.network")
+        torch.manual_seed(spec.seed)
+        make_network = make(spec.model.network, "model.network")
         try:
             built: nn.Module = make_network(norm_layer=NormSite, num_classes=num_classes)
         except TypeError as error:
@@ -168,30 +169,27 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
                 f"model.network: {error}; it is called with norm_layer, num_classes and the "
                 "settings below model.network"
             ) from error
-        set_padding_mode(built, cfg.model.padding_mode)
-        parts = {
-            key: make(cfg.norm[key], f"norm.{key}")
-            for key in ("layer", "at", "conv", "activation")
-            if key in cfg.norm
-        }
-        if "layer" not in parts:
-            raise UserError("norm.layer is not given; add norm.layer._target_=...")
-        place_norms(built, **parts)
+        set_padding_mode(built, spec.model.padding_mode)
+        place_norms(built, **norm_parts(spec))
     return built
 
 
-def optimizer(cfg: DictConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """Return the optimizer over parameter `groups`."""
-    from normexp.lean import spare_compiler
+def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
+    """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
+    norm = spec.norm
+    parts = {"layer": norm.layer, "at": norm.at, "conv": norm.conv, "activation": norm.activation}
+    return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
-    spare_compiler()
+
+def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """Return the optimizer over parameter `groups`."""
     algorithm: Callable[..., torch.optim.Optimizer] = make(
-        cfg.optimizer.algorithm, "optimizer.algorithm"
+        spec.optimizer.algorithm, "optimizer.algorithm"
     )
     of_torch = (TypeError, ValueError, RuntimeError)
-    with mistakes_told(f"optimizer={cfg.optimizer.name}: ", of_torch):
+    with mistakes_told(f"optimizer={spec.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.
-        return algorithm(groups, lr=cfg.optimizer.lr)
+        return algorithm(groups, lr=spec.optimizer.lr)
 
 
 def _root_mistake(error: BaseException, prefix: str = "") -> UserError:

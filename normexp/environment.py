@@ -6,14 +6,14 @@ import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import torch
 
 from normexp import __version__, kernels
 from normexp.errors import UserError
 from normexp.precision import Precision
-
-Environment = dict[str, str | int]
+from normexp.runs.result import Environment
 
 
 def choose_device(setting: str) -> torch.device:
@@ -58,22 +58,23 @@ def describe(precision: Precision) -> Environment:
     """Return what two runs must share for bit-equal results."""
     device = precision.device
     is_cuda = device.type == "cuda"
-    return {
-        "normexp": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),  # a class of its own, which checkpoints cannot hold
-        "device": torch.cuda.get_device_name(device) if is_cuda else device.type,
-        "processor": str(torch.cpu.get_capabilities().get("cpu_name", platform.machine())),
-        "threads": torch.get_num_threads(),
-        "precision": precision.name,
-        "norms": "kernels" if not is_cuda and kernels.library() else "torch",
-    }
+    return Environment(
+        normexp=__version__,
+        python=platform.python_version(),
+        torch=str(torch.__version__),  # a class of its own, which checkpoints cannot hold
+        device=torch.cuda.get_device_name(device) if is_cuda else device.type,
+        processor=str(torch.cpu.get_capabilities().get("cpu_name", platform.machine())),
+        threads=torch.get_num_threads(),
+        precision=precision.name,
+        kernels="compiled" if not is_cuda and kernels.library() else "none",
+    )
 
 
 def differences(then: Environment, now: Environment) -> str:
     """Return what has changed, for people; empty if nothing has."""
+    before, after = asdict(then), asdict(now)
     return ", ".join(
-        f"{key} {then.get(key)} → {now.get(key)}" for key in now if then.get(key) != now[key]
+        f"{key} {before[key]} → {value}" for key, value in after.items() if before[key] != value
     )
 
 

@@ -23,15 +23,13 @@ def main() -> None:
 
 def problem(settings: dict[str, Any]) -> str | None:
     """Return why a run with these settings cannot work, or None if it can."""
-    from omegaconf import OmegaConf
-
     from normexp import build
     from normexp.errors import one_line
+    from normexp.runs.spec import RunSpec, Runtime
 
-    cfg = OmegaConf.create(settings)
     try:
-        spec, runtime = build.run_spec(cfg)
-        build.training(cfg, spec, runtime)
+        runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
+        build.training(RunSpec.from_settings(settings), runtime)
     except Exception as error:
         told = one_line(error) or f"{type(error).__name__}: {error}"
         return " ".join(told.split())

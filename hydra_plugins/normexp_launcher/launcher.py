@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -61,8 +62,9 @@ class ProcessLauncher(Launcher):
     def _cell(self, label: str, overrides: list[str]) -> Cell:
         """Compose and check a cell's settings."""
         from normexp import build
-        from normexp.commands.train import by_hand, run_folder
+        from normexp.commands.train import by_hand
         from normexp.errors import UserError
+        from normexp.runs.folder import RunFolder
         from normexp.sweep.cell import Cell
 
         cfg = self._context.config_loader.load_sweep_config(self._config, overrides)
@@ -75,7 +77,8 @@ class ProcessLauncher(Launcher):
         except UserError as error:
             where = f" (in the cell {label})" if label else ""
             raise UserError(f"{error}{where}; nothing was started") from error
-        return Cell(label or spec.name, spec, runtime, run_folder(spec, runtime), arguments)
+        folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
+        return Cell(label or spec.name, spec, runtime, folder, arguments)
 
 
 class SlurmLauncher(ProcessLauncher):
@@ -127,12 +130,12 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
 def keep_images(settings: Mapping[str, Any]) -> None:
     """Read the images of a run with these `settings`, which forks of this process then have."""
     from normexp import build
-    from normexp.data.standardise import standardiser
     from normexp.environment import one_thread
+    from normexp.runs.spec import RunSpec
 
-    cfg = OmegaConf.create(dict(settings))
+    spec = RunSpec.from_settings(settings)
     with one_thread():
-        standardiser(cfg.data.standardise, build.images(cfg).train.images)
+        build.standardiser(spec.data, build.images(spec).train)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,21 @@ from normexp.commands.composed import composed
 from normexp.commands.looking import lens_on
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file, lens_view
-from normexp.evaluation.lens_settings import AXES, checked
 from normexp.runs.catalogue import Entry, catalogue, matching, read_entry
-from normexp.runs.claim import claimed
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
+from normexp.runs.lock import locked
+from normexp.runs.record import LensRecord
 from normexp.runs.spec import Runtime
+from normexp.settings import EVALUATE, checked
 from normexp.sweep.fork import beginning
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import NORMEXP, POLL_SECONDS, Pool
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 Settings = dict[str, Any]
 
+AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.
 OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
 
@@ -38,21 +40,18 @@ OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
 def main(cfg: DictConfig) -> None:
     """Look at the runs that `cfg` names, and show what was found."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    asked = checked(settings)
+    asked = axes_of(checked(settings, EVALUATE))
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, None)
     outputs = Path(runtime.outputs).expanduser()
     entries = finished(named(settings["run"], settings["study"], outputs))
     if len(entries) == 1:
         folder = entries[0].folder
         print(lens_view.tables(evaluate(folder, asked, runtime)))
-        print(f"\nevery number: {folder.path / 'lens.csv'}")
+        print(f"\nevery number: {folder.lens_table}")
         return
     failed = evaluate_each([entry.folder for entry in entries], runtime)
-    found = {
-        entry.folder.path.name: lens_file.read(entry.folder.path)["rows"]
-        for entry in entries
-        if entry.folder not in failed
-    }
+    records = {e.folder.name: e.folder.lens() for e in entries if e.folder not in failed}
+    found = {name: record.rows for name, record in records.items() if record}
     if found:
         runs = dict(zip(lens_view.short_names(found), found.values(), strict=True))
         lens_view.picture(runs, outputs / "lens.png")
@@ -61,13 +60,19 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"{len(failed)} of {len(entries)} runs failed; see above")
 
 
+def axes_of(settings: Settings) -> Settings:
+    """Return the settings by axis, those for all axes under `common`."""
+    common = {key: settings[key] for key in ("seed", "images")}
+    return {"common": common, **{axis: settings[axis] for axis in AXES}}
+
+
 def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
     """Return the runs that the settings name; raises UserError where there is none."""
     if (run is None) == (study is None):
         raise UserError("name the runs: run=<folder or name, with * for several> or study=<name>")
     if study is not None:
         entries = catalogue(outputs)
-        studies = {each for entry in entries for each in entry.studies}
+        studies = {each for entry in entries for each in entry.record.studies}
         if found := matching(entries, {"study": str(study)}):
             return found
         hint = suggestion(str(study), studies) if studies else "no run is of any study"
@@ -103,22 +108,23 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
             print(f"left out, as it is {entry.state}: {entry.folder.path}", file=sys.stderr)
     if not good:
         states = ", ".join(sorted({entry.state for entry in entries}))
-        raise UserError(
-            f"{entries[0].folder.path.name}: {states}; only a finished run can be evaluated"
-        )
+        raise UserError(f"{entries[0].folder.name}: {states}; only a finished run can be evaluated")
     return good
 
 
 def evaluate(folder: RunFolder, asked: Settings, runtime: Runtime) -> list[Row]:
     """Measure what `lens.json` does not have yet, axis by axis, and return all rows."""
-    with claimed(folder.path):
+    with locked(folder.path):
         asked = {**asked, "weights": lens_file.digest_of_weights(folder)}
-        content = lens_file.read(folder.path)
-        rows = lens_file.still_good(content, asked)
+        for line in folder.mend():
+            print(line, file=sys.stderr)
+        record = folder.lens()
+        rows = lens_file.still_good(record, asked)
+        seconds = dict(record.seconds) if record else {}
         if missing := [axis for axis in AXES if axis not in rows]:
-            look(folder, asked, runtime, rows, content["seconds"], missing)
+            look(folder, asked, runtime, rows, seconds, missing)
         else:
-            print(f"{folder.path.name} is evaluated already")
+            print(f"{folder.name} is evaluated already")
     return [row for axis in AXES for row in rows[axis]]
 
 
@@ -139,19 +145,18 @@ def look(
     lens, environment = lens_on(folder, runtime, **asked["common"])
     tasks = {axis: lens.tasks(axis, asked[axis]) for axis in missing}
     number = sum(map(len, tasks.values()))
-    with tqdm(total=number, desc=folder.path.name, disable=None, leave=False) as bar:
+    with tqdm(total=number, desc=folder.name, disable=None, leave=False) as bar:
         for axis in missing:
             began = time.monotonic()
-            found = []
+            found: list[Row] = []
             for task in tasks[axis]:
                 found += task()
                 bar.update()
             rows[axis] = found
             seconds[axis] = time.monotonic() - began
             every = [row for each in AXES for row in rows.get(each, [])]
-            content = {"settings": asked, "environment": environment}
-            lens_file.write(folder.path, {**content, "rows": every, "seconds": seconds})
-    write_curves(folder.path, every)
+            lens_file.write(folder, LensRecord(asked, environment, tuple(every), seconds))
+    write_curves(folder, every)
 
 
 def evaluate_each(folders: Sequence[RunFolder], runtime: Runtime) -> set[RunFolder]:
@@ -159,16 +164,16 @@ def evaluate_each(folders: Sequence[RunFolder], runtime: Runtime) -> set[RunFold
     from tqdm import tqdm
 
     plan = Plan.choose(len(folders), runtime, Machine.this(runtime.device))
-    by_name = {folder.path.name: folder for folder in folders}
+    by_name = {folder.name: folder for folder in folders}
     waiting = deque(folders)
     failed = set()
     bar = tqdm(total=len(folders), unit=" runs", disable=None, leave=False, smoothing=0)
-    begin = beginning([folder.record()["settings"] for folder in folders], plan.slots)
+    begin = beginning([folder.record().spec.settings for folder in folders], plan.slots)
     with bar, Pool(plan.slots, begin) as pool:
         while waiting or pool.running:
             while waiting and pool.has_room:
                 folder = waiting.popleft()
-                pool.start(folder.path.name, command(folder, plan), folder.path / "lens.log")
+                pool.start(folder.name, command(folder, plan), folder.lens_console)
             for name, code, said in pool.ended():
                 bar.update()
                 if code:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf
-
 from normexp import build
 from normexp.errors import UserError, mistakes_told
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
-from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.result import Environment
+from normexp.runs.spec import Runtime
 from normexp.runs.tree import images_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made needs it
@@ -20,7 +19,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made
 
 def lens_on(
     folder: RunFolder, runtime: Runtime, seed: int, images: int
-) -> tuple[Lens, dict[str, str | int]]:
+) -> tuple[Lens, Environment]:
     """Return the lens on a finished run, with at most so many test images, and its environment.
 
     Raises UserError where the weights or the images of the run are not there any more.
@@ -30,13 +29,12 @@ def lens_on(
     from normexp.evaluation.lens import Lens
     from normexp.evaluation.subject import Subject
 
-    settings = folder.record()["settings"]
-    source = settings["data"]["source"]
-    with mistakes_told(f"{folder.path.name}: ", (UserError,)):
+    spec = folder.record().spec
+    source = spec.data.source
+    with mistakes_told(f"{folder.name}: ", (UserError,)):
         if "content" in source and source["content"] != images_digest(source["root"]):
             raise UserError(f"the images in {source['root']} are not those that it was trained on")
-        spec = RunSpec.from_settings(settings)
-        fresh, _ = build.training(OmegaConf.create(settings), spec, runtime)
+        fresh, _ = build.training(spec, runtime)
     trained = copy.deepcopy(fresh.state.network)
     try:
         trained.load_state_dict(tensors.load(folder.weights, fresh.state.totals.device))

@@ -16,6 +16,7 @@ from normexp import build
 from normexp.errors import UserError, mistakes_told
 from normexp.report.claims import Claim
 from normexp.report.measured import write_measured
+from normexp.runs.record import Measurement, Measurements
 
 
 def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> None:
@@ -30,9 +31,9 @@ def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> 
         for cell, seed in tqdm(cells, desc=claim.name, unit=" networks", disable=None, leave=False):
             typed = [f"{key}={value}" for key, value in cell.items()]
             cfg = hydra.compose("train", overrides=[*settings, *typed, f"seed={seed}"])
-            found.append({"settings": cell, "seed": seed, "values": values(claim, cfg)})
+            found.append(Measurement(cell, seed, values(claim, cfg)))
         command = ["normexp", "claims", f"claim={claim.name}", "measure=true", *settings]
-        write_measured(outputs, claim.name, shlex.join(command), found)
+        write_measured(outputs, Measurements(claim.name, shlex.join(command), tuple(found)))
 
 
 def grid(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -46,7 +47,6 @@ def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
     """Measure the network that `cfg` describes."""
     import torch
 
-    from normexp.data.standardise import standardiser
     from normexp.environment import choose_device
 
     assert claim.measurement is not None
@@ -57,10 +57,10 @@ def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
     with mistakes_told(where):
-        images = build.images(cfg).to(device)
-        standardise = standardiser(cfg.data.standardise, images.train.images, cfg.data.red_scale)
-        loader = build.loader(cfg, spec, images.train, standardise)
-        network = build.network(cfg, len(images.classes)).to(device)
+        images = build.images(spec).to(device)
+        standardise = build.standardiser(spec.data, images.train)
+        loader = build.loader(spec, images.train, standardise)
+        network = build.network(spec, len(images.classes)).to(device)
         number = claim.measurement["batches"]
         if number > loader.steps_per_epoch:
             raise UserError(

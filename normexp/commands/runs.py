@@ -15,8 +15,8 @@ from normexp.runs.catalogue import (
     reasons,
     table,
 )
-from normexp.runs.claim import InProgressError, claimed
 from normexp.runs.folder import RunFolder
+from normexp.runs.lock import InProgressError, locked
 
 HELP = """\
 usage: normexp runs [key=value ...] [clean=<state>] [yes=true] [outputs=<folder>]
@@ -70,7 +70,7 @@ def clean(entries: list[Entry], state: str, is_confirmed: bool) -> None:
         return
     for entry in doomed:
         try:
-            with claimed(entry.folder.path):
+            with locked(entry.folder.path):
                 _remove(entry.folder, state)
         except InProgressError as error:
             print(f"kept: {error}")

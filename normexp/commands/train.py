@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
@@ -15,9 +14,9 @@ from omegaconf import DictConfig
 from normexp import build
 from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
-from normexp.runs.claim import InProgressError, claimed, revisit
 from normexp.runs.folder import RunFolder
-from normexp.runs.outcome import final_words, forget_failure, record_failure
+from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 
 # Settings of a sweep, which one run by hand has no use for.
@@ -30,18 +29,23 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 def main(cfg: DictConfig) -> None:
     """Train the run that `cfg` describes, go on with it, or show its result."""
     spec, runtime = build.run_spec(cfg)
-    folder = run_folder(spec, runtime)
-    result = folder.result()
-    if result is None:
-        with recorded_failure(folder, spec):
-            result = train(cfg, spec, runtime, folder)
+    carry_out(spec, runtime, shlex.join(["normexp", "train", *by_hand(HydraConfig.get())]))
+
+
+def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
+    """Train a run that is not finished, show its result, and record who asked for it."""
+    folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
+    if folder.is_finished():
+        result = folder.result()
+        print(f"{folder.name} is finished already")
     else:
-        print(f"{spec.name} is finished already")
-    revisit(folder, spec, command_of(HydraConfig.get()), runtime.study)
-    print(f"{final_words(result)}\n{folder.path}")
+        with recorded_failure(folder, spec):
+            result = train(spec, runtime, folder, command)
+    revisit(folder, spec, command, runtime.study)
+    print(f"{result}\n{folder.path}")
 
 
-def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -> dict[str, Any]:
+def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> RunResult:
     """Carry out a run that is not finished, and return its result."""
     # torch takes seconds to import, and a finished run needs none of it.
     from normexp import tensors
@@ -51,37 +55,25 @@ def train(cfg: DictConfig, spec: RunSpec, runtime: Runtime, folder: RunFolder) -
     from normexp.engine.state import resume
     from normexp.engine.tracking import Tracker
 
-    training, warnings = build.training(cfg, spec, runtime)
+    training, warnings = build.training(spec, runtime)
     folder.path.mkdir(parents=True, exist_ok=True)
-    with claimed(folder.path), StopRequest() as stop:
-        folder.open(spec, command_of(HydraConfig.get()))
-        folder.join_study(runtime.study)
+    with locked(folder.path), StopRequest() as stop:
+        mended = folder.mend()
+        folder.open(spec, command, runtime.study)
         if result := folder.result():  # another process was faster
             return result
-        for file in folder.unwritten():
-            file.unlink()
-        forget_failure(folder)
-        kept, told = resume(training.state, folder, training.environment)
+        folder.forget_failure()
+        kept, resumed = resume(training.state, folder, training.environment)
         rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
-        with Tracker(folder.path, spec, training.recipe.total_steps, kept) as tracker:
-            for line in [*told, training.summary(), *warnings]:
+        with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
+            for line in [*mended, *resumed, training.summary(), *warnings]:
                 tracker.note(line)
             finite = fit(training, tracker, rhythm, lambda: stop.signal_number)
-            result = {"name": spec.name, **findings(training, finite)}
+            result = findings(training, finite)
             tracker.finish(result)
         tensors.save(folder.weights, training.state.network.state_dict())
         folder.finish(result)
     return result
-
-
-def run_folder(spec: RunSpec, runtime: Runtime) -> RunFolder:
-    """Return where a run lies, or will lie."""
-    return RunFolder(Path(runtime.outputs).expanduser() / "runs" / spec.name)
-
-
-def command_of(hydra: HydraConf) -> str:
-    """Return the command that makes one run, as it is typed."""
-    return shlex.join(["normexp", "train", *by_hand(hydra)])
 
 
 def by_hand(hydra: HydraConf) -> list[str]:
@@ -100,7 +92,7 @@ def by_hand(hydra: HydraConf) -> list[str]:
 
 @contextmanager
 def recorded_failure(folder: RunFolder, spec: RunSpec) -> Iterator[None]:
-    """Record an error of a run that has its folder; want of memory is told as the user's mistake.
+    """Record an error of a run that has its folder; want of memory is the user's mistake.
 
     A run that cannot begin leaves no folder, and so no record.
     """
@@ -109,16 +101,16 @@ def recorded_failure(folder: RunFolder, spec: RunSpec) -> Iterator[None]:
     except InProgressError:  # of another process, and well
         raise
     except Exception as error:
-        told: Exception = error
+        shown: Exception = error
         if isinstance(error, MemoryError) or any(s in str(error).lower() for s in OUT_OF_MEMORY):
-            told = UserError(
+            shown = UserError(
                 f"out of memory at batch_size={spec.batch_size}; try a smaller one, or in a sweep "
                 "fewer runs at once: runtime.jobs=1"
             )
         with suppress(OSError):  # a full disk may be the error
             if folder.record_file.exists():
-                line = one_line(told) or f"{type(told).__name__}: {told}"
-                record_failure(folder, " ".join(line.split()))
-        if told is not error:
-            raise told from error
+                line = one_line(shown) or f"{type(shown).__name__}: {shown}"
+                folder.record_failure(" ".join(line.split()))
+        if shown is not error:
+            raise shown from error
         raise

@@ -17,11 +17,12 @@ from normexp.data.split import Split
 from normexp.engine.schedule import Schedule, set_lr
 from normexp.engine.state import TrainingState
 from normexp.engine.tracking import Tracker
-from normexp.environment import Environment
 from normexp.errors import Stopped
 from normexp.evaluation.accuracy import Evaluator
 from normexp.precision import Precision
 from normexp.runs.folder import RunFolder
+from normexp.runs.plain import to_plain
+from normexp.runs.result import Environment, EpochResult
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Training:
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
             f"images; {sum(p.numel() for p in self.state.network.parameters()):,} parameters; "
             f"{self.recipe.total_steps} steps of {self.loader.batch_size}; "
-            f"{here['precision']} on {here['device']}, {here['threads']} threads"
+            f"{here.precision} on {here.device}, {here.threads} threads"
         )
 
 
@@ -97,7 +98,8 @@ def fit(
                 return False
             signal_number = stop_signal()
             if at_end or signal_number or time.monotonic() - saved_at > rhythm.checkpoint_seconds:
-                extra = {"environment": training.environment, "events": tracker.positions()}
+                environment = to_plain(training.environment)
+                extra = {"environment": environment, "events": tracker.positions()}
                 state.save(rhythm.folder, extra)
                 saved_at = time.monotonic()
             if signal_number and state.step < recipe.total_steps:
@@ -168,19 +170,19 @@ def end_epoch(training: Training, tracker: Tracker) -> bool:
     state = training.state
     val = training.evaluator.score(state.network, training.data.val)
     loss, right, count = state.totals.tolist()
-    row = {
-        "epoch": len(state.history) + 1,
-        "step": state.step,
-        "images": state.step * training.loader.batch_size,
-        "train_loss": loss / count,
-        "train_accuracy": right / count,
-        "val_loss": val.loss,
-        "val_accuracy": val.accuracy,
-    }
-    tracker.curves({"val/loss": val.loss, "val/accuracy": val.accuracy}, state.step, row["images"])
+    row = EpochResult(
+        epoch=len(state.history) + 1,
+        step=state.step,
+        images=state.step * training.loader.batch_size,
+        train_loss=loss / count,
+        train_accuracy=right / count,
+        val_loss=val.loss,
+        val_accuracy=val.accuracy,
+    )
+    tracker.curves({"val/loss": val.loss, "val/accuracy": val.accuracy}, state.step, row.images)
     tracker.note(
-        f"epoch {row['epoch']}: train loss {row['train_loss']:.3f}, "
-        f"train accuracy {row['train_accuracy']:.1%}, val accuracy {val.accuracy:.1%}, "
+        f"epoch {row.epoch}: train loss {row.train_loss:.3f}, "
+        f"train accuracy {row.train_accuracy:.1%}, val accuracy {val.accuracy:.1%}, "
         f"{count / state.seconds:.0f} images/s"
     )
     if isfinite(val.loss):

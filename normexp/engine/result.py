@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from torch import nn
 
@@ -16,59 +15,55 @@ from normexp.evaluation.inputs import (
     gradient_by_gain,
 )
 from normexp.evaluation.modes import mode_gap
+from normexp.runs.result import ByGain, ChannelValues, RunResult, TestResult, Timing
 
 
-def findings(training: Training, finite: bool) -> dict[str, Any]:
-    """Return the content of `result.json`: test images are seen here, once.
-
-    Everything but `timing` and `environment` is a function of the settings.
-    """
+def findings(training: Training, finite: bool) -> RunResult:
+    """Return what a training found: test images are seen here, once."""
     state = training.state
     seconds = sum(state.epoch_seconds) + state.seconds
-    return {
-        "outcome": "finished" if finite else "diverged",
-        "test": _test(training) if finite else None,
-        "steps": state.step,
-        "images": state.step * training.loader.batch_size,
-        "parameters": sum(p.numel() for p in state.network.parameters()),
-        "classes": list(training.data.classes),
-        "history": state.history,
-        "readings": {
+    num_images = state.step * training.loader.batch_size
+    return RunResult(
+        outcome="finished" if finite else "diverged",
+        test=_test(training) if finite else None,
+        steps=state.step,
+        images=num_images,
+        parameters=sum(p.numel() for p in state.network.parameters()),
+        classes=training.data.classes,
+        history=tuple(state.history),
+        readings={
             f"{what}/{name}": reading.item()
             for name, module in state.network.named_modules()
             if finite and isinstance(module, HasReadings)  # JSON has no NaN
             for what, reading in module.readings().items()
         },
-        "layers": dict(_layers(state.network)) if finite else {},
-        "timing": {
-            "seconds": seconds,
-            "epoch_seconds": state.epoch_seconds,
-            "images_per_second": state.step * training.loader.batch_size / seconds,
-        },
-        "environment": training.environment,
-    }
+        layers=dict(_layers(state.network)) if finite else {},
+        timing=Timing(seconds, tuple(state.epoch_seconds), num_images / seconds),
+        environment=training.environment,
+    )
 
 
-def _test(training: Training) -> dict[str, Any]:
+def _test(training: Training) -> TestResult:
     network, images, evaluator = training.state.network, training.data.test, training.evaluator
     clean = evaluator.score(network, images)
-    found: dict[str, Any] = {
-        "loss": clean.loss,
-        "accuracy": clean.accuracy,
-        "contrast": evaluator.contrast_accuracy(network, images),
-        "mode_gap": mode_gap(evaluator, network, images, training.loader.batch_size),
-    }
-    if images.gain is not None:
-        found["by_gain"] = {
-            "accuracy": accuracy_by_gain(evaluator, network, images),
-            "gradient_norm": gradient_by_gain(evaluator, network, training.loader),
-        }
-    if isinstance(evaluator.standardise, ScaledChannels):
-        found["without_channel"] = accuracy_without_channels(evaluator, network, images)
-    return found
+    return TestResult(
+        loss=clean.loss,
+        accuracy=clean.accuracy,
+        contrast=evaluator.contrast_accuracy(network, images),
+        mode_gap=mode_gap(evaluator, network, images, training.loader.batch_size),
+        by_gain=None
+        if images.gain is None
+        else ByGain(
+            tuple(accuracy_by_gain(evaluator, network, images)),
+            tuple(gradient_by_gain(evaluator, network, training.loader)),
+        ),
+        without_channel=accuracy_without_channels(evaluator, network, images)
+        if isinstance(evaluator.standardise, ScaledChannels)
+        else None,
+    )
 
 
-def _layers(network: nn.Module) -> Iterator[tuple[str, dict[str, float]]]:
+def _layers(network: nn.Module) -> Iterator[tuple[str, ChannelValues]]:
     """Yield what the tensors with a value a channel have become, such as a norm's scale."""
     for name, module in network.named_modules():
         own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
@@ -79,10 +74,10 @@ def _layers(network: nn.Module) -> Iterator[tuple[str, dict[str, float]]]:
                 values = tensor.detach().double()
                 yield (
                     f"{name}.{what}",
-                    {
-                        "mean": values.mean().item(),
-                        "sd": values.std(correction=0).item(),
-                        "min": values.min().item(),
-                        "max": values.max().item(),
-                    },
+                    ChannelValues(
+                        mean=values.mean().item(),
+                        sd=values.std(correction=0).item(),
+                        min=values.min().item(),
+                        max=values.max().item(),
+                    ),
                 )

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from normexp import tensors
 from normexp.contracts import FollowsSteps
-from normexp.environment import Environment, differences
+from normexp.environment import differences
 from normexp.errors import UserError
 from normexp.runs.files import DamagedFileError, set_aside
 from normexp.runs.folder import RunFolder
+from normexp.runs.plain import from_plain, to_plain
+from normexp.runs.result import Environment, EpochResult
 
 
 @dataclass
@@ -28,7 +30,7 @@ class TrainingState:
     logged: Tensor
     """`totals` at the last point of the training curve."""
     step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[EpochResult] = field(default_factory=list)
     """One row an epoch."""
     epoch_seconds: list[float] = field(default_factory=list)
     """How long each finished epoch took."""
@@ -58,14 +60,14 @@ class TrainingState:
                 "totals": self.totals,
                 "logged": self.logged,
                 "step": self.step,
-                "history": self.history,
+                "history": [to_plain(row) for row in self.history],
                 "epoch_seconds": self.epoch_seconds,
                 "seconds": self.seconds,
                 "extra": extra,
             },
         )
 
-    def end_epoch(self, row: dict[str, float]) -> None:
+    def end_epoch(self, row: EpochResult) -> None:
         """Add `row` to the history and clear what was summed over the epoch."""
         self.history.append(row)
         self.epoch_seconds.append(self.seconds)
@@ -87,8 +89,9 @@ class TrainingState:
                 f"{path} does not fit this network, whose code has changed since; "
                 "remove the file to start the run again"
             ) from error
-        for name in ("totals", "logged", "step", "history", "epoch_seconds", "seconds"):
+        for name in ("totals", "logged", "step", "epoch_seconds", "seconds"):
             setattr(self, name, saved[name])
+        self.history = [from_plain(EpochResult, row) for row in saved["history"]]
         extra: dict[str, Any] = saved["extra"]
         return extra
 
@@ -109,7 +112,7 @@ def resume(
             told.append(f"{error}; it is set aside as {set_aside(checkpoint)}")
             continue
         told.append(f"going on after step {state.step}")
-        if changed := differences(extra["environment"], here):
+        if changed := differences(from_plain(Environment, extra["environment"]), here):
             told.append(f"under other conditions, so bits may differ from one go: {changed}")
         return extra["events"], told
     return {}, [*told, "the run starts again"] if told else []

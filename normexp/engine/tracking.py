@@ -7,9 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
@@ -18,9 +16,9 @@ from tqdm import tqdm
 
 from normexp.board import experiment, layout, session, session_end, text
 from normexp.engine.summary import summary
-from normexp.runs.catalogue import SILENT, flat
-from normexp.runs.outcome import final_words
-from normexp.runs.spec import RunSpec, cell_name
+from normexp.runs.folder import RunFolder
+from normexp.runs.result import RunResult
+from normexp.runs.spec import RunSpec
 
 LOG_FORMAT = "%(asctime)s %(message)s"
 
@@ -34,9 +32,9 @@ class Tracker:
     """
 
     def __init__(
-        self, folder: Path, spec: RunSpec, total_steps: int, positions: Mapping[str, int]
+        self, folder: RunFolder, spec: RunSpec, total_steps: int, positions: Mapping[str, int]
     ) -> None:
-        for events in folder.glob("events.out.tfevents.*"):
+        for events in folder.events():
             if events.name in positions:
                 with events.open("r+b") as file:
                     file.truncate(positions[events.name])
@@ -45,14 +43,14 @@ class Tracker:
         self._folder = folder
         self._spec = spec
         self._total_steps = total_steps
-        self._log_handler = logging.FileHandler(folder / "train.log", encoding="utf-8")
+        self._log_handler = logging.FileHandler(folder.log, encoding="utf-8")
         self._log_handler.setFormatter(logging.Formatter(LOG_FORMAT))
         self._log = logging.Logger(spec.name)
         self._log.addHandler(self._log_handler)
 
     def __enter__(self) -> Tracker:
         self._hook_before, threading.excepthook = threading.excepthook, self._of_a_thread
-        self._writer = SummaryWriter(str(self._folder))
+        self._writer = SummaryWriter(str(self._folder.path))
         self._bar = tqdm(
             total=self._total_steps, desc=self._spec.name, unit=" steps", disable=None, leave=False
         )
@@ -85,8 +83,7 @@ class Tracker:
     def positions(self) -> dict[str, int]:
         """Return the lengths of the event files, with everything so far on disk."""
         self._writer.flush()
-        files = self._folder.glob("events.out.tfevents.*")
-        return {events.name: events.stat().st_size for events in files}
+        return {events.name: events.stat().st_size for events in self._folder.events()}
 
     def curves(self, values: Mapping[str, float], step: int, images: int) -> None:
         """Add a point to each curve."""
@@ -99,9 +96,8 @@ class Tracker:
 
         `sheet`, float (3, H, W) in [0, 1], shows the first images as they are trained on.
         """
-        settings = dict(flat(self._spec.settings, SILENT))
-        cell = cell_name(self._spec.settings)
-        self._tell(experiment(settings), session(cell, settings), layout())
+        factors = self._spec.factors
+        self._tell(experiment(factors), session(self._spec.cell_name, factors), layout())
         self._writer.add_image("augmented", sheet)
 
     def progress(self, step: int, **shown: str) -> None:
@@ -109,22 +105,25 @@ class Tracker:
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(step - self._bar.n)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def finish(self, result: RunResult) -> None:
         """Write what the run found, once, at its end."""
-        step, timing = result["steps"], result["timing"]
-        last = {f"cost/{name}": timing[name] for name in ("seconds", "images_per_second")}
-        if test := result["test"]:
-            by_severity = [test["accuracy"], *test["contrast"].values()]
+        step, timing = result.steps, result.timing
+        last = {
+            "cost/seconds": timing.seconds,
+            "cost/images_per_second": timing.images_per_second,
+        }
+        if test := result.test:
+            by_severity = [test.accuracy, *test.contrast.values()]
             for severity, accuracy in enumerate(by_severity):
                 self._writer.add_scalar("contrast/accuracy", accuracy, severity)
                 last[f"test/accuracy_contrast_{severity}"] = accuracy
             last["test/accuracy"] = last.pop("test/accuracy_contrast_0")
-            last["test/mode_gap"] = test["mode_gap"]["accuracy"]
-            last["test/gap"] = result["history"][-1]["train_accuracy"] - test["accuracy"]
+            last["test/mode_gap"] = test.mode_gap.accuracy
+            last["test/gap"] = result.history[-1].train_accuracy - test.accuracy
         for tag, value in last.items():
             self._writer.add_scalar(tag, value, step)
-        self._tell(text("summary", summary(result)), session_end(result["outcome"], time.time()))
-        self._log.info(final_words(result))
+        self._tell(text("summary", summary(result)), session_end(result.outcome, time.time()))
+        self._log.info(str(result))
 
     def note(self, line: str) -> None:
         """Write a line to the log file, and to the screen where it has no bar."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from normexp.runs.folder import RunFolder
+
 SUFFIX = ".lens"
 
 
-def write_curves(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_curves(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write an event file beside those of the training, in the place of one from before."""
-    for before in folder.glob(f"events.out.tfevents.*{SUFFIX}"):
+    for before in folder.events(SUFFIX):
         before.unlink()
-    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
+    with SummaryWriter(str(folder.path), filename_suffix=SUFFIX) as writer:
         for row in rows:
             for tag, step, value in points(row):
                 writer.add_scalar(f"lens/{tag}", value, step)

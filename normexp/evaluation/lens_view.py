@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from normexp.runs.text import aligned
+
 Row = Mapping[str, Any]
 STATISTICS = {"running": "running statistics", "batch": "test-batch statistics"}
 
@@ -74,12 +76,6 @@ def short_names(names: Iterable[str]) -> list[str]:
     common = set(parts[0]).intersection(*parts[1:])
     short = [" ".join(part for part in each if part not in common) for each in parts]
     return short if len(set(short)) == len(short) and all(short) else list(names)
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines of equally many cells in columns."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def _axis(rows: Sequence[Row], axis: str) -> list[Row]:

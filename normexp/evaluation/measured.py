@@ -112,9 +112,7 @@ def norms(network: nn.Module) -> list[nn.Module]:
     """Return the norms of a network; raises ValueError if it does not tell where they are."""
     if not isinstance(network, NamesPlaces):
         # As told of a user's other settings.
-        raise ValueError(  # noqa: TRY004
-            "the network does not tell where its norms are: give it norm_roles"
-        )
+        raise ValueError("the network does not tell where its norms are: give it norm_roles")
     return [
         module
         for name, module in network.named_modules()

@@ -10,6 +10,7 @@ from normexp.contracts import LabelledImages
 from normexp.evaluation.accuracy import Evaluator
 from normexp.evaluation.statistics import RUNNING, of_batches
 from normexp.evaluation.subject import Subject
+from normexp.runs.result import ModeGap
 
 # Twice so many images go through the network, below a fiftieth of all but the smallest trainings.
 NUM_IMAGES = 512
@@ -17,12 +18,11 @@ NUM_IMAGES = 512
 
 def mode_gap(
     evaluator: Evaluator, network: nn.Module, images: LabelledImages, batch_size: int
-) -> dict[str, float | None]:
+) -> ModeGap:
     """Return the gap on the first `images`, in batches of `batch_size`.
 
-    `accuracy`: with the batches' own statistics less with running ones; `largest`: the largest
-    difference of a logit, None where it is not finite. Both are exactly 0 for a network without
-    batch statistics. The network stays as it is.
+    Accuracy and logits are exactly the same for a network without batch statistics. The network
+    stays as it is.
     """
     some = images[: max(NUM_IMAGES, batch_size)]
     subject = Subject(network, some, evaluator.standardise, evaluator.precision, seed=0)
@@ -33,4 +33,4 @@ def mode_gap(
     network.train(was_training)
     gap = found["accuracy"] - subject.measures(running, running)["accuracy"]
     largest = found["largest"] if isfinite(found["largest"]) else None
-    return {"images": len(some), "accuracy": gap, "largest": largest}
+    return ModeGap(len(some), gap, largest)

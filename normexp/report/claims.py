@@ -35,7 +35,7 @@ class Measure:
         if row.state == "diverged":
             return self.diverged
         if self.lens is None:
-            return _at(row.result, self.value.split("."))
+            return _at(row.values or row.result, self.value.split("."))
         fitting = [each for each in row.lens or () if _fits(each, self.lens)]
         if len(fitting) > 1:
             raise UserError(
@@ -112,12 +112,15 @@ def _fits(settings: Mapping[str, Any], selection: Selection) -> bool:
 def _at(content: Any, path: Sequence[str]) -> float | None:
     """Return the number at `path`, or None where there is none."""
     for i, key in enumerate(path):
-        if isinstance(content, list) and key == "*":
+        if isinstance(content, tuple) and key == "*":
             values = [_at(each, path[i + 1 :]) for each in content]
             numbers = [value for value in values if value is not None]
             return sum(numbers) / len(numbers) if numbers else None
         try:
-            content = content[int(key)] if isinstance(content, list) else content[key]
-        except (KeyError, IndexError, TypeError, ValueError):
+            if isinstance(content, tuple):
+                content = content[int(key)]
+            else:
+                content = content[key] if isinstance(content, Mapping) else getattr(content, key)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return None
     return float(content) if isinstance(content, int | float) else None

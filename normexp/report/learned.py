@@ -73,7 +73,7 @@ def lens_section(block: Block, level: float, name: str) -> Section | None:
 
 
 def _readings(row: Row) -> Mapping[str, float]:
-    return row.result.get("readings", {}) if row.result else {}
+    return row.result.readings if row.result else {}
 
 
 def _named(block: Block, series: Any, column: Any) -> str:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from normexp.errors import UserError
 from normexp.report.runs import Row
-from normexp.runs.files import DamagedFileError, read_json, write_json
+from normexp.runs.files import DamagedFileError, read_record, write_record
+from normexp.runs.record import Measurements
 
 
-def write_measured(
-    outputs: Path, claim: str, command: str, found: Sequence[Mapping[str, Any]]
-) -> Path:
-    """Keep what `command` found: `settings`, `seed` and `values` of each network measured."""
-    path = _file(outputs, claim)
+def write_measured(outputs: Path, measured: Measurements) -> None:
+    """Keep what was measured for a claim."""
+    path = _file(outputs, measured.claim)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"claim": claim, "command": command, "rows": list(found)})
-    return path
+    write_record(path, measured)
 
 
 def measured_rows(outputs: Path, claim: str) -> list[Row]:
     """Return what was measured for a claim, nothing where nothing was; raises UserError."""
     path = _file(outputs, claim)
     try:
-        content = read_json(path)
+        measured = read_record(path, Measurements)
     except FileNotFoundError:
         return []
     except DamagedFileError as error:
@@ -34,14 +30,15 @@ def measured_rows(outputs: Path, claim: str) -> list[Row]:
         Row(
             name=f"{claim} measured",
             path=path,
-            settings={**row["settings"], "seed": row["seed"]},
+            settings={**row.settings, "seed": row.seed},
             state="finished",
             failure=None,
-            result=row["values"],
+            result=None,
+            values=row.values,
             studies=(),
-            command=content["command"],
+            command=measured.command,
         )
-        for row in content["rows"]
+        for row in measured.rows
     ]
 
 

@@ -16,17 +16,17 @@ def at_contrast(severity: str) -> Measure:
     def measure(row: Row) -> float | None:
         if severity == "0":
             return accuracy(row)
-        test = row.result["test"] if row.result else None
-        return 100 * float(test["contrast"][severity]) if test else None
+        test = row.result.test if row.result else None
+        return 100 * test.contrast[severity] if test else None
 
     return measure
 
 
 def train_accuracy(row: Row) -> float | None:
     """Return the accuracy over the last epoch of training in percent, with augmentation."""
-    if accuracy(row) is None or row.result is None or not row.result["history"]:
+    if accuracy(row) is None or row.result is None or not row.result.history:
         return None
-    return 100 * float(row.result["history"][-1]["train_accuracy"])
+    return 100 * row.result.history[-1].train_accuracy
 
 
 def gap(row: Row) -> float | None:
@@ -37,18 +37,17 @@ def gap(row: Row) -> float | None:
 
 def seconds(row: Row) -> float | None:
     """Return how long the training took."""
-    return float(row.result["timing"]["seconds"]) if row.result and row.result["test"] else None
+    return row.result.timing.seconds if row.result and row.result.test else None
 
 
 def speed(row: Row) -> float | None:
     """Return the images trained on per second."""
-    finished = row.result and row.result["test"]
-    return float(row.result["timing"]["images_per_second"]) if row.result and finished else None
+    return row.result.timing.images_per_second if row.result and row.result.test else None
 
 
 def parameters(row: Row) -> float | None:
     """Return the number of trained numbers."""
-    return float(row.result["parameters"]) if row.result else None
+    return float(row.result.parameters) if row.result else None
 
 
 def steps_to(percent: float) -> Measure:
@@ -58,8 +57,8 @@ def steps_to(percent: float) -> Measure:
     """
 
     def measure(row: Row) -> float | None:
-        history = row.result["history"] if row.result else []
-        steps = (each["step"] for each in history if 100 * each["val_accuracy"] >= percent)
+        history = row.result.history if row.result else ()
+        steps = (each.step for each in history if 100 * each.val_accuracy >= percent)
         return next((float(step) for step in steps), None)
 
     return measure
@@ -67,11 +66,11 @@ def steps_to(percent: float) -> Measure:
 
 def curve(row: Row, over: str) -> tuple[Sequence[float], Sequence[float]] | None:
     """Return validation accuracy in percent by `images` or `seconds`; None if not finished."""
-    if row.result is None or row.result["test"] is None:
+    if row.result is None or row.result.test is None:
         return None
-    history = row.result["history"]
+    history = row.result.history
     if over == "images":
-        x = [float(each["images"]) for each in history]
+        x = [float(each.images) for each in history]
     else:
-        x = list(accumulate(row.result["timing"]["epoch_seconds"]))
-    return x, [100 * each["val_accuracy"] for each in history]
+        x = list(accumulate(row.result.timing.epoch_seconds))
+    return x, [100 * each.val_accuracy for each in history]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import product
 
 from normexp.report.blocks import Block, told
@@ -37,14 +38,14 @@ def state_section(rows: Sequence[Row], blocks: Sequence[Block]) -> Section:
 
 def _reason(row: Row) -> str:
     if row.state == "diverged" and row.result:
-        return f"the loss was not finite after {plural(row.result['steps'], 'step')}"
+        return f"the loss was not finite after {plural(row.result.steps, 'step')}"
     return row.failure or NONE
 
 
 def origin_section(rows: Sequence[Row]) -> Section:
     """Return machines, versions and the command of every run."""
     environments = Counter(
-        tuple(row.result["environment"].items()) for row in rows if row.result is not None
+        tuple(asdict(row.result.environment).items()) for row in rows if row.result is not None
     )
     keys = dict.fromkeys(key for environment in environments for key, _ in environment)
     table = Table(

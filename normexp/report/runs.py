@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from normexp.errors import UserError, suggestion
-from normexp.runs.catalogue import catalogue, flat
+from normexp.runs.catalogue import catalogue
 from normexp.runs.files import DamagedFileError
-from normexp.runs.spec import LOCATIONS
+from normexp.runs.folder import RunFolder
+from normexp.runs.result import RunResult
+from normexp.runs.spec import RunSpec
 
 Cell = tuple[Any, ...]
 Measure = Callable[["Row"], float | None]
@@ -31,10 +31,12 @@ class Row:
     """`finished`, `diverged`, `failed`, or `unfinished`."""
     failure: str | None
     """Why it failed."""
-    result: Mapping[str, Any] | None
-    """Its `result.json`, with `test` = None where it diverged."""
+    result: RunResult | None
+    """What it found."""
     studies: tuple[str, ...]
     command: str
+    values: Mapping[str, float] | None = None
+    """What was measured without training."""
 
     @property
     def seed(self) -> int:
@@ -42,12 +44,13 @@ class Row:
         return int(self.settings["seed"])
 
     @cached_property
-    def lens(self) -> list[dict[str, Any]] | None:
+    def lens(self) -> Sequence[Mapping[str, Any]] | None:
         """The rows of its `lens.json`, or None where there is none."""
         try:
-            return list(json.loads((self.path / "lens.json").read_text(encoding="utf-8"))["rows"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            record = RunFolder(self.path).lens()
+        except DamagedFileError:
             return None
+        return record.rows if record else None
 
 
 def rows(outputs: Path, study: str | None = None) -> list[Row]:
@@ -55,33 +58,29 @@ def rows(outputs: Path, study: str | None = None) -> list[Row]:
     entries = catalogue(outputs)
     if not entries:
         raise UserError(f"there is no run in {outputs}; make one: normexp train")
-    wanted = [entry for entry in entries if study is None or study in entry.studies]
+    wanted = [entry for entry in entries if study is None or study in entry.record.studies]
     if not wanted:
-        known = sorted({name for entry in entries for name in entry.studies})
+        known = sorted({name for entry in entries for name in entry.record.studies})
         hint = suggestion(str(study), known) if known else "the runs there belong to none"
         raise UserError(f"study={study}: no run in {outputs} belongs to it; {hint}")
-    found = []
-    for entry in wanted:
-        with suppress(FileNotFoundError, DamagedFileError):  # removed as we look
-            record = entry.folder.record()
-            found.append(
-                Row(
-                    name=entry.folder.path.name,
-                    path=entry.folder.path,
-                    settings=row_settings(record["settings"]),
-                    state=entry.state,
-                    failure=entry.failure,
-                    result=entry.result,
-                    studies=entry.studies,
-                    command=record["command"],
-                )
-            )
-    return found
+    return [
+        Row(
+            name=entry.folder.name,
+            path=entry.folder.path,
+            settings=row_settings(entry.record.spec),
+            state=entry.state,
+            failure=entry.failure,
+            result=entry.result,
+            studies=entry.record.studies,
+            command=entry.record.command,
+        )
+        for entry in wanted
+    ]
 
 
-def row_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def row_settings(spec: RunSpec) -> Mapping[str, Any]:
     """Return a run's settings as its row has them."""
-    return {key: _hashable(value) for key, value in flat(settings, LOCATIONS)}
+    return spec.factors
 
 
 def cells(rows: Iterable[Row], by: Sequence[str]) -> dict[Cell, list[Row]]:
@@ -112,8 +111,7 @@ def pairs(a: Iterable[Row], b: Iterable[Row], measure: Measure) -> tuple[list[fl
 
 def accuracy(row: Row) -> float | None:
     """Return the accuracy on the test images in percent, None where the run has none."""
-    test = row.result["test"] if row.result else None
-    return 100 * float(test["accuracy"]) if test else None
+    return 100 * row.result.test.accuracy if row.result and row.result.test else None
 
 
 def _by_seed(rows: Iterable[Row], measure: Measure) -> dict[int, float]:
@@ -132,10 +130,6 @@ def _by_seed(rows: Iterable[Row], measure: Measure) -> dict[int, float]:
         seen[row.seed] = row
         values[row.seed] = value
     return values
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _order(cell: Cell) -> list[tuple[bool, float, str]]:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -29,10 +28,10 @@ from normexp.report.learned import readings_section
 from normexp.report.report import Choices
 from normexp.report.runs import Row, accuracy
 from normexp.report.statistics import spread
-from normexp.runs.claim import claimed
 from normexp.runs.files import write_atomic
 from normexp.runs.folder import RunFolder
-from normexp.runs.spec import cell_name
+from normexp.runs.lock import locked
+from normexp.runs.result import RunResult
 
 # What TensorBoard reads, also where a process was killed as it wrote.
 FILES = "*tfevents*"
@@ -52,7 +51,7 @@ def write_view(rows: Sequence[Row], overview: Sequence[Row], choices: Choices, f
     """
     found = {name: own for name, own in _cells(rows).items() if len(own) > 1}
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(folder, wait=True):
+    with locked(folder, wait=True):
         for name, own in found.items():
             _put(folder / name, list(_aggregated(own)), own)
         _put(folder, [(0, board.layout()), *_overview(overview, choices)], rows)
@@ -66,7 +65,7 @@ def _cells(rows: Sequence[Row]) -> dict[str, list[Row]]:
     grouped: dict[str, list[Row]] = {}
     for row in rows:
         if accuracy(row) is not None:
-            name = cell_name(RunFolder(row.path).record()["settings"])
+            name = RunFolder(row.path).record().spec.cell_name
             grouped.setdefault(name, []).append(row)
     return grouped
 
@@ -80,20 +79,20 @@ def _aggregated(rows: Sequence[Row]) -> Iterator[Point]:
                 yield step, board.scalar(board.interval_tag(tag, what), getattr(found, what))
 
 
-def _values(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[dict[str, int], list[float]]]:
+def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list[float]]]:
     """Yield the value of each seed, and at which step of which curves it stands."""
-    for of_epoch in zip(*(result["history"] for result in results), strict=False):
-        step, images = of_epoch[0]["step"], of_epoch[0]["images"]
+    for of_epoch in zip(*(result.history for result in results), strict=False):
+        step, images = of_epoch[0].step, of_epoch[0].images
         for tag, key in CURVES.items():
-            yield {tag: step, f"by_images/{tag}": images}, [float(row[key]) for row in of_epoch]
-    last = results[0]["steps"]
-    tests = [result["test"] for result in results]
-    yield {"test/accuracy": last}, [test["accuracy"] for test in tests]
-    by_severity = ([test["accuracy"], *test["contrast"].values()] for test in tests)
+            yield {tag: step, f"by_images/{tag}": images}, [getattr(row, key) for row in of_epoch]
+    last = results[0].steps
+    tests = [result.test for result in results if result.test]
+    yield {"test/accuracy": last}, [test.accuracy for test in tests]
+    by_severity = ([test.accuracy, *test.contrast.values()] for test in tests)
     for severity, values in enumerate(zip(*by_severity, strict=True)):
         yield {"contrast/accuracy": severity}, list(values)
-    for name in results[0]["readings"]:
-        yield {name: last}, [result["readings"][name] for result in results]
+    for name in results[0].readings:
+        yield {name: last}, [result.readings[name] for result in results]
 
 
 def _overview(rows: Sequence[Row], choices: Choices) -> Iterator[Point]:
@@ -117,7 +116,7 @@ def _shown(section: Section, where: str) -> Iterator[Point]:
 
 def _put(folder: Path, points: Sequence[Point], rows: Sequence[Row]) -> None:
     """Make the points the only ones in `folder`; their time is that of the latest result."""
-    files = (row.path / "result.json" for row in rows)
+    files = (RunFolder(row.path).result_file for row in rows)
     time = max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
     content = io.BytesIO()
     writer = RecordWriter(content)

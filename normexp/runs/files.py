@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+from normexp.runs.record import RecordError, from_json, to_json
 
 MARK = b"normexp\x01"
 _SEAL_BYTES = len(MARK) + hashlib.sha256().digest_size
 _CHUNK_BYTES = 2**20
+T = TypeVar("T")
 
 
 class DamagedFileError(Exception):
@@ -60,32 +61,22 @@ def check_sealed(path: Path) -> None:
             raise DamagedFileError(f"{path} is damaged: its checksum does not fit its content")
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` for people and programs, atomically, with a checksum as its last entry."""
-    checked = {**content, "checksum": _checksum(content)}
-    write_atomic(path, (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode())
+def write_record(path: Path, record: object) -> None:
+    """Write a record of `normexp.runs.record`, atomically."""
+    write_atomic(path, to_json(record).encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return what `write_json` was given.
+def read_record(path: Path, kind: type[T]) -> T:
+    """Return the record of a `kind` that was written to `path`.
 
-    Raises FileNotFoundError, and DamagedFileError if the content is not what was written.
+    Raises FileNotFoundError, and DamagedFileError where it is not what was written.
     """
-    text = path.read_bytes()
     try:
-        content = json.loads(text)
-        is_whole = content.pop("checksum") == _checksum(content)
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        is_whole = False
-    if not is_whole:
-        raise DamagedFileError(f"{path} is damaged: its checksum does not fit its content")
-    return dict(content)
+        return from_json(kind, path.read_bytes())
+    except RecordError as error:
+        raise DamagedFileError(f"{path} {error}") from error
 
 
 def set_aside(path: Path) -> Path:
     """Rename a damaged file, so that it is out of the way and can be looked at."""
     return path.replace(path.with_name(f"{path.name}.damaged"))
-
-
-def _checksum(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

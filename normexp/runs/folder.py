@@ -1,22 +1,63 @@
-"""The folder of a run: `run.json` (asked), `checkpoint.pt` (so far), `result.json` (found)."""
+"""The folder of a run: every file name in it, and the records that they hold."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from normexp.runs.files import DamagedFileError, read_json, set_aside, write_json
+from normexp.runs.files import DamagedFileError, read_record, set_aside, write_record
+from normexp.runs.migration import former_name
+from normexp.runs.record import Failure, LensRecord, RunRecord
+from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths and records of one run. Nothing is created before `open` is called."""
+    """Paths and records of one run. Reading writes nothing."""
 
     path: Path
+
+    @classmethod
+    def of(cls, outputs: Path, spec: RunSpec) -> RunFolder:
+        """Return where the run lies below `outputs`, or will lie."""
+        path, former = outputs / "runs" / spec.name, former_name(spec)
+        if former and not path.exists() and (outputs / "runs" / former).exists():
+            path = outputs / "runs" / former
+        return cls(path)
+
+    @classmethod
+    def all_below(cls, outputs: Path, name: str = "*") -> list[RunFolder]:
+        """Return the folders of the runs below `outputs` that have a record, sorted."""
+        return [cls(file.parent) for file in sorted(outputs.glob(f"runs/{name}/run.json"))]
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.name
+
+    @property
+    def record_file(self) -> Path:
+        """What was asked."""
+        return self.path / "run.json"
+
+    @property
+    def result_file(self) -> Path:
+        """What was found; its presence means that the run is finished."""
+        return self.path / "result.json"
+
+    @property
+    def failure_file(self) -> Path:
+        """Why the run failed when it was last tried."""
+        return self.path / "failure.json"
+
+    @property
+    def weights(self) -> Path:
+        """The trained network's state dict."""
+        return self.path / "weights.pt"
 
     @property
     def checkpoint(self) -> Path:
@@ -31,74 +72,122 @@ class RunFolder:
     @property
     def checkpoints(self) -> list[Path]:
         """What there is to go on from, the latest first."""
-        both = (self.checkpoint, self.checkpoint_before)
-        return [file for file in both if file.exists()]
+        return [file for file in (self.checkpoint, self.checkpoint_before) if file.exists()]
 
     @property
-    def weights(self) -> Path:
-        """The trained network's state dict."""
-        return self.path / "weights.pt"
+    def log(self) -> Path:
+        """What the training says, line by line."""
+        return self.path / "train.log"
 
     @property
-    def result_file(self) -> Path:
-        """Its presence means that the run is finished."""
-        return self.path / "result.json"
+    def console(self) -> Path:
+        """What the run's process in a sweep writes to the screen that it does not have."""
+        return self.path / "console.log"
 
     @property
-    def record_file(self) -> Path:
-        """What was asked."""
-        return self.path / "run.json"
+    def lens_file(self) -> Path:
+        """What `normexp evaluate` found."""
+        return self.path / "lens.json"
 
-    def open(self, spec: RunSpec, command: str) -> None:
-        """Create the folder and record, once, what was asked; `command` does the run by hand."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            self.record()
-        except (FileNotFoundError, DamagedFileError):
-            asked = {"name": spec.name, "command": command, "settings": spec.settings}
-            write_json(self.record_file, {**asked, "studies": []})
+    @property
+    def lens_table(self) -> Path:
+        """The rows of `lens_file` as CSV."""
+        return self.path / "lens.csv"
 
-    def unwritten(self) -> list[Path]:
+    @property
+    def lens_console(self) -> Path:
+        """As `console`, of `normexp evaluate` on several runs."""
+        return self.path / "lens.log"
+
+    def events(self, ending: str = "") -> list[Path]:
+        """Return TensorBoard's files whose names end so."""
+        return sorted(self.path.glob(f"events.out.tfevents.*{ending}"))
+
+    def temporary(self) -> list[Path]:
         """Return what a process that was killed as it wrote has left."""
         return list(self.path.glob(".*.tmp"))
 
-    def left_over(self) -> list[Path]:
+    def superfluous(self) -> list[Path]:
         """Return what a finished run has no use for."""
-        return self.unwritten() + self.checkpoints
+        return self.temporary() + self.checkpoints
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """Return what was asked; raises FileNotFoundError and DamagedFileError."""
-        return read_json(self.record_file)
+        return read_record(self.record_file, RunRecord)
 
-    def has_joined(self, study: str | None) -> bool:
+    def result(self) -> RunResult | None:
+        """Return what was found, or None while the run is not finished; raises DamagedFileError."""
+        return _if_there(self.result_file, RunResult)
+
+    def failure(self) -> str | None:
+        """Return why the run failed, or None where it did not."""
+        try:
+            failure = _if_there(self.failure_file, Failure)
+        except DamagedFileError:
+            return f"for a reason that cannot be read any more; see {self.log}"
+        return failure.reason if failure else None
+
+    def lens(self) -> LensRecord | None:
+        """Return what the lens found, or None; raises DamagedFileError."""
+        return _if_there(self.lens_file, LensRecord)
+
+    def is_finished(self) -> bool:
+        """Whether a whole result is there."""
+        try:
+            return self.result() is not None
+        except DamagedFileError:
+            return False
+
+    def belongs_to(self, study: str | None) -> bool:
         """Whether there is a record, and the run is known to belong to `study`."""
         try:
-            studies = self.record()["studies"]
+            studies = self.record().studies
         except (FileNotFoundError, DamagedFileError):
             return False
         return study is None or study in studies
 
-    def join_study(self, study: str | None) -> None:
-        """Record that the run, which may belong to several studies, belongs to `study`."""
-        record = self.record()
-        if study is not None and study not in record["studies"]:
-            write_json(self.record_file, {**record, "studies": [*record["studies"], study]})
-
-    def result(self) -> dict[str, Any] | None:
-        """Return what was found, or None while the run is not finished.
-
-        A damaged result is none: it is set aside, which is told on the screen.
-        """
+    def open(self, spec: RunSpec, command: str, study: str | None) -> None:
+        """Create the folder and record, once, what was asked, and that it belongs to `study`."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.belongs_to(study):
+            return
         try:
-            return read_json(self.result_file)
-        except FileNotFoundError:
-            return None
-        except DamagedFileError as error:
-            print(f"{error}; it is set aside as {set_aside(self.result_file)}", file=sys.stderr)
-            return None
+            record = self.record()
+        except (FileNotFoundError, DamagedFileError):
+            record = RunRecord(spec, command)
+        if study is not None:
+            record = replace(record, studies=(*record.studies, study))
+        write_record(self.record_file, record)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def mend(self) -> list[str]:
+        """Set damaged records aside and remove temporary files; return what to tell the user."""
+        lines = []
+        for file, read in ((self.result_file, self.result), (self.lens_file, self.lens)):
+            try:
+                read()
+            except DamagedFileError as error:
+                lines.append(f"{error}; it is set aside as {set_aside(file)}")
+        for file in self.temporary():
+            file.unlink()
+        return lines
+
+    def finish(self, result: RunResult) -> None:
         """Record what was found; the checkpoint has then served its purpose."""
-        write_json(self.result_file, result)
+        write_record(self.result_file, result)
         for file in self.checkpoints:
             file.unlink()
+
+    def record_failure(self, reason: str) -> None:
+        """Note why the run failed, until it is taken up again."""
+        write_record(self.failure_file, Failure(reason))
+
+    def forget_failure(self) -> None:
+        """Take back `record_failure`, because the run is taken up again."""
+        self.failure_file.unlink(missing_ok=True)
+
+
+def _if_there(path: Path, kind: type[T]) -> T | None:
+    try:
+        return read_record(path, kind)
+    except FileNotFoundError:
+        return None

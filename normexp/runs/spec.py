@@ -1,4 +1,4 @@
-"""What a run was asked to do: checked settings, and the name that they give it.
+"""What a run is asked to do: all settings that can change its result, and the name they give it.
 
 The same settings name the same folder, whichever command, sweep or machine asked.
 """
@@ -7,53 +7,90 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from normexp.errors import UserError
-from normexp.runs.checks import check_keys, check_number, typed
+from normexp.runs.plain import from_plain
+from normexp.settings import RUN, RUNTIME, STUDY, check_keys, checked, keys_of
 
-Settings = dict[str, Any]
+NUMERICS = 1
+"""Raised by a change of the code that changes results beyond rounding, or random draws."""
 
-PRECISIONS = ("auto", "fp32", "bf16")
-# What a group's file may say, beside its name. A model's settings are its own.
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "data": (
-        "limit",
-        "val_fraction",
-        "standardise",
-        "crop",
-        "flip",
-        "red_scale",
-        "gain_spread",
-        "root",
-        "source",
-    ),
-    "model": (),
-    "norm": ("layer", "at", "conv", "activation"),
-    "contrast": ("augmentation",),
-    "optimizer": ("lr", "batch_exponent", "weight_decay", "warmup", "algorithm"),
-}
-MAX_SEED = 2**32
-FIELDS = (
-    *GROUPS,
-    *("seed", "batch_size", "epochs", "steps", "label_smoothing", "precision"),
-)
-# Names become parts of file names.
-NAME = r"[A-Za-z0-9_.]+"
-NAME_RULE = "a name of letters, digits, '_' and '.' is needed"
-# Where things lie does not change what they are.
+Part = Mapping[str, Any]
+"""A part to be made: `_target_`, `_partial_` and its arguments, as plain values."""
+Settings = Mapping[str, Any]
+
 LOCATIONS = ("root", "cache_dir")
+"""Keys that say where things lie, which does not change what they are."""
+TYPED_BY_PART = ("_target_", "_partial_", "content", *LOCATIONS)
+"""Keys that a table or a filter leaves out: a part's name says the same, or they say where."""
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The images, and what is done to them before a network sees them."""
+
+    name: str
+    source: Part
+    limit: int | None
+    val_fraction: float
+    standardise: str
+    crop: int
+    flip: bool
+    red_scale: float | None
+    gain_spread: float | None
+    root: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The network."""
+
+    name: str
+    network: Part
+    padding_mode: str
+    own: Settings
+    """Settings of this network alone, such as `depth`; its part refers to them."""
+
+
+@dataclass(frozen=True)
+class NormSpec:
+    """The norm layer, and where it stands."""
+
+    name: str
+    layer: Part
+    at: Settings | None = None
+    conv: Part | None = None
+    activation: Part | None = None
+
+
+@dataclass(frozen=True)
+class ContrastSpec:
+    """The contrast augmentation."""
+
+    name: str
+    augmentation: Part
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """The optimizer and its learning rate."""
+
+    name: str
+    lr: float
+    batch_exponent: float
+    weight_decay: float
+    warmup: float
+    algorithm: Part
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A run's settings, of the right types and in range."""
+    """A run's settings, of the right types and in range: all that goes into a training."""
 
-    settings: Settings
-    """Every setting that can change the result, as plain values."""
     seed: int
     batch_size: int
     epochs: int | None
@@ -61,54 +98,62 @@ class RunSpec:
     steps: int | None
     label_smoothing: float
     precision: str
+    kernels: str
+    data: DataSpec
+    model: ModelSpec
+    norm: NormSpec
+    contrast: ContrastSpec
+    optimizer: OptimizerSpec
+    numerics: int = NUMERICS
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> RunSpec:
+    def from_settings(cls, settings: Settings, numerics: int = NUMERICS) -> RunSpec:
         """Check `settings`; raises UserError with the value and what is allowed."""
-        check_keys(settings, FIELDS, "", all_needed=True)
-        for group in GROUPS:
-            _check_group(settings, group)
-        data, optimizer = settings["data"], settings["optimizer"]
-        check_number(data, "limit", "data.", whole=True, least=1, optional=True)
-        check_number(data, "val_fraction", "data.", above=0, below=1)
-        check_number(data, "crop", "data.", whole=True, least=0)
-        check_number(data, "red_scale", "data.", least=0, optional=True)
-        check_number(data, "gain_spread", "data.", least=0, optional=True)
-        if not isinstance(data.get("flip"), bool):
-            raise UserError(f"data.flip={typed(data.get('flip'))}: true or false is needed")
-        check_number(optimizer, "lr", "optimizer.", above=0)
-        check_number(optimizer, "batch_exponent", "optimizer.", least=0)
-        check_number(optimizer, "weight_decay", "optimizer.", least=0)
-        check_number(optimizer, "warmup", "optimizer.", least=0, below=1)
+        check_keys(settings, keys_of(RUN))
+        settings = checked(settings, RUN)
+        for group in ("data", "norm", "contrast", "optimizer"):
+            check_keys(settings[group], keys_of(RUN, group), f"{group}.")
+        model = dict(settings["model"])
+        known = {key: model.pop(key) for key in keys_of(RUN, "model")}
+        epochs = settings["epochs"] if settings["steps"] is None else None
+        if epochs is None and settings["steps"] is None:
+            raise UserError("epochs=null: a number of epochs, or of steps, is needed")
+        plain = {**settings, "model": {**known, "own": model}, "epochs": epochs}
+        return from_plain(cls, {**plain, "numerics": numerics})
 
-        epochs = check_number(settings, "epochs", whole=True, least=1, optional=True)
-        if settings["steps"] is not None:
-            epochs = None
-        settings = {**settings, "epochs": epochs}
-        if settings["precision"] not in PRECISIONS:
-            raise UserError(
-                f"precision={typed(settings['precision'])}: "
-                f"one of {', '.join(PRECISIONS)} is needed"
-            )
-        return cls(
-            settings=settings,
-            seed=check_number(settings, "seed", whole=True, least=0, below=MAX_SEED),
-            batch_size=check_number(settings, "batch_size", whole=True, least=1),
-            epochs=epochs,
-            steps=check_number(settings, "steps", whole=True, least=1, optional=True),
-            label_smoothing=check_number(settings, "label_smoothing", least=0, below=1),
-            precision=settings["precision"],
-        )
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings as plain values, in the groups and by the keys that they are typed in."""
+        plain = {key: value for key, value in asdict(self).items() if key != "numerics"}
+        own = plain["model"].pop("own")
+        plain["model"] |= own
+        for group, key in (("data", "root"), *(("norm", k) for k in ("at", "conv", "activation"))):
+            if plain[group][key] is None:
+                del plain[group][key]
+        return plain
+
+    @cached_property
+    def name(self) -> str:
+        """The run's folder: readable factors, then a digest of every setting and of `numerics`."""
+        return f"{self._readable}-s{self.seed}-{digest(self._identity)}"
+
+    @cached_property
+    def cell_name(self) -> str:
+        """The name that runs of these settings and any seed share."""
+        return f"{self._readable}-{digest({**self._identity, 'seed': None})}"
+
+    @cached_property
+    def factors(self) -> Settings:
+        """Settings by dotted key, a group's name under the group's key, a list as a tuple."""
+        return {key: _hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
 
     @property
-    def name(self) -> str:
-        """The run's folder: readable factors, then a hash of every setting."""
-        return f"{_readable(self.settings)}-s{self.seed}-{_hash(self.settings)}"
+    def _readable(self) -> str:
+        return f"{self.model.name}-{self.norm.name}-b{self.batch_size}-{self.contrast.name}"
 
-
-def cell_name(settings: Settings) -> str:
-    """Return the name that runs of these settings and any seed share."""
-    return f"{_readable(settings)}-{_hash({**settings, 'seed': None})}"
+    @property
+    def _identity(self) -> Settings:
+        return {**self.settings, "numerics": self.numerics}
 
 
 @dataclass(frozen=True)
@@ -129,39 +174,39 @@ class Runtime:
     """The study that the run is asked for by."""
 
     @classmethod
-    def from_settings(cls, settings: Settings, study: Any) -> Runtime:
+    def from_settings(cls, settings: Settings, study: object) -> Runtime:
         """Check `settings`; raises UserError with the value and what is allowed."""
-        known = tuple(sorted(cls.__dataclass_fields__.keys() - {"study"}))
-        check_keys(settings, known, "runtime.", all_needed=True)
-        if study is not None and not re.fullmatch(NAME, str(study)):
-            raise UserError(f"study={study}: {NAME_RULE}")
-        check_number(settings, "threads", "runtime.", whole=True, least=1, optional=True)
-        check_number(settings, "jobs", "runtime.", whole=True, least=1, optional=True)
-        check_number(settings, "log_every", "runtime.", whole=True, least=1)
-        check_number(settings, "checkpoint_seconds", "runtime.", above=0)
-        for key in ("outputs", "cache_dir", "device"):
-            if not isinstance(settings[key], str) or not settings[key]:
-                raise UserError(f"runtime.{key}={typed(settings[key])}: a text is needed")
-        return cls(**settings, study=study if study is None else str(study))
+        check_keys(settings, keys_of(RUNTIME, "runtime"), "runtime.")
+        values = checked({"runtime": settings, "study": study}, (STUDY, *RUNTIME))
+        return from_plain(cls, {**values["runtime"], "study": values["study"]})
 
 
-def _check_group(settings: Settings, group: str) -> None:
-    part = settings[group]
-    name = part.get("name") if isinstance(part, Mapping) else None
-    if name is not None and GROUPS[group]:
-        check_keys(part, ("name", *GROUPS[group]), f"{group}.")
-    if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        raise UserError(f"{group}.name={typed(name)}: {NAME_RULE}")
-
-
-def _readable(settings: Settings) -> str:
-    model, norm, contrast = (settings[group]["name"] for group in ("model", "norm", "contrast"))
-    return f"{model}-{norm}-b{int(settings['batch_size'])}-{contrast}"
-
-
-def _hash(settings: Settings) -> str:
+def digest(settings: Settings) -> str:
+    """Return eight hexadecimal digits of settings; where things lie does not count."""
     text = json.dumps(_canonical(settings), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def flat(
+    settings: Settings, without: Collection[str] = (), prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Yield settings by dotted key, but for keys whose last part is in `without`.
+
+    A group's name stands under the group's key.
+    """
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            if not prefix and "name" in value:
+                yield key, value["name"]
+            yield from flat(value, without, f"{prefix}{key}.")
+        elif key not in without and not (key == "name" and prefix):
+            yield prefix + key, value
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        value = list(value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _canonical(value: Any) -> Any:

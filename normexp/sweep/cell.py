@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from normexp.runs.folder import RunFolder
+from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.sweep.pool import NORMEXP
 
@@ -27,7 +28,11 @@ class Cell:
     @property
     def is_finished(self) -> bool:
         """Whether its result is there."""
-        return self.folder.result() is not None
+        return self.folder.is_finished()
+
+    def result(self) -> RunResult | None:
+        """Return its result, None where there is none that is whole."""
+        return self.folder.result() if self.is_finished else None
 
     @property
     def has_begun(self) -> bool:
@@ -37,7 +42,7 @@ class Cell:
     @property
     def log(self) -> Path:
         """What its process writes to the screen that it does not have."""
-        return self.folder.path / "console.log"
+        return self.folder.console
 
     def command(self, threads: int | None) -> list[str]:
         """Return the command of its process, which ends with this one (`child.py`)."""

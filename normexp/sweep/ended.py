@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from signal import SIGKILL, Signals
-from typing import Any
 
 from normexp.engine.interrupt import SIGNALS
-from normexp.runs.claim import InProgressError, claimed, revisit
-from normexp.runs.outcome import failure, final_words, record_failure
+from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.result import RunResult
 from normexp.sweep.cell import Cell
 
 # As the shell counts a process that handles the signal, and as Python counts one that does not.
@@ -35,14 +33,14 @@ class Ended:
         return self.how in ("failed", "stopped")
 
 
-def found(result: Mapping[str, Any]) -> Ended:
+def found(result: RunResult) -> Ended:
     """Return the end of a cell with a result."""
-    return Ended(result["outcome"], final_words(result))
+    return Ended(result.outcome, str(result))
 
 
 def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping: bool) -> Ended:
     """Tell from the exit code and the last words of a cell's process; record it if it failed."""
-    if result := cell.folder.result():
+    if result := cell.result():
         revisit(cell.folder, cell.spec, cell.by_hand(threads), cell.runtime.study)
         return found(result)
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
@@ -50,7 +48,7 @@ def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping
     if stopping or code in STOPPED:
         return Ended("stopped", told[-1] if told else "stopped before its first step")
     # The run knows more than its process's output tells, if it lived to write it down.
-    reason = failure(cell.folder) or _reason(cell, code, (told or lines)[-1])
+    reason = cell.folder.failure() or _reason(cell, code, (told or lines)[-1])
     return failed(cell, reason, threads)
 
 
@@ -60,12 +58,11 @@ def failed(cell: Cell, reason: str, threads: int | None) -> Ended:
     A run that another process has taken up meanwhile has not failed.
     """
     try:
-        with claimed(cell.folder.path):
-            if result := cell.folder.result():
+        with locked(cell.folder.path):
+            if result := cell.result():
                 return found(result)
-            cell.folder.open(cell.spec, cell.by_hand(threads))
-            cell.folder.join_study(cell.runtime.study)
-            record_failure(cell.folder, reason)
+            cell.folder.open(cell.spec, cell.by_hand(threads), cell.runtime.study)
+            cell.folder.record_failure(reason)
     except InProgressError as error:
         return Ended("in progress", str(error))
     except OSError:  # a full disk may be the reason, and is told on the screen in any case

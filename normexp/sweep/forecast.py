@@ -40,9 +40,9 @@ def expected_seconds(finished: Sequence[Cell], missing: Sequence[Cell]) -> float
     """
     alike: dict[tuple[str, int], list[float]] = defaultdict(list)
     for cell in finished:
-        result = cell.folder.result()
-        if result is not None and result["outcome"] == "finished":
-            alike[_kind(cell)].append(result["timing"]["seconds"])
+        result = cell.result()
+        if result is not None and result.outcome == "finished":
+            alike[_kind(cell)].append(result.timing.seconds)
     if not alike or not missing:
         return None
     of_all = mean(seconds for group in alike.values() for seconds in group)
@@ -54,7 +54,7 @@ def _number(number: int, what: str) -> str:
 
 
 def _kind(cell: Cell) -> tuple[str, int]:
-    return cell.spec.settings["model"]["name"], cell.spec.batch_size
+    return cell.spec.model.name, cell.spec.batch_size
 
 
 def duration(seconds: float) -> str:

@@ -53,9 +53,6 @@ def import_training(settings: Iterable[Any]) -> None:
     """
     from PIL import Image
 
-    from normexp.lean import spare_compiler
-
-    spare_compiler()
     for part in IMPORTED:
         package = importlib.import_module(f"normexp.{part}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):

@@ -13,8 +13,7 @@ from typing import Any
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import read_entry, table
-from normexp.runs.claim import InProgressError, claimed, revisit
-from normexp.runs.outcome import forget_failure
+from normexp.runs.lock import InProgressError, locked, revisit
 from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
@@ -99,12 +98,12 @@ def carry_out(
 
 def start(cell: Cell, pool: Pool | Jobs, threads: int | None) -> Ended | None:
     """Start a cell's process, or return its end where it has one already or cannot have one."""
-    if result := cell.folder.result():  # another process was faster
+    if result := cell.result():  # another process was faster
         return found(result)
     try:
         cell.folder.path.mkdir(parents=True, exist_ok=True)
-        with claimed(cell.folder.path):
-            forget_failure(cell.folder)
+        with locked(cell.folder.path):
+            cell.folder.forget_failure()
         pool.start(cell.label, cell.command(threads), cell.log)
     except InProgressError as error:
         return Ended("in progress", str(error))
@@ -117,7 +116,7 @@ def summary(cells: Sequence[Cell], ends: dict[str, Ended]) -> str:
     """Return the table of the sweep's cells, what to know of some of them, and where to look."""
     lines = [table([read_entry(cell.folder) for cell in cells if cell.folder.record_file.exists()])]
     for cell in cells:
-        result = cell.folder.result()
+        result = cell.result()
         end = found(result) if result else ends.get(cell.label)
         if end and end.how != "finished":
             lines.append(f"{end.how}: {cell.label}: {end.words}\n  see {cell.folder.path}")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from normexp.evaluation.lens_settings import checked
 
 from normexp.errors import UserError
 from normexp.evaluation import lens_file
-from normexp.evaluation.lens_settings import checked
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,

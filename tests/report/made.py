@@ -10,11 +10,11 @@ from typing import Any
 
 import hydra
 from hydra import initialize_config_dir
+from normexp.runs.outcome import record_failure
 from omegaconf import OmegaConf
 
 from normexp import build
 from normexp.runs.folder import RunFolder
-from normexp.runs.outcome import record_failure
 from normexp.runs.spec import FIELDS, RunSpec
 
 State = str

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from normexp.runs.claim import InProgressError, claimed, revisit
 from omegaconf import DictConfig
 
 from normexp.build import run_spec
-from normexp.runs.claim import InProgressError, claimed, revisit
 from normexp.runs.folder import RunFolder
 
 HOLD = """

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from normexp.runs.claim import claimed
+from normexp.runs.outcome import failure, forget_failure, record_failure
 
 from normexp.commands import runs
 from normexp.commands.train import recorded_failure
 from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue
-from normexp.runs.claim import claimed
 from normexp.runs.files import write_json
-from normexp.runs.outcome import failure, forget_failure, record_failure
 
 from .stand_in import Compose, StandIn, stand_in
 

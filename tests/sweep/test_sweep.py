@@ -11,11 +11,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from normexp.runs.claim import claimed
 
 from hydra_plugins.normexp_launcher.launcher import keep_images
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
-from normexp.runs.claim import claimed
 from normexp.sweep import fork
 from normexp.sweep.pool import GRACE_SECONDS
 from normexp.sweep.sweep import sweep

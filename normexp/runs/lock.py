@@ -1,8 +1,8 @@
 """One process at a time works on a run.
 
-The claim is a lock on a file in the run's folder. The operating system releases it when its
-process ends, however it ends, so a dead process leaves nothing that must be judged or timed.
-Such locks hold between machines on NFS and the usual cluster file systems.
+The lock is on a file in the run's folder. The operating system releases it when its process ends,
+however it ends, so a dead process leaves nothing that must be judged or timed. Such locks hold
+between machines on NFS and the usual cluster file systems.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ from normexp.errors import UserError
 from normexp.runs.folder import RunFolder
 from normexp.runs.spec import RunSpec
 
+LOCK_FILE = "lock.json"
+
 
 class InProgressError(UserError):
     """Another process is at work on the run."""
 
 
 @contextmanager
-def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Hold the claim on the run in `folder`.
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the lock on the run in `folder`.
 
     Where another process has it, raises InProgressError with its number, or waits for its end.
     """
-    path = folder / "claim.json"
+    path = folder / LOCK_FILE
     while True:
         file = path.open("a+")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB * (not wait))
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             with file:
                 raise InProgressError(
@@ -62,13 +64,12 @@ def revisit(folder: RunFolder, spec: RunSpec, command: str, study: str | None) -
 
     Nothing is written where nothing is new: the folder may be read-only.
     """
-    if not folder.has_joined(study):
-        with claimed(folder.path, wait=True):
-            folder.open(spec, command)
-            folder.join_study(study)
-    if folder.left_over() or (folder.path / "claim.json").exists():
-        with suppress(OSError), claimed(folder.path, wait=True):
-            for file in folder.left_over():
+    if not folder.belongs_to(study):
+        with locked(folder.path, wait=True):
+            folder.open(spec, command, study)
+    if folder.superfluous() or (folder.path / LOCK_FILE).exists():
+        with suppress(OSError), locked(folder.path, wait=True):
+            for file in folder.superfluous():
                 file.unlink()
 
 

@@ -1,0 +1,134 @@
+"""Records as JSON: `RunRecord`, `RunResult` and the other files that a folder keeps.
+
+Every record bears the number of its format and a checksum, which are made and checked here alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from normexp.errors import UserError
+from normexp.runs.migration import migrated_lens, migrated_result, migrated_run
+from normexp.runs.plain import from_plain, to_plain
+from normexp.runs.result import Environment, RunResult
+from normexp.runs.spec import RunSpec
+
+FORMAT = 1
+T = TypeVar("T")
+Plain = dict[str, Any]
+
+
+class RecordError(ValueError):
+    """The text is not a record that this version can read; the message says why."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What was asked: `run.json`."""
+
+    spec: RunSpec
+    command: str
+    """What makes the run, as it is typed."""
+    studies: tuple[str, ...] = ()
+
+    def to_plain(self) -> Plain:
+        """Return the record with its settings by the keys that they are typed with."""
+        return {
+            "name": self.spec.name,
+            "command": self.command,
+            "numerics": self.spec.numerics,
+            "settings": self.spec.settings,
+            "studies": list(self.studies),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Plain) -> RunRecord:
+        """Return what `to_plain` was given; raises UserError, ValueError, TypeError or KeyError."""
+        spec = RunSpec.from_settings(plain["settings"], plain["numerics"])
+        return cls(spec, str(plain["command"]), tuple(map(str, plain["studies"])))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed when it was last tried: `failure.json`."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class LensRecord:
+    """What `normexp evaluate` found: `lens.json`. `evaluation/lens.py` describes the rows."""
+
+    settings: Mapping[str, object]
+    """What each axis was asked, and the digest of the weights."""
+    environment: Environment
+    rows: tuple[Mapping[str, object], ...]
+    seconds: Mapping[str, float]
+    """By axis."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of one network for a claim."""
+
+    settings: Mapping[str, object]
+    seed: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured for a claim without training: `claims/<claim>.json`."""
+
+    claim: str
+    command: str
+    rows: tuple[Measurement, ...]
+
+
+MIGRATIONS: Mapping[type, Callable[[Plain], Plain]] = {
+    RunRecord: migrated_run,
+    RunResult: migrated_result,
+    LensRecord: migrated_lens,
+}
+"""From records without a format number, as commit f186aea wrote them."""
+
+
+def to_json(record: object) -> str:
+    """Return a record as text, for people and programs; its last entry is a checksum."""
+    plain = record.to_plain() if isinstance(record, RunRecord) else to_plain(record)
+    plain = {"format": FORMAT, **plain}
+    return json.dumps({**plain, "checksum": _checksum(plain)}, indent=1, allow_nan=False) + "\n"
+
+
+def from_json(kind: type[T], text: str | bytes) -> T:
+    """Return the record of a `kind` that `to_json` was given.
+
+    Raises RecordError where it is damaged, of another kind, or of a later version's format.
+    """
+    try:
+        plain = json.loads(text)
+        is_whole = plain.pop("checksum") == _checksum(plain)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        raise RecordError("is damaged: its checksum does not fit its content")
+    number = plain.pop("format", 0)
+    if number not in (0, FORMAT):
+        raise RecordError(f"has the format {number} of a later normexp; install that version")
+    try:
+        if number == 0 and kind in MIGRATIONS:
+            plain = MIGRATIONS[kind](plain)
+        if issubclass(kind, RunRecord):
+            return kind.from_plain(plain)  # type: ignore[return-value]
+        return from_plain(kind, plain)
+    except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
+        raise RecordError(f"is no {kind.__name__}: {reason}") from error
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,23 @@
+"""Tables as text: the one writer of aligned columns, and the one of CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of equally many cells in columns of one width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return a line for each row, below the names of all keys that rows have."""
+    text = io.StringIO()
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, keys, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,358 @@
+"""Every setting that can be typed: its kind, its range, and words of help. Standard library only.
+
+One table a command. The checks of a command line and of a record, `--help` and the README's table
+come from here; the defaults are in `conf/`. The settings of a part of its own (`model.depth`,
+`norm.layer.eps`) are described in the part's YAML file and checked by the part.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any, Protocol
+
+from normexp.errors import UserError, suggestion
+
+
+class Kind(Protocol):
+    """What values a setting may have."""
+
+    def check(self, value: object) -> object:
+        """Return `value` in its type; raises ValueError with what is needed."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number, whole or not, within limits; None where it is `optional`."""
+
+    whole: bool = False
+    least: float = -inf
+    above: float = -inf
+    below: float = inf
+    most: float = inf
+    optional: bool = False
+
+    def check(self, value: Any) -> int | float | None:
+        if value is None and self.optional:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and self._is_in_range(value):
+            return int(value) if self.whole else float(value)
+        raise ValueError(f"{self.words}{' or null' * self.optional} is needed")
+
+    def _is_in_range(self, value: Any) -> bool:
+        return (
+            (isinstance(value, int) or isfinite(value))
+            and not (self.whole and value != int(value))
+            and self.least <= value <= self.most
+            and self.above < value < self.below
+        )
+
+    @property
+    def words(self) -> str:
+        """What is needed, such as `a whole number of 1 or more`."""
+        limits = [
+            f"from {self.least:g} to {self.most:g}"
+            if -inf < self.least and self.most < inf
+            else "",
+            f"of {self.least:g} or more" if -inf < self.least and self.most == inf else "",
+            f"above {self.above:g}" if self.above > -inf else "",
+            f"below {self.below:g}" if self.below < inf else "",
+        ]
+        kind = "a whole number" if self.whole else "a number"
+        return " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A list of numbers of one kind."""
+
+    each: Number
+
+    def check(self, value: object) -> list[int | float | None]:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"a list is needed, each {self.each.words}")
+        try:
+            return [self.each.check(number) for number in value]
+        except ValueError as error:
+            raise ValueError(f"a list is needed, each {self.each.words}") from error
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words."""
+
+    options: tuple[str, ...]
+
+    def check(self, value: object) -> str:
+        if value in self.options:
+            return str(value)
+        raise ValueError(f"one of {', '.join(self.options)} is needed")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false."""
+
+    def check(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise ValueError("true or false is needed")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that is not empty; None where it is `optional`."""
+
+    optional: bool = False
+
+    def check(self, value: object) -> str | None:
+        if value is None and self.optional:
+            return None
+        if isinstance(value, str) and value:
+            return value
+        raise ValueError("a text is needed")
+
+
+@dataclass(frozen=True)
+class Name:
+    """A part of a file name; None where it is `optional`."""
+
+    optional: bool = False
+
+    def check(self, value: object) -> str | None:
+        if value is None and self.optional:
+            return None
+        # A study or a folder may be called 2024 or 1.5.
+        is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
+        if is_text and re.fullmatch(r"[A-Za-z0-9_.]+", str(value)):
+            return str(value)
+        raise ValueError("a name of letters, digits, '_' and '.' is needed")
+
+
+@dataclass(frozen=True)
+class Names:
+    """A name, or a list of names."""
+
+    def check(self, value: object) -> list[str]:
+        return [str(each) for each in (value if isinstance(value, list | tuple) else [value])]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part to be made: a mapping with a `_target_`; None where it is `optional`."""
+
+    optional: bool = False
+
+    def check(self, value: object) -> object:
+        if value is None and self.optional:
+            return None
+        if isinstance(value, Mapping):
+            return value
+        raise ValueError("a part with a _target_ is needed")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting: its key as it is typed, what it may be, and what it does."""
+
+    key: str
+    kind: Kind
+    words: str
+    required: bool = True
+    """Whether `conf/` must give it; the file of a part may leave the others out."""
+
+
+COUNT = Number(whole=True, least=1)
+OPTIONAL_COUNT = Number(whole=True, least=1, optional=True)
+SEED = Number(whole=True, least=0, below=2**32)
+SHARE = Number(least=0, most=1)
+POSITIVE = Number(least=0)
+
+OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports and studies")
+DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
+THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a core")
+JOBS = Setting(
+    "runtime.jobs",
+    OPTIONAL_COUNT,
+    "runs at a time; null: as many as cores, memory and GPUs allow",
+)
+STUDY = Setting("study", Name(optional=True), "name for runs that answer one question")
+
+RUN = (
+    Setting("seed", SEED, "the replicate: first weights and order of images; runs pair by it"),
+    Setting("batch_size", COUNT, "images of a training step"),
+    Setting("epochs", OPTIONAL_COUNT, "budget in passes over the training images"),
+    Setting("steps", OPTIONAL_COUNT, "budget in optimizer steps; where given, it replaces epochs"),
+    Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
+    Setting("precision", Choice(("auto", "fp32", "bf16")), "auto: bf16 where the hardware has it"),
+    Setting("kernels", Choice(("auto", "none")), "compiled layers on the CPU; none: torch's"),
+    Setting("data.name", Name(), "cifar10, images (your own), generated (drawn shapes)"),
+    Setting("data.source", Part(), "function that returns the images"),
+    Setting("data.root", Text(optional=True), "folder of the images", required=False),
+    Setting("data.limit", OPTIONAL_COUNT, "use so many training and validation images, and test"),
+    Setting("data.val_fraction", Number(above=0, below=1), "share held out for validation"),
+    Setting(
+        "data.standardise",
+        Choice(("dataset", "image")),
+        "mean 0 and variance 1 a channel over the data set, or over each image",
+    ),
+    Setting("data.crop", Number(whole=True, least=0), "pixels of reflect padding, random crop"),
+    Setting("data.flip", Flag(), "mirror half of the training images"),
+    Setting("data.red_scale", Number(least=0, optional=True), "factor of the red channel"),
+    Setting(
+        "data.gain_spread",
+        Number(least=0, optional=True),
+        "standard deviation of the logarithm of each image's factor",
+    ),
+    Setting("model.name", Name(), "cnn, resnet20, resnet18"),
+    Setting("model.network", Part(), "class of the network"),
+    Setting(
+        "model.padding_mode",
+        Choice(("zeros", "reflect", "replicate")),
+        "what stands outside a map where a convolution looks over its border",
+    ),
+    Setting("norm.name", Name(), "batch, instance, both, none, and the rest of conf/norm"),
+    Setting("norm.layer", Part(), "norm layer, called with the number of channels"),
+    Setting("norm.at", Part(optional=True), "other norm layers at some places", required=False),
+    Setting("norm.conv", Part(optional=True), "change of every convolution", required=False),
+    Setting("norm.activation", Part(optional=True), "in the place of ReLU", required=False),
+    Setting("contrast.name", Name(), "none, jitter, strong, low, gain"),
+    Setting("contrast.augmentation", Part(), "contrast augmentation, drawn per image"),
+    Setting("optimizer.name", Name(), "sgd, adamw, muon"),
+    Setting("optimizer.lr", Number(above=0), "learning rate at a batch size of 128"),
+    Setting(
+        "optimizer.batch_exponent",
+        POSITIVE,
+        "the learning rate is lr × (batch_size / 128) ^ batch_exponent",
+    ),
+    Setting("optimizer.weight_decay", POSITIVE, "on weights of convolutions and linear layers"),
+    Setting("optimizer.warmup", Number(least=0, below=1), "share of the training of rising rate"),
+    Setting("optimizer.algorithm", Part(), "class of the optimizer"),
+)
+"""What can change the result of a run."""
+
+RUNTIME = (
+    OUTPUTS,
+    Setting("runtime.cache_dir", Text(), "folder of decoded images and compiled kernels"),
+    DEVICE,
+    THREADS,
+    JOBS,
+    Setting("runtime.log_every", COUNT, "steps between two points of a training curve"),
+    Setting("runtime.checkpoint_seconds", Number(above=0), "time between two checkpoints"),
+)
+"""What cannot change the result of a run."""
+
+REPORT = (
+    STUDY,
+    Setting("by", Names(), "what is compared and over what: one or two settings"),
+    Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
+    Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter"),
+    Setting("level", Number(least=0.5, most=0.999), "of intervals"),
+    OUTPUTS,
+)
+LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
+EVALUATE = (
+    Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
+    STUDY,
+    Setting("seed", SEED, "of the draws of contrast, gain and other images in the batch"),
+    Setting("images", COUNT, "of the test set, at most"),
+    Setting("contrast.batch_size", COUNT, "of test-batch statistics"),
+    Setting("contrast.curve", LIST_OF_LEVELS, "shares of contrast, the same for all images"),
+    Setting("contrast.per_image", LIST_OF_LEVELS, "drawn for each image between this and 1"),
+    Setting("contrast.gain", LIST_OF_LEVELS, "drawn for each channel of each image"),
+    Setting("contrast.gamma", LIST_OF_LEVELS, "exponents: the control"),
+    Setting("statistics.batch_sizes", LIST_OF_COUNTS, "of test batches"),
+    Setting("statistics.alphas", Numbers(SHARE), "weight of one image's statistics"),
+    Setting("statistics.precise_batch_sizes", LIST_OF_COUNTS, "of training batches"),
+    Setting("statistics.precise_images", COUNT, "that precise statistics are estimated over"),
+    Setting("noise.batch_sizes", LIST_OF_COUNTS, "of test batches"),
+    Setting("noise.images", COUNT, "whose spread is measured"),
+    Setting("noise.draws", Number(whole=True, least=2), "of the other images in the batch"),
+    Setting("cost.steps", COUNT, "training steps that are timed"),
+    OUTPUTS,
+    DEVICE,
+    THREADS,
+    JOBS,
+)
+COMMANDS: Mapping[str, tuple[Setting, ...]] = {
+    "train": (STUDY, *RUN, *RUNTIME),
+    "evaluate": EVALUATE,
+    "probe": (
+        Setting("norm", Text(), "norms to measure, or all"),
+        Setting("seed", SEED, "of the inputs"),
+        Setting("batch_size", Number(whole=True, least=2), "images of an input"),
+        OUTPUTS,
+    ),
+    "claims": (
+        Setting("claim", Names(), "all, or names such as c05"),
+        Setting("form", Choice(("small", "full")), "of the studies: two cores, or a GPU"),
+        Setting("measure", Flag(), "carry out what needs no training before judging"),
+        OUTPUTS,
+    ),
+    "report": REPORT,
+    "tensorboard": REPORT,
+    "advise": (
+        Setting("batch_size", COUNT, "of the training that is planned"),
+        Setting("contrast", Choice(("steady", "varies")), "of the images to classify"),
+        Setting("margin", Number(least=0), "points of accuracy; less does not matter"),
+        OUTPUTS,
+    ),
+}
+"""The settings of each command."""
+
+
+def checked(values: Mapping[str, Any], table: Iterable[Setting]) -> dict[str, Any]:
+    """Return nested `values` with those of the `table` in their types; others stay as they are.
+
+    Raises UserError where one is missing, or is not of its kind, with its value.
+    """
+    found: dict[str, Any] = {**values}
+    for setting in table:
+        group, _, name = setting.key.rpartition(".")
+        inner = found.get(group) if group else found
+        if not isinstance(inner, Mapping):
+            raise UserError(f"{group}={typed(inner)}: a choice or settings are needed")
+        if name not in inner:
+            if setting.required:
+                raise UserError(f"{setting.key} is not given; add {setting.key}=...")
+            continue
+        try:
+            value = setting.kind.check(inner[name])
+        except ValueError as error:
+            raise UserError(f"{setting.key}={typed(inner[name])}: {error}") from error
+        if group:
+            found[group] = {**inner, name: value}
+        else:
+            found[name] = value
+    return found
+
+
+def check_keys(values: Mapping[str, object], known: Iterable[str], prefix: str = "") -> None:
+    """Raise UserError where a key of `values`, typed behind `prefix`, is not `known`."""
+    known = list(known)
+    for key in values:
+        if key not in known:
+            hint = suggestion(str(key), known)
+            raise UserError(f"there is no setting '{prefix}{key}'; {hint}")
+
+
+def keys_of(table: Iterable[Setting], group: str = "") -> list[str]:
+    """Return the keys below `group`, or at the top: the next word of each."""
+    prefix = f"{group}." if group else ""
+    inside = [s.key.removeprefix(prefix) for s in table if s.key.startswith(prefix)]
+    return list(dict.fromkeys(key.split(".")[0] for key in inside))
+
+
+def typed(value: object) -> str:
+    """Return `value` as it is typed on a command line."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(typed, value))}]"
+    return str(value)
