@@ -21,6 +21,9 @@ COMMANDS = {
     "runs": "what lies under outputs/: a table of cells, their accuracy and state",
 }
 
+CHILD = "child"
+"""What a sweep starts, not a person."""
+
 HELP = """\
 normexp: batch norm or instance norm, when, why, and can they be combined?
 
@@ -53,7 +56,7 @@ def run(arguments: list[str]) -> int:
     if word == "--version":
         print(__version__)
         return 0
-    if word not in COMMANDS:
+    if word not in (*COMMANDS, CHILD):
         print(f"normexp: no command '{word}'; {suggestion(word, COMMANDS)}", file=sys.stderr)
         return 2
 

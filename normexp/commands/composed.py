@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import wraps
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -47,7 +46,6 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
 
             # What Hydra says where its own launchers for submitit and Ray are installed as well.
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
-            GlobalHydra.instance().clear()  # a sweep's cell is a fork of it, and has its Hydra
             try:
                 hydra.main(
                     version_base="1.3", config_path=build.conf_dir(), config_name=config_name
