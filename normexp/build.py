@@ -69,11 +69,12 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     """
     import torch
 
+    from normexp import kernels
     from normexp.data.standardise import standardiser
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
-    from normexp.environment import choose_device, describe, keep_freed_memory, slow_norms
+    from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
     from normexp.models.check import check
     from normexp.precision import Precision
@@ -90,7 +91,7 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
     with mistakes_told(f"norm={cfg.norm.name}, model={cfg.model.name}: "):
         net = network(cfg, len(data.classes))
         height, width = data.train.images.shape[1:3]
-        warnings = [check(net, (height, width), spec.batch_size), slow_norms(device)]
+        warnings = [check(net, (height, width), spec.batch_size), kernels.missing(device)]
     net.to(device).to(memory_format=torch.channels_last)
     schedule = Schedule.scaled(
         cfg.optimizer.lr, cfg.optimizer.warmup, spec.batch_size, cfg.optimizer.batch_exponent
@@ -103,7 +104,7 @@ def training(cfg: DictConfig, spec: RunSpec, runtime: Runtime) -> tuple[Training
         loader=train_loader,
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
-        environment=describe(precision),
+        environment=describe(precision, kernels.describe(device)),
     ), [f"warning: {warning}" for warning in warnings if warning]
 
 
@@ -155,6 +156,7 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
     import torch
 
     from normexp.contracts import NormSite
+    from normexp.kernels import accelerate
     from normexp.models.padding import set_padding_mode
     from normexp.norms.placing import place_norms
 
@@ -177,6 +179,7 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
         if "layer" not in parts:
             raise UserError("norm.layer is not given; add norm.layer._target_=...")
         place_norms(built, **parts)
+        accelerate(built)
     return built
 
 
