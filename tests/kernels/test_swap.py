@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from normexp.models.joined import norm_and_act
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, ThenReLU
-from normexp.models.joined import norm_and_act
 from normexp.norms.batch import BatchNorm
 
 X = torch.randn(4, 16, 8, 8, generator=torch.Generator().manual_seed(0))
