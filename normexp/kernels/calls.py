@@ -66,7 +66,7 @@ def takes(x: Tensor) -> bool:
     return (
         x.is_cpu
         and x.dim() == 4
-        and len(x) > 0
+        and x.numel() > 0
         and x.is_contiguous(memory_format=torch.channels_last)
         and compiled.library() is not None
     )
@@ -102,36 +102,30 @@ def address(tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> int:
     return tensor.data_ptr()
 
 
-def addresses(tensors: Tensors, shape: Sequence[int], dtype: torch.dtype) -> dict[str, int]:
-    """Return the addresses of those that are given, all of one shape and type."""
-    return {name: address(t, shape, dtype) for name, t in tensors.items() if t is not None}
-
-
 def norm(
-    how: tuple[int, float, bool],
-    maps: Tensors,
-    per_channel: Tensors,
-    moments: Tensor | None,
-    saved: Tensor,
+    how: tuple[int, float, bool], x: Tensor, maps: Tensors, per_channel: Tensors, made: Tensors
 ) -> Norm:
     """Return the call of a norm, `how` being its number of groups, its eps and whether a ReLU.
 
-    `maps`, by the names in `Norm`, are of the shape and type of their `x`, which is there. Those
-    `per_channel` are float32 (C,), `moments` (2, C) and `saved` as norm.cpp has it.
+    `maps`, by the names in `Norm`, are of the shape and type of `x` (N, C, H, W), those
+    `per_channel` float32 (C,). Those `made` for the call, as norm.cpp has them, are not checked.
     """
-    x = maps["x"]
-    assert x is not None
-    images, channels, height, width = x.shape
+    images, channels, height, width = shape = x.shape
     groups, eps, relu = how
-    if x.dtype not in TYPES or channels % LANES or groups < 1 or channels % groups:
-        raise ValueError(f"no kernel for {groups} groups of {channels} channels of {x.dtype}")
+    dtype = x.dtype
+    if dtype not in TYPES or channels % LANES or groups < 1 or channels % groups:
+        raise ValueError(f"no kernel for {groups} groups of {channels} channels of {dtype}")
+    found = {name: t.data_ptr() for name, t in made.items() if t is not None}
+    for name, t in maps.items():
+        if t is not None:
+            found[name] = address(t, shape, dtype)
+    for name, t in per_channel.items():
+        if t is not None:
+            found[name] = address(t, (channels,), torch.float32)
     return Norm(
         *(images, height * width, channels, groups),
-        *(x.dtype is torch.bfloat16, relu, threads_for(x), eps),
-        **addresses(maps, x.shape, x.dtype),
-        **addresses(per_channel, (channels,), torch.float32),
-        **addresses({"moments": moments}, (2, channels), torch.float32),
-        saved=address(saved, ((3 * images + 2) * channels,), torch.float32),
+        *(dtype is torch.bfloat16, relu, threads_for(x), eps, address(x, shape, dtype)),
+        **found,
     )
 
 
@@ -150,29 +144,30 @@ def pool(full: Tensor, pooled: Tensor, places: Tensor) -> Pool:
 
 
 def convolution(
-    x: Tensor,
-    filters_shape: Sequence[int],
-    float32: Tensors,
-    maps: Tensors,
-    filters: Tensor | None = None,
-    is_turned: bool = False,
+    x: Tensor, filters_shape: Sequence[int], is_turned: bool = False, **tensors: Tensor
 ) -> Convolution:
     """Return the call of a 3×3 convolution of `x`, bfloat16 (N, C_in, H, W).
 
-    `float32` are filters (C_out, C_in, 3, 3) or their gradient, or, if turned, filters of the
-    convolution whose gradient this one is (C_in, C_out, 3, 3). `maps` are bfloat16
-    (N, C_out, H, W), `filters` room for the transformed ones.
+    Of the `tensors`, by the names in `Convolution`, `weight` and its gradient `dweight` are
+    float32 filters (C_out, C_in, 3, 3); or, if turned, (C_in, C_out, 3, 3), of the convolution
+    whose gradient this one is. `y` and its gradient `dy` are bfloat16 (N, C_out, H, W); `filters`
+    is room for the transformed ones.
     """
     images, num_in, height, width = x.shape
     num_out = filters_shape[is_turned]
     if num_in % 2 or num_out % LANES or tuple(filters_shape[2:]) != (3, 3):
         raise ValueError(f"no kernel for filters of {tuple(filters_shape)}")
-    pair = (num_in, num_out) if is_turned else (num_out, num_in)
-    room = (16 * num_in * num_out,)
+    filters = (*((num_in, num_out) if is_turned else (num_out, num_in)), 3, 3)
+    maps = (images, num_out, height, width)
+    shapes: Mapping[str, tuple[Sequence[int], torch.dtype]] = {
+        "weight": (filters, torch.float32),
+        "dweight": (filters, torch.float32),
+        "y": (maps, torch.bfloat16),
+        "dy": (maps, torch.bfloat16),
+        "filters": ((16 * num_in * num_out,), torch.bfloat16),
+    }
     return Convolution(
         *(images, height, width, num_in, num_out, is_turned, threads_for(x)),
-        x=address(x, x.shape, torch.bfloat16),
-        **addresses(float32, (*pair, 3, 3), torch.float32),
-        **addresses(maps, (images, num_out, height, width), torch.bfloat16),
-        **addresses({"filters": filters}, room, torch.bfloat16),
+        address(x, x.shape, torch.bfloat16),
+        **{name: address(tensor, *shapes[name]) for name, tensor in tensors.items()},
     )

@@ -70,7 +70,7 @@ class _Winograd(torch.autograd.Function):
             dweight = torch.empty_like(
                 weight, dtype=torch.float32, memory_format=torch.channels_last
             )
-            call = calls.convolution(x, weight.shape, {"dweight": dweight}, {"dy": dy})
+            call = calls.convolution(x, weight.shape, dweight=dweight, dy=dy)
             calls.call("winograd_filter_gradient", call)
         if ctx.needs_input_grad[0]:
             dx = _convolved(dy, weight, is_turned=True)
@@ -84,7 +84,7 @@ def _convolved(x: Tensor, weight: Tensor, is_turned: bool = False) -> Tensor:
     shape = (len(x), num_out, *x.shape[2:])
     y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
     filters = torch.empty(16 * num_in * num_out, dtype=torch.bfloat16)
-    call = calls.convolution(x, weight.shape, {"weight": weight}, {"y": y}, filters, is_turned)
+    call = calls.convolution(x, weight.shape, is_turned, weight=weight, filters=filters, y=y)
     calls.call("winograd_filters", call)
     calls.call("winograd_forward", call)
     return y

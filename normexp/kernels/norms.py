@@ -38,16 +38,15 @@ class Parts(NamedTuple):
 
     def fit(self, num_channels: int) -> bool:
         """Whether the kernel takes them, for so many channels."""
-        return all(
-            p is None
-            or (
+        for p in self[:3]:
+            if p is not None and not (
                 p.is_cpu
                 and p.dtype is torch.float32
                 and p.shape == (num_channels,)
                 and p.is_contiguous()
-            )
-            for p in self[:3]
-        )
+            ):
+                return False
+        return True
 
 
 class FastNorm(nn.Module):
@@ -64,18 +63,22 @@ class FastNorm(nn.Module):
 
         Maps of one pixel are left to torch, whose layers refuse them where they must.
         """
-        if not (calls.takes_in_lanes(x) and x.shape[2] * x.shape[3] > 1):
+        if not calls.takes_in_lanes(x):
             return None
-        if shortcut is not None and not (shortcut.shape == x.shape and shortcut.dtype is x.dtype):
+        _, num_channels, height, width = shape = x.shape
+        if height * width == 1:
+            return None
+        if shortcut is not None and not (shortcut.shape == shape and shortcut.dtype is x.dtype):
             return None
         parts = self.parts(x)
-        if parts is None or not (is_unseen(self._modules.values()) and parts.fit(x.shape[1])):
+        if parts is None or not (is_unseen(self._modules.values()) and parts.fit(num_channels)):
             return None
-        moments = None if parts.batch is None else torch.empty(2, x.shape[1])
-        how = parts.num_groups, parts.eps, relu
-        y: Tensor = _Norm.apply(x, *parts[:3], shortcut, moments, how)
-        if parts.batch is not None and moments is not None:
-            update_running(parts.batch, *moments[:, -parts.batch.num_features :])
+        weight, bias, gate, batch, num_groups, eps = parts
+        moments = None if batch is None else torch.empty(2, num_channels)
+        y: Tensor = _Norm.apply(x, weight, bias, gate, shortcut, moments, (num_groups, eps, relu))
+        if batch is not None and moments is not None:
+            of_batch = num_channels - batch.num_features  # the last channels, if not all
+            update_running(batch, *(moments[:, of_batch:] if of_batch else moments))
         return y
 
     def parts(self, x: Tensor) -> Parts | None:
@@ -121,30 +124,33 @@ class FastGatedNorm(FastNorm, GatedNorm):
     """Ours, in training by the kernel."""
 
     def parts(self, x: Tensor) -> Parts | None:
-        if not _trains(self.batch):
+        batch = self.batch
+        if not _trains(batch):
             return None
-        return Parts(self.weight, self.bias, self.gate, self.batch, x.shape[1], self.batch.eps)
+        return Parts(self.weight, self.bias, self.gate, batch, x.shape[1], batch.eps)
 
 
 class FastMeanNorm(FastNorm, MeanNorm):
     """Ours, in training by the kernel."""
 
     def parts(self, x: Tensor) -> Parts | None:
-        if not _trains(self.batch):
+        batch, weight = self.batch, self.weight
+        if not _trains(batch):
             return None
-        gate = torch.full_like(self.weight, 0.5)
-        return Parts(self.weight, self.bias, gate, self.batch, x.shape[1], self.batch.eps)
+        gate = torch.full_like(weight, 0.5)
+        return Parts(weight, self.bias, gate, batch, x.shape[1], batch.eps)
 
 
 class FastIBN(FastNorm, IBN):
     """Ours, in training by the kernel, with a gate of 0 for instance norm and 1 for batch norm."""
 
     def parts(self, x: Tensor) -> Parts | None:
-        if not _trains(self.batch):
+        instance, batch = self.instance, self.batch
+        if not _trains(batch):
             return None
-        weight = torch.cat([self.instance.weight, self.batch.weight])
-        bias = torch.cat([self.instance.bias, self.batch.bias])
-        return Parts(weight, bias, _gate(*self.widths), self.batch, x.shape[1], self.batch.eps)
+        weight = torch.cat([instance.weight, batch.weight])
+        bias = torch.cat([instance.bias, batch.bias])
+        return Parts(weight, bias, _gate(*self.widths), batch, x.shape[1], batch.eps)
 
 
 def _trains(batch: nn.BatchNorm2d) -> bool:
@@ -176,10 +182,10 @@ class _Norm(torch.autograd.Function):
         ctx.how, ctx.moments = how, moments
         call = calls.norm(
             how,
-            {"x": x, "y": y, "shortcut": shortcut},
+            x,
+            {"shortcut": shortcut},
             {"weight": weight, "bias": bias, "gate": gate},
-            moments,
-            saved,
+            {"y": y, "moments": moments, "saved": saved},
         )
         calls.call("norm_forward", call)
         ctx.save_for_backward(x, None if shortcut is None else y, weight, bias, gate, saved)
@@ -194,13 +200,13 @@ class _Norm(torch.autograd.Function):
         dx, dweight, dbias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         dshortcut = None if y is None else torch.empty_like(x)
         dgate = None if gate is None else torch.empty_like(gate)
+        made = {"dweight": dweight, "dbias": dbias, "dgate": dgate, "dx": dx}
         call = calls.norm(
             ctx.how,
-            {"x": x, "y": y, "dy": dy, "dx": dx, "dshortcut": dshortcut},
-            {"weight": weight, "bias": bias, "gate": gate}
-            | {"dweight": dweight, "dbias": dbias, "dgate": dgate},
-            ctx.moments,
-            saved,
+            x,
+            {"dy": dy, "y": y},
+            {"weight": weight, "bias": bias, "gate": gate},
+            made | {"dshortcut": dshortcut, "moments": ctx.moments, "saved": saved},
         )
         calls.call("norm_backward", call)
         return dx, dweight, dbias, dgate, dshortcut, None, None
