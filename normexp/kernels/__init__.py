@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from normexp.kernels.compiled import library
+from normexp.kernels import compiled
 from normexp.kernels.swap import accelerate
 
 __all__ = ["accelerate", "describe", "missing"]
@@ -12,12 +12,12 @@ __all__ = ["accelerate", "describe", "missing"]
 
 def describe(device: torch.device) -> str:
     """Return `compiled` where networks on `device` are accelerated, else `none`."""
-    return "compiled" if device.type == "cpu" and library() is not None else "none"
+    return "compiled" if device.type == "cpu" and compiled.library() is not None else "none"
 
 
 def missing(device: torch.device) -> str:
     """Return what keeps layers from their full speed on `device`, for people; else nothing."""
-    if device.type != "cpu" or library() is not None:
+    if device.type != "cpu" or compiled.library() is not None:
         return ""
     return (
         "norm layers are not at their full speed, for lack of a C++ compiler with OpenMP; "
