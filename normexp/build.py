@@ -67,10 +67,11 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     """
     import torch
 
+    from normexp import kernels
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
-    from normexp.environment import choose_device, describe, keep_freed_memory, slow_norms
+    from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
     from normexp.models.check import check
     from normexp.precision import Precision
@@ -87,7 +88,9 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     with mistakes_told(f"norm={spec.norm.name}, model={spec.model.name}: "):
         net = network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
-        warnings = [check(net, (height, width), spec.batch_size), slow_norms(device)]
+        missing = kernels.missing(device) if spec.kernels == "auto" else ""
+        warnings = [check(net, (height, width), spec.batch_size), missing]
+    used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
     of = spec.optimizer
     schedule = Schedule.scaled(of.lr, of.warmup, spec.batch_size, of.batch_exponent)
@@ -99,7 +102,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         loader=train_loader,
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
-        environment=describe(precision),
+        environment=describe(precision, kernels.describe(device)),
     ), [f"warning: {warning}" for warning in warnings if warning]
 
 
@@ -156,6 +159,7 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
     import torch
 
     from normexp.contracts import NormSite
+    from normexp.kernels import accelerate
     from normexp.models.padding import set_padding_mode
     from normexp.norms.placing import place_norms
 
@@ -171,6 +175,8 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
             ) from error
         set_padding_mode(built, spec.model.padding_mode)
         place_norms(built, **norm_parts(spec))
+        if spec.kernels == "auto":
+            accelerate(built)
     return built
 
 

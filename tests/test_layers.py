@@ -16,6 +16,7 @@ PARTS = ("data", "models", "norms", "probes")
 ROWS = (
     ("commands",),
     ("build", "sweep"),
+    ("kernels",),
     ("engine", "report"),
     ("evaluation",),
     PARTS,

@@ -9,13 +9,25 @@
 // image's own channel means, so a large mean costs no digits. An image's sums are one thread's, and
 // sums over images are taken in order, so the bits do not depend on the number of threads.
 
-#include <type_traits>
 #include <vector>
 
 #include "pixels.h"
 #include "statistics.h"
 
 namespace {
+
+// As `Norm` in calls.py. What is not needed is null: `moments` where there are no batch statistics;
+// `gate`, which then is 1 beside them; `shortcut` and `dshortcut` where none is added. Forward writes
+// `y`, `moments` and `saved`, backward `dx`, `dshortcut`, `dweight`, `dbias` and `dgate`.
+struct Call {
+  long images, pixels, channels, groups;
+  int is_bfloat16, relu, threads;
+  float eps;
+  void *x, *y, *shortcut, *dy, *dx, *dshortcut;
+  float *weight, *bias, *gate, *dweight, *dbias, *dgate;
+  float *moments;  // 2·channels
+  float *saved;    // 3·images·channels + 2·channels
+};
 
 // One image of all, which may be null.
 template <class T>
@@ -24,17 +36,22 @@ T* image(T* all, Shape s, long n) {
 }
 
 template <After after, class T>
-void forward(Shape s, const T* x, const T* shortcut, T* y, const float* weight, const float* bias,
-             const float* gate, float* batch_moments, float eps, Saved saved, int threads) {
-  const bool batch = batch_moments;
+void forward(const Call& call) {
+  const Shape s{call.images, call.pixels, call.channels, call.groups};
+  const Saved saved(call.saved, s);
+  const bool batch = call.moments;
+  const float *weight = call.weight, *bias = call.bias, *gate = call.gate;
+  const T *x = (T*)call.x, *shortcut = (T*)call.shortcut;
+  T* y = (T*)call.y;
   std::vector<float> variances(s.images * s.channels);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(call.threads)
   {
     std::vector<float> scale(s.channels), shift(s.channels);
     auto finish = [&](long n) {
       long at = n * s.channels;
       const float* mean = saved.mean + at;
-      group_statistics(s, mean, &variances[at], eps, saved.group_mean + at, saved.group_rstd + at);
+      group_statistics(s, mean, &variances[at], call.eps, saved.group_mean + at,
+                       saved.group_rstd + at);
       coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
       apply<after>(image(x, s, n), image(shortcut, s, n), image(y, s, n), s.pixels, s.channels,
                    mean, scale.data(), shift.data());
@@ -47,7 +64,7 @@ void forward(Shape s, const T* x, const T* shortcut, T* y, const float* weight, 
     }
     if (batch) {
 #pragma omp single
-      batch_statistics(s, saved, variances.data(), eps, batch_moments);
+      batch_statistics(s, saved, variances.data(), call.eps, call.moments);
 #pragma omp for schedule(static)
       for (long n = 0; n < s.images; n++) finish(n);
     }
@@ -55,15 +72,19 @@ void forward(Shape s, const T* x, const T* shortcut, T* y, const float* weight, 
 }
 
 template <After after, class T>
-void backward(Shape s, const T* dy, const T* x, const T* y, T* dx, T* dshortcut,
-              const float* weight, const float* bias, const float* gate, bool batch, Saved saved,
-              float* dweight, float* dbias, float* dgate, int threads) {
+void backward(const Call& call) {
+  const Shape s{call.images, call.pixels, call.channels, call.groups};
+  const Saved saved(call.saved, s);
+  const bool batch = call.moments;
+  const float *weight = call.weight, *bias = call.bias, *gate = call.gate;
+  const T *dy = (T*)call.dy, *x = (T*)call.x, *y = (T*)call.y;
+  T *dx = (T*)call.dx, *dshortcut = (T*)call.dshortcut;
   long size = s.images * s.channels;
   std::vector<float> sums(size), products(size);
   std::vector<double> batch_sum(s.channels), batch_product(s.channels);
   double in_group = (double)(s.channels / s.groups * s.pixels);
   double in_batch = (double)(s.images * s.pixels);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(call.threads)
   {
     std::vector<float> scale(s.channels), shift(s.channels), k(s.channels), slope(s.channels),
         offset(s.channels), of_group(s.channels);
@@ -124,9 +145,10 @@ void backward(Shape s, const T* dy, const T* x, const T* y, T* dx, T* dshortcut,
       for (long c = 0; c < s.channels; c++) {
         double of_batch = saved.batch_rstd[c] * batch_product[c], of_group = group_product[c];
         double g = batch ? (gate ? gate[c] : 1.0) : 0.0;
-        dbias[c] = (float)batch_sum[c];
-        dweight[c] = (float)(g == 0 ? of_group : g == 1 ? of_batch : g * of_batch + (1 - g) * of_group);
-        if (dgate) dgate[c] = (float)(weight[c] * (of_batch - of_group));
+        call.dbias[c] = (float)batch_sum[c];
+        call.dweight[c] =
+            (float)(g == 0 ? of_group : g == 1 ? of_batch : g * of_batch + (1 - g) * of_group);
+        if (call.dgate) call.dgate[c] = (float)(weight[c] * (of_batch - of_group));
       }
     }
     if (batch) {
@@ -136,56 +158,35 @@ void backward(Shape s, const T* dy, const T* x, const T* y, T* dx, T* dshortcut,
   }
 }
 
-After after_norm(int relu, const void* shortcut) {
-  return !relu ? STAYS : shortcut ? SHORTCUT_RELU : RELU;
+template <class T>
+void forward(const Call& call) {
+  if (!call.relu)
+    forward<STAYS, T>(call);
+  else if (!call.shortcut)
+    forward<RELU, T>(call);
+  else
+    forward<SHORTCUT_RELU, T>(call);
+}
+
+template <class T>
+void backward(const Call& call) {
+  if (!call.relu)
+    backward<STAYS, T>(call);
+  else if (!call.dshortcut)
+    backward<RELU, T>(call);
+  else
+    backward<SHORTCUT_RELU, T>(call);
 }
 
 }  // namespace
 
 extern "C" {
 
-// There are batch statistics if `batch_moments`, 2·channels, is not null;
-// `gate` may be null, and `shortcut` where none is added.
-// `saved` has 3·images·channels + 2·channels floats.
-void mixed_norm_forward(int is_bfloat16, int relu, long images, long pixels, long channels,
-                        long groups, const void* x, const void* shortcut, void* y,
-                        const float* weight, const float* bias, const float* gate,
-                        float* batch_moments, float eps, float* saved, int threads) {
-  Shape s{images, pixels, channels, groups};
-  After after = after_norm(relu, shortcut);
-  auto of_type = [&](auto* out) {
-    typedef std::remove_pointer_t<decltype(out)> T;
-    auto run = after == STAYS ? forward<STAYS, T>
-               : after == RELU ? forward<RELU, T>
-                               : forward<SHORTCUT_RELU, T>;
-    run(s, (const T*)x, (const T*)shortcut, out, weight, bias, gate, batch_moments, eps,
-        Saved(saved, s), threads);
-  };
-  if (is_bfloat16)
-    of_type((bfloat16*)y);
-  else
-    of_type((float*)y);
+void norm_forward(const Call* call) {
+  call->is_bfloat16 ? forward<bfloat16>(*call) : forward<float>(*call);
 }
 
-// `gate`, and with it `dgate`, may be null; `y` and `dshortcut` where no shortcut was added.
-void mixed_norm_backward(int is_bfloat16, int relu, long images, long pixels, long channels,
-                         long groups, const void* dy, const void* x, const void* y, void* dx,
-                         void* dshortcut, const float* weight, const float* bias,
-                         const float* gate, int batch, float* saved, float* dweight, float* dbias,
-                         float* dgate, int threads) {
-  Shape s{images, pixels, channels, groups};
-  After after = after_norm(relu, dshortcut);
-  auto of_type = [&](auto* out) {
-    typedef std::remove_pointer_t<decltype(out)> T;
-    auto run = after == STAYS ? backward<STAYS, T>
-               : after == RELU ? backward<RELU, T>
-                               : backward<SHORTCUT_RELU, T>;
-    run(s, (const T*)dy, (const T*)x, (const T*)y, out, (T*)dshortcut, weight, bias, gate, batch,
-        Saved(saved, s), dweight, dbias, dgate, threads);
-  };
-  if (is_bfloat16)
-    of_type((bfloat16*)dx);
-  else
-    of_type((float*)dx);
+void norm_backward(const Call* call) {
+  call->is_bfloat16 ? backward<bfloat16>(*call) : backward<float>(*call);
 }
 }
