@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine.typed import SMALL, normexp
+from helpers.typed import SMALL, normexp
 
 from normexp import __version__
 from normexp.cli import COMMANDS

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from engine.typed import Answer, normexp
+from helpers.typed import Answer, normexp
 
 from normexp import build
 

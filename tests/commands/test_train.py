@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine.typed import SMALL, Answer, normexp
+from helpers.typed import SMALL, Answer, normexp
 from omegaconf import DictConfig
 
 from normexp import build
