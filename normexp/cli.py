@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from normexp import __version__
-from normexp.errors import Stopped, one_line, suggestion
+from normexp.errors import Stopped, one_line, show, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typing it again resumes",
@@ -81,10 +81,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        line = one_line(error)
-        if line is None:
-            raise
-        print(f"normexp: {line}", file=sys.stderr)
+        show(error, one_line(error))
         return 1
 
 

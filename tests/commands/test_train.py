@@ -67,7 +67,7 @@ def test_a_run_leaves_what_was_asked_what_was_found_its_weights_curves_and_log(
     folder, _ = finished
     names = {re.sub(r"tfevents\..*", "tfevents", p.name) for p in run_folder(folder).iterdir()}
     assert names == {"run.json", "result.json", "weights.pt", "train.log", "events.out.tfevents"}
-    assert {path.name for path in folder.iterdir()} == {"outputs", "cache"}
+    assert {path.name for path in folder.iterdir()} == {"outputs"}
     assert {path.name for path in (folder / "outputs").iterdir()} == {"runs"}
 
 

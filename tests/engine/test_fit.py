@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.small_run import BATCH_SIZE, SMALL, STEPS_PER_EPOCH, Compose, Specs, carry_out
 from torch import nn
 
 from normexp import build
@@ -20,8 +21,6 @@ from normexp.engine.state import TrainingState
 from normexp.errors import Stopped
 from normexp.precision import Precision
 from normexp.tensors import load
-
-from helpers.small_run import BATCH_SIZE, SMALL, STEPS_PER_EPOCH, Compose, Specs, carry_out
 
 CPU = torch.device("cpu")
 FP32 = Precision("fp32", CPU)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from helpers.small_run import SMALL, carry_out
+from omegaconf import DictConfig
 
 Compose = Callable[..., DictConfig]
 

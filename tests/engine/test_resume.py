@@ -10,15 +10,6 @@ from signal import SIGTERM
 
 import pytest
 import torch
-from torch import Tensor
-
-from normexp import build
-from normexp.engine.fit import Training
-from normexp.engine.state import TrainingState, resume
-from normexp.errors import Stopped
-from normexp.runs.files import write_sealed
-from normexp.runs.folder import RunFolder
-
 from helpers.small_run import (
     SMALL,
     STEPS,
@@ -29,6 +20,14 @@ from helpers.small_run import (
     carry_out,
     events,
 )
+from torch import Tensor
+
+from normexp import build
+from normexp.engine.fit import Training
+from normexp.engine.state import TrainingState, resume
+from normexp.errors import Stopped
+from normexp.runs.files import write_sealed
+from normexp.runs.folder import RunFolder
 
 NORMS = sorted(path.stem for path in Path(build.conf_dir(), "norm").glob("*.yaml"))
 NORMS.remove("custom")  # a template

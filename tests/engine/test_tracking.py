@@ -13,15 +13,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
-from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-from torch import Tensor
-
-from normexp import build
-from normexp.engine.schedule import Schedule
-
 from helpers.small_run import (
     BATCH_SIZE,
     SMALL,
@@ -32,6 +23,14 @@ from helpers.small_run import (
     carry_out,
     events,
 )
+from PIL import Image
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from torch import Tensor
+
+from normexp import build
+from normexp.engine.schedule import Schedule
 
 NORM_PLACES = ("stage0.0", "stage1.0", "stage1.1", "stage2.0", "stage2.1", "stage3.0")
 EVERY_STEP = list(range(1, STEPS + 1))
