@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NamesPlaces
-from normexp.evaluation.prove import TINY, deviation, explained, standardised
+from normexp.evaluation.probe import TINY, deviation, explained, standardised
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 

@@ -26,7 +26,8 @@ RECORDS = Path(__file__).parent / "records" / "f186aea"
 FINISHED = "cnn-both-b9-none-s0-a631f094"
 UNEQUAL_INPUTS = "cnn-instance-b9-none-s0-7a675efe"
 DIVERGED = "cnn-none-b9-none-s1-101b5086"
-NAMES = (FINISHED, UNEQUAL_INPUTS, DIVERGED)
+MUON = "cnn-batch-b9-none-s0-9c61fb53"
+NAMES = (FINISHED, UNEQUAL_INPUTS, DIVERGED, MUON)
 
 
 def folder(name: str) -> RunFolder:
@@ -49,10 +50,12 @@ def test_what_was_asked_is_read(name: str) -> None:
     assert spec.norm.layer == settings["norm"]["layer"]
     assert spec.data.source == settings["data"]["source"]
     assert spec.optimizer.lr == settings["optimizer"]["lr"]
+    former = settings["optimizer"]["algorithm"]
     # f186aea's own SGD gave the bits of torch's fused one, which has taken its place.
-    assert settings["optimizer"]["algorithm"]["_target_"] == "normexp.engine.sgd.SGD"
-    algorithm = {**settings["optimizer"]["algorithm"], "_target_": "torch.optim.SGD"}
-    assert spec.optimizer.algorithm == {**algorithm, "fused": True}
+    sgd = {"_target_": "torch.optim.SGD", "fused": True}
+    new = {"ns_steps": 3} if name == MUON else sgd
+    assert name == MUON or former["_target_"] == "normexp.engine.sgd.SGD"
+    assert spec.optimizer.algorithm == {**former, **new}
     assert (spec.numerics, spec.kernels) == (1, "auto")
 
 
@@ -119,7 +122,7 @@ def test_the_command_typed_now_finds_the_run(name: str, spec_of: Specs) -> None:
     assert RunFolder.of(RECORDS, spec) == folder(name)
 
 
-@pytest.mark.parametrize("changed", ["seed=2", "kernels=none", "optimizer=adamw"])
+@pytest.mark.parametrize("changed", ["seed=2", "kernels=none", "optimizer=adamw", "optimizer=muon"])
 def test_other_settings_find_no_such_run(changed: str, spec_of: Specs) -> None:
     _, _, *overrides = shlex.split(folder(FINISHED).record().command)
     spec = spec_of(*overrides, changed)
@@ -151,7 +154,7 @@ def test_reading_writes_nothing(tmp_path: Path) -> None:
         entry.folder.is_finished()
         if entry.folder.path != damaged:
             entry.folder.lens()
-    assert len(catalogue(outputs)) == 4
+    assert len(catalogue(outputs)) == 5
     assert sorted(outputs.rglob("*")) == everything
     for file, (content, modified) in files.items():
         assert (file.read_bytes(), file.stat().st_mtime_ns) == (content, modified)
