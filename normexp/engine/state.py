@@ -113,8 +113,6 @@ def resume(
             continue
         notes.append(f"going on after step {state.step}")
         if changed := differences(from_plain(Environment, extra["environment"]), here):
-            notes.append(
-                f"under other conditions, so the bits may differ from an uninterrupted run: {changed}"
-            )
+            notes.append(f"in another environment, so bits may differ from one go: {changed}")
         return extra["events"], notes
     return {}, [*notes, "the run starts again"] if notes else []
