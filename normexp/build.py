@@ -15,7 +15,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from normexp.errors import UserError, mistakes_told
+from normexp.errors import UserError, as_user_error, raised_in, sentence
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime
 from normexp.runs.tree import images_digest
 
@@ -45,7 +45,7 @@ def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
     try:
         settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise _root_mistake(error) from error
+        raise _root_cause(error) from None
     runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
     return RunSpec.from_settings(settings), runtime
 
@@ -57,7 +57,7 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
     try:
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, OmegaConfBaseException) as error:
-        raise _root_mistake(error, f"{key}: ") from error
+        raise _root_cause(error, f"{key}: ") from None
 
 
 def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
@@ -81,11 +81,11 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     device = choose_device(runtime.device)
     keep_freed_memory()
     precision = Precision.choose(spec.precision, device)
-    with mistakes_told():
+    with as_user_error():
         data = images(spec).to(device)
         standardise = standardiser(spec.data, data.train)
         train_loader = loader(spec, data.train, standardise)
-    with mistakes_told(f"norm={spec.norm.name}, model={spec.model.name}: "):
+    with as_user_error(f"norm={spec.norm.name}, model={spec.model.name}: "):
         net = network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
         missing = kernels.missing(device) if spec.kernels == "auto" else ""
@@ -102,7 +102,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         loader=train_loader,
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
-        environment=describe(precision, kernels.describe(device)),
+        environment=describe(precision, used),
     ), [f"warning: {warning}" for warning in warnings if warning]
 
 
@@ -169,6 +169,8 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
         try:
             built: nn.Module = make_network(norm_layer=NormSite, num_classes=num_classes)
         except TypeError as error:
+            if raised_in(error) != "hydra":  # which makes the call, so it is of the network's code
+                raise
             raise UserError(
                 f"model.network: {error}; it is called with norm_layer, num_classes and the "
                 "settings below model.network"
@@ -193,13 +195,13 @@ def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimi
         spec.optimizer.algorithm, "optimizer.algorithm"
     )
     of_torch = (TypeError, ValueError, RuntimeError)
-    with mistakes_told(f"optimizer={spec.optimizer.name}: ", of_torch):
+    with as_user_error(f"optimizer={spec.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.
         return algorithm(groups, lr=spec.optimizer.lr)
 
 
-def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
-    """Return the innermost cause as a user's mistake, on one line."""
+def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
+    """Return the innermost cause: a UserError where settings can mend it, else as it was raised."""
     if isinstance(error, MissingMandatoryValue):
         return UserError(f"{error.full_key} is not given; add {error.full_key}=...")
     cause = error
@@ -213,5 +215,10 @@ def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
         cause = inner
     if isinstance(cause, UserError):
         return cause
-    hint = " A file of your own must lie in the folder where you type normexp."
-    return UserError(prefix + " ".join(str(cause).split()) + hint * isinstance(cause, ImportError))
+    if isinstance(cause, ImportError):
+        hint = "a file of your own must lie in the folder where you type normexp"
+        return UserError(f"{prefix}{sentence(cause)} ({hint})")
+    # Hydra calls the part, and itself raises what a call with other arguments raises.
+    if isinstance(cause, ValueError | OmegaConfBaseException) or raised_in(cause) == "hydra":
+        return UserError(prefix + sentence(cause))
+    return cause

@@ -1,4 +1,4 @@
-"""`normexp prove` from the command line to its table, its words and its file."""
+"""`normexp probe` from the command line to its table, its words and its file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from engine.typed import Answer, normexp
+from helpers.typed import Answer, normexp
 
 from normexp import build
 
@@ -17,12 +17,12 @@ PAIRS = {
     "channel gain": "channel_gain",
     "shift": "shift",
     "contrast": "contrast",
-    "mates": "mates",
+    "other images": "other_images",
     "identity R²": "identity",
     "one image": "one_image",
     "1×1 map": "one_pixel",
 }
-SINGLE = {"gradient": "mates_gradient", "mode": "mode", "parameters": "parameters"}
+SINGLE = {"gradient": "other_images_gradient", "mode": "mode", "parameters": "parameters"}
 OWN = """\
 from torch import nn
 
@@ -41,9 +41,9 @@ class Mean(nn.Module):
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answer]:
-    """A folder in which `normexp prove norm=all` was typed."""
+    """A folder in which `normexp probe norm=all` was typed."""
     folder = tmp_path_factory.mktemp("all")
-    answer = normexp(folder, "prove", "norm=all")
+    answer = normexp(folder, "probe", "norm=all", "batch_size=8")
     assert (answer.code, answer.err) == (0, "")
     return folder, answer
 
@@ -64,7 +64,7 @@ def words(answer: Answer, layer: str) -> list[str]:
 
 
 def records(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "outputs" / "prove.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "outputs" / "probe.csv").open(encoding="utf-8", newline="") as file:
         return {row["layer"]: row for row in csv.DictReader(file)}
 
 
@@ -86,7 +86,7 @@ def test_every_norm_has_its_lines_and_the_template_has_none(
 ) -> None:
     names = {layer.split(" ")[0] for layer in table(everything[1])}
     assert names == set(NORMS) - {"custom"}
-    assert "outputs/prove.csv" in everything[1].out
+    assert "outputs/probe.csv" in everything[1].out
 
 
 def test_the_file_says_what_the_table_says(everything: tuple[Path, Answer]) -> None:
@@ -103,13 +103,21 @@ def test_the_file_says_what_the_table_says(everything: tuple[Path, Answer]) -> N
             else:
                 assert all(map(said, parts, numbers)), (layer, column)
         assert all(said(row[column], record[name]) for column, name in SINGLE.items()), layer
-        assert (record["batch_size"], record["seed"]) == ("32", "0")
+        assert (record["batch_size"], record["seed"]) == ("8", "0")
         assert record["words"].split("; ") == words(answer, layer)
 
 
 def test_a_tick_is_a_deviation_below_a_thousandth(everything: tuple[Path, Answer]) -> None:
     for row in table(everything[1]).values():
-        for column in ("gain", "channel gain", "shift", "contrast", "mates", "gradient", "mode"):
+        for column in (
+            "gain",
+            "channel gain",
+            "shift",
+            "contrast",
+            "other images",
+            "gradient",
+            "mode",
+        ):
             for part in row[column].split(" / "):
                 assert part.startswith("✓") == (float(part.removeprefix("✓ ")) < 1e-3)
 
@@ -118,13 +126,13 @@ def test_a_tick_is_a_deviation_below_a_thousandth(everything: tuple[Path, Answer
     ("layer", "sentence"),
     [
         ("batch", "equals batch norm"),
-        ("batch", "an image's output depends on its batch mates in training"),
+        ("batch", "an image's output depends on the other images in the batch in training"),
         ("batch", "not the same in training and evaluation"),
         ("batch", "can be the identity for every image in evaluation"),
         ("batch", "in training it is instance norm where a batch has one image"),
         ("batch", "invariant to no change of gain, shift or contrast"),
         ("instance", "invariant to gain, channel gain, shift, contrast"),
-        ("instance", "an image's output does not depend on its batch mates"),
+        ("instance", "an image's output does not depend on the other images in the batch"),
         ("instance", "the same in training and evaluation"),
         ("instance", "cannot be the identity for every image in either mode"),
         ("serial", "equals instance norm"),
@@ -132,7 +140,7 @@ def test_a_tick_is_a_deviation_below_a_thousandth(everything: tuple[Path, Answer
         ("none", "can be the identity for every image in training and in evaluation"),
         (
             "renorm",
-            "an image's output does not depend on its batch mates, "
+            "an image's output does not depend on the other images in the batch, "
             "but its gradient in training does",
         ),
         ("split (first_of_block)", "a placing, this layer at roles=[first] stages=[1, -2]"),
@@ -164,7 +172,7 @@ def test_a_refusal_is_told_with_its_reason(everything: tuple[Path, Answer]) -> N
 
 @pytest.mark.parametrize("names", ["batch,instance", "[batch,instance]"])
 def test_a_list_of_norms_needs_no_flag(names: str, tmp_path: Path) -> None:
-    answer = normexp(tmp_path, "prove", f"norm={names}", "batch_size=4", "seed=3")
+    answer = normexp(tmp_path, "probe", f"norm={names}", "batch_size=4", "seed=3")
     assert (answer.code, answer.err) == (0, "")
     assert list(table(answer)) == ["batch", "instance"]
     assert {(row["batch_size"], row["seed"]) for row in records(tmp_path).values()} == {("4", "3")}
@@ -174,26 +182,26 @@ def test_settings_of_a_layer_reach_it_and_the_file_lies_where_it_is_asked_for(
     tmp_path: Path,
 ) -> None:
     typed = ("norm=group", "norm.layer.num_groups=32", "runtime.outputs=there", "batch_size=4")
-    answer = normexp(tmp_path, "prove", *typed)
+    answer = normexp(tmp_path, "probe", *typed)
     assert "equals instance norm" in words(answer, "group")  # 32 channels
-    assert (tmp_path / "there" / "prove.csv").exists()
+    assert (tmp_path / "there" / "probe.csv").exists()
 
 
 def test_a_norm_of_one_s_own_comes_from_a_module_in_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "prove_own.py").write_text(OWN)
-    typed = ("norm=custom", "norm.layer._target_=prove_own.Halved", "batch_size=4")
-    answer = normexp(tmp_path, "prove", *typed)
+    (tmp_path / "probe_own.py").write_text(OWN)
+    typed = ("norm=custom", "norm.layer._target_=probe_own.Halved", "batch_size=4")
+    answer = normexp(tmp_path, "probe", *typed)
     assert (answer.code, answer.err) == (0, "")
     assert "equals batch norm" in words(answer, "custom")
 
 
 def test_a_norm_of_one_s_own_comes_from_a_folder_of_settings(tmp_path: Path) -> None:
-    (tmp_path / "prove_mine.py").write_text(OWN)
+    (tmp_path / "probe_mine.py").write_text(OWN)
     (tmp_path / "conf" / "norm").mkdir(parents=True)
     (tmp_path / "conf" / "norm" / "mine.yaml").write_text(
-        "name: mine\nlayer:\n  _target_: prove_mine.Halved\n  _partial_: true\n"
+        "name: mine\nlayer:\n  _target_: probe_mine.Halved\n  _partial_: true\n"
     )
-    answer = normexp(tmp_path, "prove", "--config-dir=conf", "norm=mine,none", "batch_size=4")
+    answer = normexp(tmp_path, "probe", "--config-dir=conf", "norm=mine,none", "batch_size=4")
     assert (answer.code, answer.err) == (0, "")
     assert "equals batch norm" in words(answer, "mine")
     assert "equals a scale and a shift" in words(answer, "none")
@@ -209,31 +217,37 @@ def test_a_norm_of_one_s_own_comes_from_a_folder_of_settings(tmp_path: Path) -> 
         (["norm=batch,bacth"], "norm=bacth: there is no such choice; did you mean batch?"),
         (["norm=custom"], "norm.layer._target_ is not given; add norm.layer._target_=..."),
         (["norm=batch", "batch_size=1"], "batch_size=1: a whole number of 2 or more is needed"),
-        (["norm=batch", "seed=a"], "seed=a: a whole number of 0 or more is needed"),
+        (["norm=batch", "seed=a"], "seed=a: a whole number of 0 or more"),
         (["norm=group", "norm.layer.num_groups=7"], "norm=group: num_groups=7 does not divide 32"),
         (
-            ["norm=custom", "norm.layer._target_=prove_bad.Mean"],
+            ["norm=custom", "norm.layer._target_=probe_bad.Mean"],
             "norm=custom: the layer turns (32, 32, 6, 6), torch.float64 into (32, 32)",
         ),
     ],
 )
 def test_a_mistake_is_told_in_a_line(typed: list[str], told: str, tmp_path: Path) -> None:
-    (tmp_path / "prove_bad.py").write_text(OWN)
-    answer = normexp(tmp_path, "prove", *typed)
+    (tmp_path / "probe_bad.py").write_text(OWN)
+    answer = normexp(tmp_path, "probe", *typed)
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith(f"normexp: {told}")
     assert answer.err.count("\n") == 1
 
 
 def test_a_norm_that_cannot_be_measured_does_not_keep_the_others_back(tmp_path: Path) -> None:
-    answer = normexp(tmp_path, "prove", "norm=custom,none", "batch_size=4")
+    answer = normexp(tmp_path, "probe", "norm=custom,none", "batch_size=4")
     assert answer.code == 1
     assert answer.err.count("\n") == 1
     assert list(table(answer)) == ["none"]
 
 
 def test_the_help_shows_the_settings(tmp_path: Path) -> None:
-    answer = normexp(tmp_path, "prove", "--help")
+    answer = normexp(tmp_path, "probe", "--help")
     assert answer.code == 0
     assert "batch_size: 32" in answer.out
     assert "norm: batch, batch_memory, both" in answer.out
+
+
+def test_the_old_word_answers_with_the_new_one(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "prove", "norm=all")
+    assert (answer.code, answer.out) == (2, "")
+    assert "normexp probe" in answer.err

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from normexp.contracts import NormLayer
-from normexp.evaluation.prove import (
+from normexp.evaluation.probe import (
     CHANGES,
     NUM_CHANNELS,
     SAME,
     Draw,
-    Proof,
+    NormProbe,
     deviation,
     explained,
-    prove,
-    prove_filters,
+    probe,
+    probe_filters,
 )
 from normexp.norms.frn import FilterResponseNorm
 from normexp.norms.gated import GatedNorm
@@ -67,13 +67,13 @@ RUNNING_MEAN = ("batch", "gated", "mean", "switchable", "ghost", "mean only")
 
 
 @cache
-def proof(name: str) -> Proof:
-    return prove(LAYERS[name], batch_size=12, seed=1)
+def probe_of(name: str) -> NormProbe:
+    return probe(LAYERS[name], batch_size=12, seed=1)
 
 
 def invariances(name: str) -> set[str]:
     """The changes that a layer undoes in both modes; none undoes one in a single mode."""
-    undone = [{k for k, v in proof(name).changes.items() if v[mode] < SAME} for mode in (0, 1)]
+    undone = [{k for k, v in probe_of(name).changes.items() if v[mode] < SAME} for mode in (0, 1)]
     assert undone[0] == undone[1]
     return undone[0]
 
@@ -102,7 +102,7 @@ def invariances(name: str) -> set[str]:
 )
 def test_what_a_layer_undoes(name: str, undone: set[str]) -> None:
     assert invariances(name) == undone
-    kept = [max(v) for k, v in proof(name).changes.items() if k not in undone]
+    kept = [max(v) for k, v in probe_of(name).changes.items() if k not in undone]
     assert min(kept, default=1) > 0.1  # far above the limit, so no matter of eps
 
 
@@ -139,49 +139,52 @@ def test_a_shift_is_a_constant_for_each_image_and_channel() -> None:
 
 @pytest.mark.parametrize("name", OF_ONE_IMAGE)
 def test_norms_of_one_image_depend_on_no_other_and_on_no_mode(name: str) -> None:
-    found = proof(name)
-    assert (found.mates, found.mates_gradient, found.mode) == ((0, 0), 0, 0)
+    found = probe_of(name)
+    assert (found.other_images, found.other_images_gradient, found.mode) == ((0, 0), 0, 0)
 
 
 @pytest.mark.parametrize("name", RUNNING_MEAN)
-def test_batch_statistics_depend_on_the_mates_in_training_only(name: str) -> None:
-    found = proof(name)
-    assert found.mates[0] > 0.1
-    assert found.mates[1] == 0
-    assert found.mates_gradient > 0.01
+def test_batch_statistics_depend_on_the_other_images_in_training_only(name: str) -> None:
+    found = probe_of(name)
+    assert found.other_images[0] > 0.1
+    assert found.other_images[1] == 0
+    assert found.other_images_gradient > 0.01
     assert found.mode > 0.1
 
 
-def test_the_gradient_that_batch_norm_sends_to_the_mates() -> None:
+def test_the_gradient_that_batch_norm_sends_to_the_other_images() -> None:
     """The output of one of N images is weighted by random w of mean 1 and variance 1.
 
-    Batch norm's gradient is (w − mean(w) − x̂·mean(w·x̂))/σ, w being 0 for the mates and the means
-    over the batch: 1/N, and k/N with the image's mean k of x̂, whose variance over images is
-    v = 0.25/1.3 here. So a pixel of a mate has (1 + v)/N² in the square, one of the image w² = 2.
+    Batch norm's gradient is (w − mean(w) − x̂·mean(w·x̂))/σ, w being 0 for the other images and the
+    means over the batch: 1/N, and k/N with the image's mean k of x̂, whose variance over images is
+    v = 0.25/1.3 here. So a pixel of another image has (1 + v)/N² in the square, one of the image
+    w² = 2.
     """
     num, v = 12, 0.25 / 1.3
     expected = sqrt((num - 1) / num**2 * (1 + v) / 2)
-    assert proof("batch").mates_gradient == pytest.approx(expected, rel=0.15)
+    assert probe_of("batch").other_images_gradient == pytest.approx(expected, rel=0.15)
 
 
-def test_batch_renorm_within_its_limits_depends_on_the_mates_in_its_gradient_only() -> None:
-    found = proof("renorm")
-    assert max(found.mates) < 1e-9
+def test_batch_renorm_within_its_limits_depends_on_the_other_images_in_its_gradient_only() -> None:
+    found = probe_of("renorm")
+    assert max(found.other_images) < 1e-9
     assert found.mode < 1e-9
-    assert found.mates_gradient == pytest.approx(proof("batch").mates_gradient, rel=0.2)
+    assert found.other_images_gradient == pytest.approx(
+        probe_of("batch").other_images_gradient, rel=0.2
+    )
     assert found.equals is None
 
 
 def test_noise_without_neighbours_changes_training_alone() -> None:
-    found = proof("noisy instance")
-    assert (found.mates, found.mates_gradient) == ((0, 0), 0)
+    found = probe_of("noisy instance")
+    assert (found.other_images, found.other_images_gradient) == ((0, 0), 0)
     assert found.mode > 0.1
     assert found.equals is None
 
 
 def test_ghosts_of_one_image_are_instance_norm_in_training_alone() -> None:
-    found = proof("ghost of one")
-    assert found.mates == (0, 0)
+    found = probe_of("ghost of one")
+    assert found.other_images == (0, 0)
     assert found.mode > 0.1
     assert found.changes["contrast"][0] < SAME < found.changes["contrast"][1]
     assert found.equals is None
@@ -204,8 +207,8 @@ def test_ghosts_of_one_image_are_instance_norm_in_training_alone() -> None:
         *((name, None) for name in ("group", "frn", "mean", "switchable", "ghost", "mean only")),
     ],
 )
-def test_a_layer_is_told_by_what_it_does(name: str, equals: str | None) -> None:
-    assert proof(name).equals == equals
+def test_a_layer_is_recognised_by_what_it_does(name: str, equals: str | None) -> None:
+    assert probe_of(name).equals == equals
 
 
 def test_a_scale_and_a_shift_of_each_channel_do_not_make_it_another_norm() -> None:
@@ -213,7 +216,7 @@ def test_a_scale_and_a_shift_of_each_channel_do_not_make_it_another_norm() -> No
         def forward(self, x: Tensor) -> Tensor:
             return 2 - super().forward(x) * torch.linspace(0.1, 3, C)[:, None, None]
 
-    assert prove(Scaled, batch_size=4, seed=0).equals == "instance norm"
+    assert probe(Scaled, batch_size=4, seed=0).equals == "instance norm"
 
 
 # The identity.
@@ -230,7 +233,7 @@ def test_a_scale_and_a_shift_of_each_channel_do_not_make_it_another_norm() -> No
     ],
 )
 def test_layers_that_can_be_the_identity(name: str, r2: tuple[float | None, float]) -> None:
-    for found, expected in zip(proof(name).identity, r2, strict=True):
+    for found, expected in zip(probe_of(name).identity, r2, strict=True):
         assert found == pytest.approx(expected, abs=1e-12) if expected else found < 0.999
 
 
@@ -261,7 +264,7 @@ def test_instance_norm_cannot_be_the_identity(name: str) -> None:
     """Var(m) is 0.25, s² log-uniform from 1/2 to 2, and 36 pixels blur both a little."""
     mean_s, mean_s2 = (sqrt(2) - sqrt(0.5)) / log(2), 1.5 / (2 * log(2))
     closed = (mean_s * (1 - 3 / (4 * 36))) ** 2 / (0.25 + mean_s2)
-    for r2 in proof(name).identity:
+    for r2 in probe_of(name).identity:
         assert r2 == pytest.approx(closed, abs=0.03)
 
 
@@ -270,20 +273,20 @@ def test_instance_norm_cannot_be_the_identity(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["batch", "ghost", "gated"])
 def test_batch_norm_of_one_image_is_instance_norm_in_training(name: str) -> None:
-    assert proof(name).one_image == ("instance norm", "works")
+    assert probe_of(name).one_image == ("instance norm", "works")
 
 
 @pytest.mark.parametrize("name", ["instance", "serial", "mean", "gated"])
 def test_instance_norm_refuses_maps_of_one_pixel(name: str) -> None:
-    for answer in proof(name).one_pixel:
+    for answer in probe_of(name).one_pixel:
         assert answer.startswith("refuses (Expected more than 1 spatial element")
 
 
 def test_what_is_left_on_maps_of_one_pixel() -> None:
-    assert proof("batch").one_pixel == ("works", "works")
-    assert proof("layer").one_pixel == ("works", "works")
-    assert proof("frn").one_pixel == ("sign only", "sign only")  # x/√x²
-    groups = prove(lambda num: nn.GroupNorm(num, num), batch_size=4, seed=0)
+    assert probe_of("batch").one_pixel == ("works", "works")
+    assert probe_of("layer").one_pixel == ("works", "works")
+    assert probe_of("frn").one_pixel == ("sign only", "sign only")  # x/√x²
+    groups = probe(lambda num: nn.GroupNorm(num, num), batch_size=4, seed=0)
     assert groups.one_pixel == ("constant", "constant")
 
 
@@ -293,7 +296,7 @@ def test_what_is_left_on_maps_of_one_pixel() -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_parameters_are_counted_for_each_channel(name: str) -> None:
     extra = {"gated": 1.0, "switchable": 6 / C}  # a gate; two times three logits a layer
-    assert sum(proof(name).parameters.values()) == pytest.approx(2 + extra.get(name, 0.0))
+    assert sum(probe_of(name).parameters.values()) == pytest.approx(2 + extra.get(name, 0.0))
 
 
 # Convolutions.
@@ -310,7 +313,7 @@ def test_parameters_are_counted_for_each_channel(name: str) -> None:
 def test_what_a_changed_convolution_sees_of_its_filters(
     change: Callable[[nn.Conv2d], None], sees_gain: bool, sees_shift: bool
 ) -> None:
-    gain, shift = prove_filters(change, seed=0)
+    gain, shift = probe_filters(change, seed=0)
     assert (gain > 0.1, shift > 0.1) == (sees_gain, sees_shift)
     assert (gain < SAME, shift < SAME) == (not sees_gain, not sees_shift)
 
@@ -325,20 +328,20 @@ def test_a_deviation_is_the_largest_difference_over_the_root_mean_square() -> No
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others() -> None:
-    first, again, other = (prove(nn.BatchNorm2d, 4, seed) for seed in (0, 0, 1))
+    first, again, other = (probe(nn.BatchNorm2d, 4, seed) for seed in (0, 0, 1))
     assert first == again
     assert first.changes != other.changes
 
 
 def test_no_random_number_of_torch_is_used_up() -> None:
     before = torch.get_rng_state()
-    prove(lambda _: nn.Sequential(nn.Dropout(0.5)), batch_size=4, seed=0)
+    probe(lambda _: nn.Sequential(nn.Dropout(0.5)), batch_size=4, seed=0)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_a_layer_that_draws_is_compared_with_the_same_draws() -> None:
-    found = prove(lambda _: nn.Dropout(0.5), batch_size=4, seed=0)
-    assert found.mates == (0, 0)
+    found = probe(lambda _: nn.Dropout(0.5), batch_size=4, seed=0)
+    assert found.other_images == (0, 0)
     assert found.mode > 0.1
 
 
@@ -348,4 +351,4 @@ def test_a_layer_that_draws_is_compared_with_the_same_draws() -> None:
 )
 def test_what_is_no_norm_layer_is_refused(layer: NormLayer) -> None:
     with pytest.raises(ValueError, match=r"turns \(4, 32, 6, 6\).*keeps shape and type"):
-        prove(layer, batch_size=4, seed=0)
+        probe(layer, batch_size=4, seed=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +19,11 @@ from normexp.engine.state import resume
 from normexp.engine.tracking import Tracker
 from normexp.models.cnn import CNN
 from normexp.runs.folder import RunFolder
+from normexp.runs.result import RunResult
+from normexp.runs.spec import RunSpec
 
 Compose = Callable[..., DictConfig]
+Specs = Callable[..., RunSpec]
 
 # Of 44 images 4 are held out; 40 are an epoch of four steps.
 SMALL = (
@@ -44,9 +46,9 @@ STEPS = 8
 class Outcome:
     training: Training
     folder: RunFolder
-    result: dict[str, Any]
-    told: list[str]
-    """What the user was told of the checkpoint."""
+    result: RunResult
+    notes: list[str]
+    """The lines on the checkpoint that the user reads."""
 
 
 def carry_out(
@@ -59,15 +61,15 @@ def carry_out(
     torch.manual_seed(torch.seed())
     spec, runtime = build.run_spec(cfg)
     folder = RunFolder(outputs / spec.name)
-    training, _ = build.training(cfg, spec, runtime)
-    folder.open(spec, "normexp train")
-    kept, told = resume(training.state, folder, training.environment)
+    training, _ = build.training(spec, runtime)
+    folder.open(spec, "normexp train", None)
+    kept, notes = resume(training.state, folder, training.environment)
     rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
-    with Tracker(folder.path, spec, training.recipe.total_steps, kept) as tracker:
+    with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
         finite = fit(training, tracker, rhythm, lambda: stop_signal(training))
         result = findings(training, finite)
         tracker.finish(result)
-    return Outcome(training, folder, result, told)
+    return Outcome(training, folder, result, notes)
 
 
 def events(folder: Path) -> EventAccumulator:

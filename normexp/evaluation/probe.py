@@ -1,7 +1,7 @@
-"""What a norm layer is, measured on random inputs: what it undoes, and what it depends on.
+"""Measure on random inputs which changes of its input a norm layer undoes, and what it depends on.
 
-The layer is as it starts, its running statistics settled on other batches, its schedule at the end.
-All is in float64. Inputs have a variance of about 1, and each channel of each image has a mean and
+The layer is new, its running statistics settled on other batches, its schedule at the end. All is
+in float64. Inputs have a variance of about 1, and each channel of each image has a mean and
 a variance of its own. A deviation is the largest difference between two outputs, over the root
 mean square of the first.
 """
@@ -20,23 +20,23 @@ from normexp.contracts import FollowsSteps, NormLayer
 
 NUM_CHANNELS, SIZE, NUM_BATCHES = 32, 6, 4
 SETTLING_ROUNDS = 100  # batch renorm forgets slowest: 0.99^400 = 2 % of its start is left
-# What is smaller is none: eps=1e-5 makes up to 3e-4, what a layer does not undo 0.1 and more.
+# A smaller deviation counts as none: eps=1e-5 makes up to 3e-4, a real one is 0.1 and more.
 SAME = 1e-3
 TINY = 1e-300  # nothing is divided by 0
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What was measured of a layer; pairs are in training and in evaluation."""
+class NormProbe:
+    """The measurements of a norm layer; pairs are in training and in evaluation mode."""
 
     changes: Mapping[str, tuple[float, float]]
     """Deviation by the change of the input (CHANGES), drawn for each image."""
-    mates: tuple[float, float]
-    """Deviation of an image's output when the other images of its batch are others."""
-    mates_gradient: float
-    """In training: the length of the gradient of a function of an image's output with respect to
-    the other images, over that with respect to the image itself."""
+    other_images: tuple[float, float]
+    """Deviation of an image's output when the other images in the batch are replaced."""
+    other_images_gradient: float
+    """In training: the norm of the gradient of a function of an image's output with respect to the
+    other images in the batch, over that with respect to the image itself."""
     mode: float  # deviation of evaluation from training
     identity: tuple[float, float]
     """R² of the inputs by the outputs, with the best scale and shift for each channel, the same
@@ -86,24 +86,27 @@ REFERENCES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 
 @torch.no_grad()
 @torch.random.fork_rng(devices=[])
-def prove(norm_layer: NormLayer, batch_size: int, seed: int) -> Proof:
-    """Measure a layer; raises ValueError or what the layer raises if it is no norm layer."""
+def probe(norm_layer: NormLayer, batch_size: int, seed: int) -> NormProbe:
+    """Measure a norm layer on random inputs (N, C, H, W).
+
+    Raises ValueError where the layer changes shape or type, and what the layer itself raises.
+    """
     draw = Draw(seed)
     torch.manual_seed(seed)
     layer = settled(norm_layer, [draw.images(batch_size) for _ in range(NUM_BATCHES)])
     batches = [draw.images(batch_size) for _ in range(NUM_BATCHES)]
     x, inputs = batches[0], torch.cat(batches)
     pixels = (draw.factor(*x.shape[:2]) * draw.normal(*x.shape[:2]).sign())[:, :, None, None]
-    gradient = mates_gradient(layer, x, 1 + draw.normal(*x.shape[1:]))
+    gradient = other_images_gradient(layer, x, 1 + draw.normal(*x.shape[1:]))
     outputs = {mode: torch.cat([run(layer, z, mode) for z in batches]) for mode in (True, False)}
 
     def moved(z: Tensor, num: int) -> tuple[float, float]:
         return _both(lambda mode: deviation(*(run(layer, v, mode)[:num] for v in (x, z))))
 
-    return Proof(
+    return NormProbe(
         changes={name: moved(change(x, draw), len(x)) for name, change in CHANGES.items()},
-        mates=moved(torch.cat([x[:1], batches[1][1:]]), 1),
-        mates_gradient=gradient,
+        other_images=moved(torch.cat([x[:1], batches[1][1:]]), 1),
+        other_images_gradient=gradient,
         mode=deviation(*outputs.values()),
         identity=_both(lambda mode: explained(inputs, outputs[mode])),
         one_image=_both(lambda mode: behaviour(layer, list(x[:8, None]), mode)),
@@ -114,7 +117,7 @@ def prove(norm_layer: NormLayer, batch_size: int, seed: int) -> Proof:
 
 
 def settled(norm_layer: NormLayer, batches: list[Tensor]) -> nn.Module:
-    """Return a layer that has seen `batches` in training, again and again."""
+    """Return a layer whose running statistics have settled on `batches`."""
     layer = norm_layer(NUM_CHANNELS).double().train()
     for x in batches * (SETTLING_ROUNDS if list(layer.buffers()) else 1):
         y = layer(x)
@@ -138,25 +141,25 @@ def run(layer: nn.Module, x: Tensor, training: bool) -> Tensor:
 
 
 def standardised(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """`x` with mean 0 and variance 1 over `dims`; as it is where there are none."""
+    """Return `x` with mean 0 and variance 1 over `dims`; unchanged where there are none."""
     y = x - x.mean(dims, keepdim=True) if dims else x
     return y / (y.square().mean(dims, keepdim=True) + 1e-5).sqrt() if dims else x
 
 
 def deviation(y: Tensor, other: Tensor) -> float:
-    """The largest difference over the root mean square of `y`."""
+    """Return the largest difference over the root mean square of `y`."""
     return float((y - other).abs().max() / y.square().mean().sqrt().clamp_min(TINY))
 
 
 def explained(target: Tensor, source: Tensor) -> float:
-    """R² of `target` by `source`, (N, C, H, W) both, with a scale and a shift for each channel."""
+    """Return R² of `target` by `source`, both (N, C, H, W), with a scale and a shift a channel."""
     t, s = (v - v.mean((0, 2, 3), keepdim=True) for v in (target, source))
     variance = s.square().sum((0, 2, 3)).clamp_min(TINY)
     return float(((t * s).sum((0, 2, 3)).square() / variance).sum() / t.square().sum())
 
 
-def mates_gradient(layer: nn.Module, x: Tensor, weights: Tensor) -> float:
-    """See `Proof.mates_gradient`; the function is linear, with these `weights` (C, H, W)."""
+def other_images_gradient(layer: nn.Module, x: Tensor, weights: Tensor) -> float:
+    """Return `NormProbe.other_images_gradient` for the linear function of `weights` (C, H, W)."""
     x = x.clone().requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad((run(layer, x, True)[0] * weights).sum(), x)
@@ -164,20 +167,20 @@ def mates_gradient(layer: nn.Module, x: Tensor, weights: Tensor) -> float:
 
 
 def behaviour(layer: nn.Module, batches: list[Tensor], training: bool) -> str:
-    """`works`, `instance norm`, `constant`, `sign only` (two values a channel), `refuses (…)`."""
+    """Return `works`, `instance norm`, `constant`, `sign only` or `refuses (…)`."""
     try:
         y = torch.cat([run(layer, x, training) for x in batches])
     except (ValueError, RuntimeError) as error:
         return f"refuses ({' '.join(str(error).split())})"
     values = max(len(set(channel.flatten().tolist())) for channel in y.round(decimals=3).unbind(1))
-    if values < 3:
+    if values < 3:  # a channel has one value, or two
         return "constant" if values == 1 else "sign only"
     is_instance = deviation(standardised(torch.cat(batches), (2, 3)), y) < SAME
     return "instance norm" if is_instance else "works"
 
 
 def equal_norm(batches: list[Tensor], outputs: list[Tensor], gradient: bool) -> str | None:
-    """Return the reference with these `outputs`, and the same answer on its mates' `gradient`."""
+    """Return the reference with these `outputs`; `gradient`: to other images in the batch."""
     for name, dims in REFERENCES.items():
         references = [torch.cat([standardised(x, d) for x in batches]) for d in dims]
         r2 = min(explained(*pair) for pair in zip(references, outputs, strict=True))
@@ -187,8 +190,8 @@ def equal_norm(batches: list[Tensor], outputs: list[Tensor], gradient: bool) -> 
 
 
 @torch.no_grad()
-def prove_filters(change: Callable[[nn.Conv2d], None], seed: int) -> tuple[float, float]:
-    """Deviation of a changed convolution when each filter gets a gain, and when it gets a shift."""
+def probe_filters(change: Callable[[nn.Conv2d], None], seed: int) -> tuple[float, float]:
+    """Return the deviations of a changed convolution when each filter gets a gain, and a shift."""
     draw, each = Draw(seed), (NUM_CHANNELS, 1, 1, 1)
     x, filters = draw.images(8), draw.normal(NUM_CHANNELS, NUM_CHANNELS, 3, 3)
     outputs = []
