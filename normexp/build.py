@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from omegaconf.errors import (
 )
 
 from normexp.errors import UserError, as_user_error, raised_in, sentence
-from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime
+from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
@@ -42,12 +42,27 @@ OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
 
 def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
     """Check the settings of a run; raises UserError with the value and what is allowed."""
-    try:
-        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise _root_cause(error) from None
+    return checked_spec(plain(cfg))
+
+
+def checked_spec(settings: Settings) -> tuple[RunSpec, Runtime]:
+    """As `run_spec`, of settings as plain values."""
+    settings = dict(settings)
     runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
     return RunSpec.from_settings(settings), runtime
+
+
+def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
+    """Return what is at the `keys` as plain values; raises UserError if it refers to nothing."""
+    node: Any = cfg
+    try:
+        for key in keys:
+            node = node[key]
+        if not OmegaConf.is_config(node):
+            return node
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise _root_cause(error) from None
 
 
 def make(part: Part | None, key: str, **arguments: object) -> Any:
