@@ -8,14 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from normexp.settings import COMMANDS, Text
-
-TEXTS = {
-    setting.key
-    for table in COMMANDS.values()
-    for setting in table
-    if isinstance(setting.kind, Text)
-}
+FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
+"""Settings whose values are names of files or folders."""
 
 
 def quoted(arguments: Sequence[str]) -> list[str]:
@@ -30,7 +24,7 @@ def quoted(arguments: Sequence[str]) -> list[str]:
 
 def _quoted(argument: str, is_sweep: bool) -> str:
     key, sign, value = argument.partition("=")
-    if not sign or key.lstrip("+") not in TEXTS or value == "":
+    if not sign or key.lstrip("+") not in FILES or value == "":
         return argument
     try:
         override = OverridesParser.create().parse_override(argument)

@@ -65,6 +65,8 @@ def decoded(file: Path, resize: int | None) -> Decoded:
     try:
         content = file.read_bytes()
         image: Image.Image = Image.open(BytesIO(content), formats=FORMATS)
+        # Pillow itself turns a TIFF as it loads it; a PNG would be loaded by the question.
+        was_turned = image.format == "TIFF" and _orientation(image) != 1
         image.load()
     except MemoryError:
         raise
@@ -72,12 +74,15 @@ def decoded(file: Path, resize: int | None) -> Decoded:
         raise UnusableImageError(_reason(error)) from error
     mode, upright = image.mode, UPRIGHT.get(_orientation(image))
     if mode != "RGB":
-        image = _to_rgb(image)
+        try:
+            image = _to_rgb(image)
+        except ValueError as error:
+            raise UnusableImageError(f"its mode {mode} has no conversion to RGB") from error
     if upright is not None:
         image = image.transpose(upright)
     if resize is not None:
         image = ImageOps.fit(image, (resize, resize), Image.Resampling.BILINEAR)
-    return Decoded(np.asarray(image), mode, upright is not None, digest_of(content))
+    return Decoded(np.asarray(image), mode, was_turned or upright is not None, digest_of(content))
 
 
 def digest_of(content: bytes) -> bytes:

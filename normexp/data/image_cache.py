@@ -34,7 +34,7 @@ class ImageCache:
         """Return what is kept, or None. `digest` reads all files, and may raise OSError."""
         noted_state, noted_file = self._noted()
         if noted_state == state:
-            with suppress(FileNotFoundError, DamagedFileError):
+            with suppress(OSError, DamagedFileError):
                 return cache.read(self._folder / noted_file)
         if not any(self._folder.glob(f"pixels-{self._content}-*.pt")):
             return None
@@ -62,9 +62,9 @@ class ImageCache:
     def _noted(self) -> tuple[str, str]:
         try:
             state, file = self._note.read_text("utf-8").split()
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return "", ""
-        return state, file
+        return state, Path(file).name
 
     def _write_note(self, state: str, file: Path) -> None:
         """Note the file of this state, and remove the former one if no other folder has it."""

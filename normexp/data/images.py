@@ -15,7 +15,8 @@ from normexp.data.decoding import digest_of
 from normexp.data.image_cache import ImageCache
 from normexp.data.stacking import stacked
 from normexp.errors import UserError
-from normexp.runs.tree import ImageFile, ImageTree, composed, image_root, tree_of
+from normexp.runs.names import composed
+from normexp.runs.tree import ImageFile, ImageTree, image_root, tree_of
 
 Classes = dict[str, list[ImageFile]]
 

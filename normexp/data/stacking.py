@@ -16,7 +16,8 @@ from tqdm import tqdm
 from normexp.contracts import DataSource, LabelledImages
 from normexp.data.decoding import Decoded, UnusableImageError, decoded
 from normexp.errors import UserError
-from normexp.runs.tree import ImageFile, readable, several
+from normexp.runs.names import readable, several
+from normexp.runs.tree import ImageFile
 
 MOST_SIZES = 5
 """Sizes that a message lists."""
@@ -149,7 +150,7 @@ class _Found:
             counts = ", ".join(f"{number:,} of mode {mode}" for mode, number in modes.items())
             yield f"{len(self._converted):,} of {len(self._paths):,} images made RGB: {counts}"
         if self._turned:
-            yield f"turned upright by their EXIF orientation: {len(self._turned):,} images"
+            yield f"images turned upright by their EXIF orientation: {len(self._turned):,}"
 
 
 def _size(shape: tuple[int, ...]) -> str:

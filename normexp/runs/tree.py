@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
-from unicodedata import normalize
 
 from normexp.errors import UserError
+from normexp.runs.names import composed, readable, several
 
 SETS = ("train", "val", "test")
 UNCOMPRESSED = frozenset(
@@ -78,19 +78,6 @@ class ImageTree:
     state: str
     """Of paths, sizes and times of change: another one where a file may have changed."""
     left_out: LeftOut
-
-
-def several(names: list[str], most: int = 5) -> str:
-    """Return the first names, and three dots where there are more."""
-    return ", ".join(names[:most]) + ", …" * (len(names) > most)
-
-
-def readable(name: str) -> str:
-    """Return a file's name as text that can be printed, whatever its encoding."""
-    if name.isascii() and name.isprintable():
-        return name
-    text = normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _counted(what: str, names: list[str]) -> list[str]:
@@ -162,11 +149,6 @@ def _entries(root: str, below: str) -> list[tuple[os.DirEntry[str], os.stat_resu
         ) from error
     found.sort(key=lambda entry: (composed(entry.name), entry.name))
     return [(entry, _stat(entry)) for entry in found]
-
-
-def composed(name: str) -> str:
-    """Return a name with é as one character; macOS writes it as two."""
-    return name if name.isascii() else normalize("NFC", name)
 
 
 def _suffix(name: str) -> str:
