@@ -76,7 +76,7 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
 
 
 def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
-    """Return everything that a run needs, and warnings for the user.
+    """Return everything that a run needs, and notes and warnings for the user.
 
     Raises UserError where a part cannot be made or the parts cannot work together.
     """
@@ -118,7 +118,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision, used),
-    ), [f"warning: {warning}" for warning in warnings if warning]
+    ), [*data.notes, *(f"warning: {warning}" for warning in warnings if warning)]
 
 
 _sources: dict[str, DataSource] = {}

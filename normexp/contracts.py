@@ -102,6 +102,10 @@ class DataSource:
     train: LabelledImages
     test: LabelledImages
     classes: tuple[str, ...]
+    val: LabelledImages | None = None
+    """Without it, a share of the training images is held out."""
+    notes: tuple[str, ...] = ()
+    """Lines that a run prints and logs, such as what was left out."""
 
 
 @runtime_checkable

@@ -193,6 +193,13 @@ RUN = (
     Setting("data.name", Name(), "cifar10, images (your own), generated (drawn shapes)"),
     Setting("data.source", Part(), "function that returns the images"),
     Setting("data.root", Text(optional=True), "folder of the images", required=False),
+    Setting("data.convert", Flag(), "make images RGB; false: refuse others", required=False),
+    Setting(
+        "data.resize",
+        OPTIONAL_COUNT,
+        "pixels to which the shorter side is scaled, and the middle cut out; null: as they are",
+        required=False,
+    ),
     Setting("data.limit", OPTIONAL_COUNT, "use so many training and validation images, and test"),
     Setting("data.val_fraction", Number(above=0, below=1), "share held out for validation"),
     Setting(

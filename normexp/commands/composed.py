@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.commands.quoting import quoted
 from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, one_line, show
 
@@ -49,6 +50,7 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
 
             # What Hydra says where its own launchers for submitit and Ray are installed as well.
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
+            sys.argv[1:] = quoted(sys.argv[1:])
             GlobalHydra.instance().clear()  # a sweep's cell is a fork of it, and has its Hydra
             try:
                 hydra.main(

@@ -20,6 +20,9 @@ FORMER_NS_STEPS = 3
 def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return `run.json` of format 0 as of format 1."""
     settings = {**plain["settings"], "kernels": "auto"}
+    if "content" in settings["data"]["source"]:  # all images were RGB and of one size
+        source = {**settings["data"]["source"], "convert": True, "resize": None}
+        settings["data"] = {**settings["data"], "convert": True, "source": source}
     optimizer = settings["optimizer"]
     if optimizer["algorithm"]["_target_"] == FORMER_SGD:
         algorithm = {**optimizer["algorithm"], "_target_": SGD, "fused": True}
