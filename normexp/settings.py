@@ -55,12 +55,12 @@ class Number:
     def words(self) -> str:
         """What is needed, such as `a whole number of 1 or more`."""
         limits = [
-            f"from {self.least:g} to {self.most:g}"
+            f"from {typed(self.least)} to {typed(self.most)}"
             if -inf < self.least and self.most < inf
             else "",
-            f"of {self.least:g} or more" if -inf < self.least and self.most == inf else "",
-            f"above {self.above:g}" if self.above > -inf else "",
-            f"below {self.below:g}" if self.below < inf else "",
+            f"of {typed(self.least)} or more" if -inf < self.least and self.most == inf else "",
+            f"above {typed(self.above)}" if self.above > -inf else "",
+            f"below {typed(self.below)}" if self.below < inf else "",
         ]
         kind = "a whole number" if self.whole else "a number"
         return " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
@@ -193,6 +193,13 @@ RUN = (
     Setting("data.name", Name(), "cifar10, images (your own), generated (drawn shapes)"),
     Setting("data.source", Part(), "function that returns the images"),
     Setting("data.root", Text(optional=True), "folder of the images", required=False),
+    Setting("data.convert", Flag(), "make images RGB; false: refuse others", required=False),
+    Setting(
+        "data.resize",
+        OPTIONAL_COUNT,
+        "pixels to which the shorter side is scaled, and the middle cut out; null: as they are",
+        required=False,
+    ),
     Setting("data.limit", OPTIONAL_COUNT, "use so many training and validation images, and test"),
     Setting("data.val_fraction", Number(above=0, below=1), "share held out for validation"),
     Setting(

@@ -16,7 +16,8 @@ from threading import Thread
 
 from normexp import build
 from normexp.commands import evaluate, train
-from normexp.errors import one_line
+from normexp.commands.composed import folders_of
+from normexp.errors import one_line, show
 from normexp.runs.folder import RunFolder
 from normexp.runs.plain import from_plain
 from normexp.runs.spec import RunSpec, Runtime, Settings
@@ -27,7 +28,11 @@ def main() -> int:
     task = json.loads(sys.stdin.readline())
     os.environ.pop("SLURM_JOB_ID", None)  # the sweep is requeued, not its runs
     stop_with_parent()
-    return TASKS[task["do"]](**task["given"]) or 0
+    try:
+        return TASKS[task["do"]](**task["given"]) or 0
+    except Exception as error:
+        show(error, one_line(error, folders_of(task["given"].get("runtime", {}))))
+        return 1
 
 
 def stop_with_parent() -> None:
@@ -67,8 +72,7 @@ def problem(settings: Settings, runtime: Settings) -> str | None:
     try:
         build.training(RunSpec.from_settings(settings), from_plain(Runtime, runtime))
     except Exception as error:
-        told = one_line(error) or f"{type(error).__name__}: {error}"
-        return " ".join(told.split())
+        return one_line(error)
     return None
 
 

@@ -115,8 +115,7 @@ def recorded_failure(folder: RunFolder, spec: RunSpec) -> Iterator[None]:
             )
         with suppress(OSError):  # a full disk may be the error
             if folder.record_file.exists():
-                line = one_line(shown) or f"{type(shown).__name__}: {shown}"
-                folder.record_failure(" ".join(line.split()))
+                folder.record_failure(one_line(shown))
         if shown is not error:
             raise shown from error
         raise

@@ -43,6 +43,8 @@ class DataSpec:
     red_scale: float | None
     gain_spread: float | None
     root: str | None = None
+    convert: bool | None = None
+    resize: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ class RunSpec:
         plain = {key: value for key, value in asdict(self).items() if key != "numerics"}
         own = plain["model"].pop("own")
         plain["model"] |= own
-        for group, key in (("data", "root"), *(("norm", k) for k in ("at", "conv", "activation"))):
+        optional = {"data": ("root", "convert", "resize"), "norm": ("at", "conv", "activation")}
+        for group, key in ((group, key) for group, keys in optional.items() for key in keys):
             if plain[group][key] is None:
                 del plain[group][key]
         return plain

@@ -29,8 +29,10 @@ from normexp.engine.interrupt import SIGNALS
 from normexp.sweep.pool import CHILD, Child, Process
 
 IMPORTED = ("data", "engine", "evaluation", "norms")
-ALSO_IMPORTED = ("normexp.models.check.check", "normexp.models.padding.set_padding_mode")
-"""Of the models only these; that of torchvision takes long, and few need it."""
+ALSO_IMPORTED = ("normexp.models.check", "normexp.models.padding", "torch._dynamo")
+"""Of the models only these; torchvision's takes long, and few need it. The first optimizer imports
+torch's compiler.
+"""
 
 
 def can_fork() -> bool:
@@ -55,18 +57,17 @@ def import_training(settings: Iterable[Any]) -> None:
 
     Nothing of a user's own, which might start threads or ask a GPU: no fork survives that.
     """
-    import torch
     from PIL import Image
 
     for part in IMPORTED:
         package = importlib.import_module(f"normexp.{part}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    parts = {target for each in settings for target in _targets(each)} | set(ALSO_IMPORTED)
-    for part in sorted(part for part in parts if part.startswith("normexp.")):
-        importlib.import_module(part.rpartition(".")[0])
+    parts = {target for each in settings for target in _targets(each)}
+    ours = {part.rpartition(".")[0] for part in parts if part.startswith("normexp.")}
+    for name in sorted(ours.union(ALSO_IMPORTED)):
+        importlib.import_module(name)
     Image.preinit()  # the formats that TensorBoard's writer asks for
-    torch.optim.SGD([torch.zeros(1)], 1.0)  # the first optimizer imports the compiler
     gc.freeze()  # or each child's first collection would copy all pages of what is there
     atexit.register(gc.unfreeze)  # triton says that what is not collected at the end has leaked
 
