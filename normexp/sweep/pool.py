@@ -110,6 +110,10 @@ class Child(Tail):
         """Leave nothing of it running."""
         self._process.kill()
         self._process.wait()
+        self.close_input()
+
+    def close_input(self) -> None:
+        """End its standard input, as the end of this process does."""
         assert self._process.stdin
         with suppress(BrokenPipeError):
             self._process.stdin.close()
