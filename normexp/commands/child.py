@@ -27,6 +27,7 @@ def main() -> int:
     """Read the line, do what it says, and return the exit code."""
     task = json.loads(sys.stdin.readline())
     os.environ.pop("SLURM_JOB_ID", None)  # the sweep is requeued, not its runs
+    os.environ["NORMEXP_TRACEBACK"] = "1"  # its log is where to look
     stop_with_parent()
     try:
         return TASKS[task["do"]](**task["given"]) or 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -93,7 +94,9 @@ def test_clean_removes_the_runs_of_a_state_and_no_others(
         if each == "failed":
             made.folder.record_failure("for a reason")
         elif each != "unfinished":
-            made.folder.finish(replace(result(), outcome=each))
+            outcome: Literal["finished", "diverged"]
+            outcome = "diverged" if each == "diverged" else "finished"
+            made.folder.finish(replace(result(), outcome=outcome))
     normexp_runs(monkeypatch, tmp_path, f"clean={state}", "yes=true")
     left = {entry.state for entry in catalogue(tmp_path / "outputs")}
     assert left == {"failed", "unfinished", "diverged", "finished"} - {state}
