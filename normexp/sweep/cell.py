@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
@@ -52,7 +51,7 @@ class Cell:
         """What its process writes to the screen that it does not have."""
         return self.folder.console
 
-    def asked(self, threads: int | None = None) -> dict[str, Any]:
+    def asked(self, threads: int | None = None) -> dict[str, object]:
         """Return the settings as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
         return {"settings": self.spec.settings, "runtime": asdict(runtime)}

@@ -34,8 +34,12 @@ def test_an_errand_does_its_task_in_its_folder_and_returns_the_exit_code(tmp_pat
 def test_an_errand_that_is_interrupted_lets_its_task_come_to_an_end(tmp_path: Path) -> None:
     log = tmp_path / "log"
     task = script(
-        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('stopped')));"
-        "print('under way', flush=True); time.sleep(60)"
+        """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("stopped")))
+        print("under way", flush=True)
+        time.sleep(60)
+        """
     )
 
     def interrupt() -> None:
