@@ -1,4 +1,4 @@
-"""The one loop that has tasks carried out, some at a time: cells, their check, evaluations, jobs."""
+"""The loop that has tasks carried out, some at a time: cells, their check, evaluations."""
 
 from __future__ import annotations
 
