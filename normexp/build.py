@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from normexp.errors import UserError, mistakes_told
-from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime
+from normexp.errors import UserError, as_user_error, raised_in, sentence
+from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
@@ -42,12 +42,27 @@ OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
 
 def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
     """Check the settings of a run; raises UserError with the value and what is allowed."""
-    try:
-        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise _root_mistake(error) from error
+    return checked_spec(plain(cfg))
+
+
+def checked_spec(settings: Settings) -> tuple[RunSpec, Runtime]:
+    """As `run_spec`, of settings as plain values."""
+    settings = dict(settings)
     runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
     return RunSpec.from_settings(settings), runtime
+
+
+def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
+    """Return what is at the `keys` as plain values; raises UserError if it refers to nothing."""
+    node: Any = cfg
+    try:
+        for key in keys:
+            node = node[key]
+        if not OmegaConf.is_config(node):
+            return node
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise _root_cause(error) from None
 
 
 def make(part: Part | None, key: str, **arguments: object) -> Any:
@@ -57,7 +72,7 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
     try:
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, OmegaConfBaseException) as error:
-        raise _root_mistake(error, f"{key}: ") from error
+        raise _root_cause(error, f"{key}: ") from None
 
 
 def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
@@ -67,10 +82,11 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     """
     import torch
 
+    from normexp import kernels
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
-    from normexp.environment import choose_device, describe, keep_freed_memory, slow_norms
+    from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
     from normexp.models.check import check
     from normexp.precision import Precision
@@ -80,14 +96,16 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     device = choose_device(runtime.device)
     keep_freed_memory()
     precision = Precision.choose(spec.precision, device)
-    with mistakes_told():
+    with as_user_error():
         data = images(spec).to(device)
         standardise = standardiser(spec.data, data.train)
         train_loader = loader(spec, data.train, standardise)
-    with mistakes_told(f"norm={spec.norm.name}, model={spec.model.name}: "):
+    with as_user_error(f"norm={spec.norm.name}, model={spec.model.name}: "):
         net = network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
-        warnings = [check(net, (height, width), spec.batch_size), slow_norms(device)]
+        missing = kernels.missing(device) if spec.kernels == "auto" else ""
+        warnings = [check(net, (height, width), spec.batch_size), missing]
+    used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
     of = spec.optimizer
     schedule = Schedule.scaled(of.lr, of.warmup, spec.batch_size, of.batch_exponent)
@@ -99,7 +117,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         loader=train_loader,
         recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
-        environment=describe(precision),
+        environment=describe(precision, used),
     ), [*data.notes, *(f"warning: {warning}" for warning in warnings if warning)]
 
 
@@ -156,6 +174,7 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
     import torch
 
     from normexp.contracts import NormSite
+    from normexp.kernels import accelerate
     from normexp.models.padding import set_padding_mode
     from normexp.norms.placing import place_norms
 
@@ -165,12 +184,16 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
         try:
             built: nn.Module = make_network(norm_layer=NormSite, num_classes=num_classes)
         except TypeError as error:
+            if raised_in(error) != "hydra":  # which makes the call, so it is of the network's code
+                raise
             raise UserError(
                 f"model.network: {error}; it is called with norm_layer, num_classes and the "
                 "settings below model.network"
             ) from error
         set_padding_mode(built, spec.model.padding_mode)
         place_norms(built, **norm_parts(spec))
+        if spec.kernels == "auto":
+            accelerate(built)
     return built
 
 
@@ -187,13 +210,13 @@ def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimi
         spec.optimizer.algorithm, "optimizer.algorithm"
     )
     of_torch = (TypeError, ValueError, RuntimeError)
-    with mistakes_told(f"optimizer={spec.optimizer.name}: ", of_torch):
+    with as_user_error(f"optimizer={spec.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.
         return algorithm(groups, lr=spec.optimizer.lr)
 
 
-def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
-    """Return the innermost cause as a user's mistake, on one line."""
+def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
+    """Return the innermost cause: a UserError where settings can mend it, else as it was raised."""
     if isinstance(error, MissingMandatoryValue):
         return UserError(f"{error.full_key} is not given; add {error.full_key}=...")
     cause = error
@@ -207,5 +230,10 @@ def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
         cause = inner
     if isinstance(cause, UserError):
         return cause
-    hint = " A file of your own must lie in the folder where you type normexp."
-    return UserError(prefix + " ".join(str(cause).split()) + hint * isinstance(cause, ImportError))
+    if isinstance(cause, ImportError):
+        hint = "a file of your own must lie in the folder where you type normexp"
+        return UserError(f"{prefix}{sentence(cause)} ({hint})")
+    # Hydra calls the part, and itself raises what a call with other arguments raises.
+    if isinstance(cause, ValueError | OmegaConfBaseException) or raised_in(cause) == "hydra":
+        return UserError(prefix + sentence(cause))
+    return cause

@@ -8,18 +8,20 @@ import sys
 from pathlib import Path
 
 from normexp import __version__
-from normexp.errors import Stopped, one_line, suggestion
+from normexp.errors import Stopped, one_line, show, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typing it again resumes",
     "evaluate": "a trained network under every contrast and every choice of statistics: run=",
-    "prove": "what a norm layer is, measured on random inputs in seconds: norm=all",
+    "probe": "what a norm layer is, measured on random inputs in seconds: norm=all",
     "claims": "what the runs at hand say to seventeen claims about norms",
     "report": "a page with the answer of a study: study=quickstart; figures and tables beside it",
     "tensorboard": "curves, cells, figures and factors of all runs, in a browser",
     "advise": "the norm to use according to the runs at hand: batch_size=4 contrast=varies",
     "runs": "what lies under outputs/: a table of cells, their accuracy and state",
 }
+
+RENAMED = {"prove": "probe"}
 
 HELP = """\
 normexp: batch norm or instance norm, when, why, and can they be combined?
@@ -53,6 +55,9 @@ def run(arguments: list[str]) -> int:
     if word == "--version":
         print(__version__)
         return 0
+    if word in RENAMED:
+        print(f"normexp: '{word}' is now 'normexp {RENAMED[word]}'", file=sys.stderr)
+        return 2
     if word not in COMMANDS:
         print(f"normexp: no command '{word}'; {suggestion(word, COMMANDS)}", file=sys.stderr)
         return 2
@@ -81,10 +86,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        line = one_line(error)
-        if line is None:
-            raise
-        print(f"normexp: {line}", file=sys.stderr)
+        show(error, one_line(error))
         return 1
 
 

@@ -55,12 +55,12 @@ class Number:
     def words(self) -> str:
         """What is needed, such as `a whole number of 1 or more`."""
         limits = [
-            f"from {self.least:g} to {self.most:g}"
+            f"from {typed(self.least)} to {typed(self.most)}"
             if -inf < self.least and self.most < inf
             else "",
-            f"of {self.least:g} or more" if -inf < self.least and self.most == inf else "",
-            f"above {self.above:g}" if self.above > -inf else "",
-            f"below {self.below:g}" if self.below < inf else "",
+            f"of {typed(self.least)} or more" if -inf < self.least and self.most == inf else "",
+            f"above {typed(self.above)}" if self.above > -inf else "",
+            f"below {typed(self.below)}" if self.below < inf else "",
         ]
         kind = "a whole number" if self.whole else "a number"
         return " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()

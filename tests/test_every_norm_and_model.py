@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from torch import Tensor
 
 from normexp import build
 from normexp.engine.fit import Training, training_step
 
+Compose = Callable[..., DictConfig]
 CONF = Path(build.conf_dir())
 NORMS = sorted(p.stem for p in (CONF / "norm").glob("*.yaml") if p.stem != "custom")
 MODELS = sorted(p.stem for p in (CONF / "model").glob("*.yaml"))
 
 
-def built(norm: str, model: str) -> Training:
+def built(norm: str, model: str, compose: Compose) -> Training:
     overrides = [
         f"norm={norm}",
         f"model={model}",
@@ -35,9 +37,7 @@ def built(norm: str, model: str) -> Training:
         "optimizer.batch_exponent=0",
         "runtime.threads=1",
     ]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", overrides)
-    return build.training(cfg, *build.run_spec(cfg))[0]
+    return build.training(*build.run_spec(compose(*overrides)))[0]
 
 
 def loss(training: Training, batch: tuple[Tensor, Tensor]) -> float:
@@ -50,8 +50,8 @@ def loss(training: Training, batch: tuple[Tensor, Tensor]) -> float:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("norm", NORMS)
-def test_an_epoch_lowers_the_loss(norm: str, model: str) -> None:
-    training = built(norm, model)
+def test_an_epoch_lowers_the_loss(norm: str, model: str, compose: Compose) -> None:
+    training = built(norm, model, compose)
     state, epoch = training.state, training.loader.epoch(0)
     batches = [epoch.batch(i) for i in range(training.loader.steps_per_epoch)]
     state.network.train()

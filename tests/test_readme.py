@@ -67,8 +67,7 @@ def run(command: str) -> int:
     _, word, *arguments = shlex.split(command)
     if word == "train" and not {"--help", "--cfg"} & set(arguments):
         arguments += [setting for setting in SMALL if setting.split("=")[0] not in command]
-        if "experiment=fast" not in command:
-            arguments.append("model.network.widths=[8,8,8,8,8,8]")
+        arguments.append("model.network.widths=[8,8,8,8,8,8]")
         if "data=" not in command:
             arguments.append("data=generated")
         if "data=images" not in command:

@@ -31,8 +31,7 @@ def problem(settings: dict[str, Any]) -> str | None:
         runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
         build.training(RunSpec.from_settings(settings), runtime)
     except Exception as error:
-        told = one_line(error) or f"{type(error).__name__}: {error}"
-        return " ".join(told.split())
+        return one_line(error)
     return None
 
 

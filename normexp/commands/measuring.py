@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from normexp import build
-from normexp.errors import UserError, mistakes_told
+from normexp.errors import UserError, as_user_error
 from normexp.report.claims import Claim
 from normexp.report.measured import write_measured
 from normexp.runs.record import Measurement, Measurements
@@ -56,7 +56,7 @@ def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
-    with mistakes_told(where):
+    with as_user_error(where):
         images = build.images(spec).to(device)
         standardise = build.standardiser(spec.data, images.train)
         loader = build.loader(spec, images.train, standardise)

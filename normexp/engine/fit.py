@@ -37,7 +37,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Training:
-    """A network, what it is trained on and how, and what has become of it so far."""
+    """A network with its data, recipe, evaluator and state."""
 
     state: TrainingState
     data: Split
@@ -47,7 +47,7 @@ class Training:
     environment: Environment
 
     def summary(self) -> str:
-        """Return what is about to happen, in a line."""
+        """Return the sizes of the training, in a line."""
         data, here = self.data, self.environment
         return (
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
@@ -59,7 +59,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often a training tells and saves; none of it changes the result."""
+    """How often a training logs and saves; none of it changes the result."""
 
     log_every: int
     """Steps between two points of a training curve."""
@@ -74,9 +74,9 @@ def fit(
     rhythm: Rhythm,
     stop_signal: Callable[[], int | None],
 ) -> bool:
-    """Train to the end of the budget; return False if the loss became infinite.
+    """Train to the end of the budget; return False if the loss became infinite or not a number.
 
-    Raises Stopped, with a checkpoint written, once `stop_signal()` is a signal's number.
+    Raises Stopped, with a checkpoint written, once `stop_signal()` returns a signal's number.
     """
     state, loader, recipe = training.state, training.loader, training.recipe
     if state.step == 0:
@@ -108,7 +108,7 @@ def fit(
 
 
 def seed_layers(seed: int, device: torch.device) -> None:
-    """Set the generator of layers with randomness of their own, such as dropout."""
+    """Seed torch's generator, from which layers such as dropout draw."""
     if device.type == "cpu":  # torch.manual_seed takes 0.2 ms, for devices that are not there
         torch.default_generator.manual_seed(seed)
     else:

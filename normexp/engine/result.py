@@ -1,4 +1,4 @@
-"""What a training found."""
+"""The result of a training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from normexp.runs.result import ByGain, ChannelValues, RunResult, TestResult, Ti
 
 
 def findings(training: Training, finite: bool) -> RunResult:
-    """Return what a training found: test images are seen here, once."""
+    """Return the result of a training; the test images are used here, once."""
     state = training.state
     seconds = sum(state.epoch_seconds) + state.seconds
     num_images = state.step * training.loader.batch_size
@@ -64,7 +64,7 @@ def _test(training: Training) -> TestResult:
 
 
 def _layers(network: nn.Module) -> Iterator[tuple[str, ChannelValues]]:
-    """Yield what the tensors with a value a channel have become, such as a norm's scale."""
+    """Yield the mean, spread and limits of each tensor with a value a channel, such as a scale."""
     for name, module in network.named_modules():
         own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
         if any(tensor.ndim > 1 for _, tensor in own):  # a convolution, a linear layer

@@ -1,4 +1,4 @@
-"""How well a network classifies."""
+"""Loss and accuracy of a network on images, as they are and at reduced contrast."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH_SIZE = 250
 
 @dataclass(frozen=True)
 class Score:
-    """Mean cross-entropy in nats, and the share of right answers."""
+    """Mean cross-entropy in nats, and accuracy as a share."""
 
     loss: float
     accuracy: float
@@ -41,7 +41,7 @@ class Evaluator:
         images: LabelledImages,
         change: Callable[[Tensor], Tensor] = lambda pixels: pixels,
     ) -> Score:
-        """Score `network` on uint8 `images` after `change`; its mode is as before afterwards."""
+        """Score `network` in eval mode on uint8 `images` after `change`; then restore its mode."""
         was_training = network.training
         network.eval()
         loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
@@ -57,7 +57,7 @@ class Evaluator:
         return Score(loss.item() / len(images), right.item() / len(images))
 
     def contrast_accuracy(self, network: nn.Module, images: LabelledImages) -> dict[str, float]:
-        """Accuracy at each severity of the contrast corruption."""
+        """Return the accuracy at each severity of the contrast corruption."""
         return {
             str(severity): self.score(
                 network, images, partial(reduce_contrast, share=share)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 FORMER_SGD = "normexp.engine.sgd.SGD"
 SGD = "torch.optim.SGD"
 """With `fused`, it does the same to the bit."""
+MUON = "normexp.engine.muon.Muon"
+FORMER_NS_STEPS = 3
 
 
 def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,6 +26,9 @@ def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
     optimizer = settings["optimizer"]
     if optimizer["algorithm"]["_target_"] == FORMER_SGD:
         algorithm = {**optimizer["algorithm"], "_target_": SGD, "fused": True}
+        settings["optimizer"] = {**optimizer, "algorithm": algorithm}
+    elif optimizer["algorithm"]["_target_"] == MUON:
+        algorithm = {**optimizer["algorithm"], "ns_steps": FORMER_NS_STEPS}
         settings["optimizer"] = {**optimizer, "algorithm": algorithm}
     return {**plain, "settings": settings, "numerics": 1}
 
@@ -55,6 +60,8 @@ def former_name(spec: RunSpec) -> str | None:
     algorithm = dict(settings["optimizer"]["algorithm"])
     if algorithm["_target_"] == SGD and algorithm.pop("fused", False):
         algorithm["_target_"] = FORMER_SGD
-        settings["optimizer"] = {**settings["optimizer"], "algorithm": algorithm}
+    if algorithm["_target_"] == MUON and algorithm.pop("ns_steps", None) != FORMER_NS_STEPS:
+        return None
+    settings["optimizer"] = {**settings["optimizer"], "algorithm": algorithm}
     readable = f"{spec.model.name}-{spec.norm.name}-b{spec.batch_size}-{spec.contrast.name}"
     return f"{readable}-s{spec.seed}-{digest(settings)}"

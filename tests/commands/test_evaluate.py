@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.small_run import events
-from engine.typed import SMALL, Answer, normexp
+from helpers.small_run import events
+from helpers.typed import SMALL, Answer, normexp
 
 SHORT = (
     "images=40",

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine.typed import normexp
+from helpers.typed import normexp
 from report.made import make_run, make_study
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine.typed import SMALL, Answer, normexp
+from helpers.typed import SMALL, Answer, normexp
 from omegaconf import DictConfig
 
 from normexp import build
@@ -67,7 +67,7 @@ def test_a_run_leaves_what_was_asked_what_was_found_its_weights_curves_and_log(
     folder, _ = finished
     names = {re.sub(r"tfevents\..*", "tfevents", p.name) for p in run_folder(folder).iterdir()}
     assert names == {"run.json", "result.json", "weights.pt", "train.log", "events.out.tfevents"}
-    assert {path.name for path in folder.iterdir()} == {"outputs", "cache"}
+    assert {path.name for path in folder.iterdir()} == {"outputs"}
     assert {path.name for path in (folder / "outputs").iterdir()} == {"runs"}
 
 

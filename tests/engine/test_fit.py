@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.small_run import BATCH_SIZE, SMALL, STEPS_PER_EPOCH, Compose, Specs, carry_out
 from torch import nn
 
 from normexp import build
@@ -20,8 +21,6 @@ from normexp.engine.state import TrainingState
 from normexp.errors import Stopped
 from normexp.precision import Precision
 from normexp.tensors import load
-
-from .small_run import BATCH_SIZE, SMALL, STEPS_PER_EPOCH, Compose, carry_out
 
 CPU = torch.device("cpu")
 FP32 = Precision("fp32", CPU)
@@ -44,15 +43,15 @@ def test_the_loss_falls_on_generated_images(compose: Compose, tmp_path: Path) ->
         "data.crop=0",
         "data.flip=false",
     )
-    history = carry_out(cfg, tmp_path).result["history"]
-    losses = [row["train_loss"] for row in history]
+    history = carry_out(cfg, tmp_path).result.history
+    losses = [row.train_loss for row in history]
     chance = math.log(10)
     assert losses[0] == pytest.approx(chance, rel=0.1)
     assert losses[-1] < 0.9 * chance
-    assert history[-1]["train_accuracy"] > 0.2
+    assert history[-1].train_accuracy > 0.2
 
 
-def test_what_is_told_and_saved_and_how_often_does_not_change_the_result(
+def test_how_often_a_training_logs_and_saves_does_not_change_the_result(
     compose: Compose, tmp_path: Path
 ) -> None:
     often, seldom = (
@@ -75,10 +74,10 @@ def test_what_is_told_and_saved_and_how_often_does_not_change_the_result(
 
 def test_a_budget_of_steps_may_end_within_an_epoch(compose: Compose, tmp_path: Path) -> None:
     result = carry_out(compose(*SMALL, "steps=6"), tmp_path).result
-    assert result["steps"] == 6
-    assert result["images"] == 6 * BATCH_SIZE
-    assert [row["step"] for row in result["history"]] == [STEPS_PER_EPOCH, 6]
-    assert [row["images"] for row in result["history"]] == [40, 60]
+    assert result.steps == 6
+    assert result.images == 6 * BATCH_SIZE
+    assert [row.step for row in result.history] == [STEPS_PER_EPOCH, 6]
+    assert [row.images for row in result.history] == [40, 60]
 
 
 def test_a_stop_leaves_a_checkpoint_of_the_last_step(compose: Compose, tmp_path: Path) -> None:
@@ -102,7 +101,7 @@ def test_a_stop_that_comes_with_the_last_step_lets_the_run_finish(
     outcome = carry_out(
         compose(*SMALL), tmp_path, lambda training: signal.SIGTERM * (training.state.step == 8)
     )
-    assert outcome.result["outcome"] == "finished"
+    assert outcome.result.outcome == "finished"
 
 
 # With 10 images a step the loss explodes within an epoch. With 40 an epoch is one step, whose
@@ -121,12 +120,12 @@ def test_a_loss_that_explodes_ends_the_run_as_diverged_with_a_result_that_can_be
         "optimizer.warmup=0",
     )
     outcome = carry_out(cfg, tmp_path)
-    assert outcome.result["outcome"] == "diverged"
-    assert outcome.result["test"] is None
+    assert outcome.result.outcome == "diverged"
+    assert outcome.result.test is None
     # Seen at once: in the first epoch, or by its validation.
-    steps = outcome.result["steps"]
+    steps = outcome.result.steps
     assert steps == 1 if batch_size == 40 else 1 < steps < STEPS_PER_EPOCH
-    assert outcome.result["history"] == []
+    assert outcome.result.history == ()
     outcome.folder.finish(outcome.result)
     assert outcome.folder.result() == outcome.result
 
@@ -261,9 +260,9 @@ def test_the_settings_learning_rate_is_the_one_that_the_optimizer_takes(
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_parameter_is_in_one_group_and_only_weights_of_many_dimensions_decay(
-    norm: str, compose: Compose
+    norm: str, spec_of: Specs
 ) -> None:
-    network = build.network(compose(f"norm={norm}"), 10)
+    network = build.network(spec_of(f"norm={norm}"), 10)
     groups = parameter_groups(network, 0.03)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in network.parameters())
@@ -280,8 +279,8 @@ def test_every_parameter_is_in_one_group_and_only_weights_of_many_dimensions_dec
         assert group["weight_decay"] in (0, 0.03)
 
 
-def test_gates_are_a_group_of_their_own_at_ten_times_the_learning_rate(compose: Compose) -> None:
-    network = build.network(compose("norm=both"), 10)
+def test_gates_are_a_group_of_their_own_at_ten_times_the_learning_rate(spec_of: Specs) -> None:
+    network = build.network(spec_of("norm=both"), 10)
     groups = parameter_groups(network, 0.03)
     (fast,) = (group for group in groups if group["lr_factor"] != 1)
     gates = {id(p) for name, p in network.named_parameters() if name.endswith(".gate")}

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import waiting
+from helpers import waiting
 
 from normexp.runs.files import read_json
 

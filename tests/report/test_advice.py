@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.typed import normexp
+from helpers.typed import normexp
 
 from normexp.report.advice import advice
 from normexp.report.runs import Row
