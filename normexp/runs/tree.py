@@ -91,16 +91,19 @@ def image_tree(root: Path) -> ImageTree:
     digest, state = hashlib.sha256(), hashlib.sha256()
     for name in sorted(files):
         for group in files[name].values():
-            for path, size, time, sample in group:
-                content = f"{composed(path)}\0{size}\0".encode("utf-8", "surrogateescape") + sample
-                digest.update(content)
-                state.update(content + b"%d\0" % time)
+            contents = [
+                f"{composed(path)}\0{size}\0".encode("utf-8", "surrogateescape") + sample
+                for path, size, _, sample in group
+            ]
+            digest.update(b"".join(contents))
+            state.update(b"".join(contents) + repr([file.time for file in group]).encode())
     return ImageTree(files, digest.hexdigest()[:16], state.hexdigest()[:16], left_out)
 
 
 def _by_class(root: str, name: str, left_out: LeftOut) -> dict[str, list[ImageFile]]:
     classes: dict[str, list[ImageFile]] = {}
-    for entry, stat in _entries(root, name):
+    for entry in _entries(root, name):
+        stat = _stat(entry)
         if stat is not None and S_ISDIR(stat.st_mode):
             found = classes.setdefault(readable(entry.name), [])
             found += _images(root, f"{name}/{entry.name}", left_out)
@@ -119,44 +122,43 @@ def _images(root: str, first: str, left_out: LeftOut) -> Iterator[ImageFile]:
             left_out.loops.append(below)
             continue
         folders = []
-        for entry, stat in _entries(root, below):
-            suffix = _suffix(entry.name)
-            if stat is not None and S_ISDIR(stat.st_mode):
-                folders.append((f"{below}/{entry.name}", above | {identity}))
-            elif suffix not in SUFFIXES:
-                left_out.suffixes[f".{readable(suffix)}" if suffix else "without a suffix"] += 1
-            elif stat is None or not S_ISREG(stat.st_mode):
-                left_out.unreadable.append(f"{below}/{entry.name}")
-            else:
+        for entry in _entries(root, below):
+            path, suffix, stat = f"{below}/{entry.name}", _suffix(entry.name), _stat(entry)
+            if stat is not None and S_ISREG(stat.st_mode) and suffix in SUFFIXES:
                 size = stat.st_size
                 sample = _sample(entry.path, size) if suffix in UNCOMPRESSED else b""
-                yield ImageFile(f"{below}/{entry.name}", size, stat.st_mtime_ns, sample)
+                yield ImageFile(path, size, stat.st_mtime_ns, sample)
+            elif stat is not None and S_ISDIR(stat.st_mode):
+                folders.append((path, above | {identity}))
+            elif suffix in SUFFIXES:
+                left_out.unreadable.append(path)
+            else:
+                left_out.suffixes[f".{readable(suffix)}" if suffix else "without a suffix"] += 1
         waiting += reversed(folders)
 
 
-def _entries(root: str, below: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
-    """Return what lies in a folder and is not hidden, in the order of the names.
-
-    There is no stat of a link that leads nowhere.
-    """
+def _entries(root: str, below: str) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder and is not hidden, in the order of the names."""
     try:
         with os.scandir(f"{root}/{below}") as entries:
-            found = [entry for entry in entries if entry.name[0] != "."]
+            found = {entry.name: entry for entry in entries if entry.name[0] != "."}
     except OSError as error:
         raise UserError(
             f"the folder {root}/{readable(below)} cannot be read ({error.strerror}); change its "
             "permissions or move it away"
         ) from error
-    found.sort(key=lambda entry: (composed(entry.name), entry.name))
-    return [(entry, _stat(entry)) for entry in found]
+    names = sorted(found)
+    if not "".join(names).isascii():
+        names.sort(key=composed)
+    return [found[name] for name in names]
 
 
 def _suffix(name: str) -> str:
-    _, dot, suffix = name.rpartition(".")
-    return suffix.lower() if dot else ""
+    return name[name.rfind(".") + 1 :].lower() if "." in name else ""
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return what is known of a file or folder, or None for a link that leads nowhere."""
     try:
         return entry.stat()
     except OSError:
