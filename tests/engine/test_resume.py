@@ -89,8 +89,16 @@ def assert_same(outcome: Outcome, whole: Outcome) -> None:
     assert replace(outcome.result, timing=whole.result.timing) == whole.result
 
 
-@pytest.mark.parametrize("step", [END_OF_EPOCH, MID_EPOCH], ids=["end_of_epoch", "mid_epoch"])
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    ("norm", "step"),
+    [
+        *(pytest.param(norm, MID_EPOCH, id=f"{norm}-mid_epoch") for norm in NORMS),
+        *(
+            pytest.param(norm, END_OF_EPOCH, marks=pytest.mark.slow, id=f"{norm}-end_of_epoch")
+            for norm in NORMS
+        ),
+    ],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     norm: str, step: int, small: Compose, whole: Whole, tmp_path: Path
 ) -> None:
