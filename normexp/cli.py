@@ -20,6 +20,9 @@ COMMANDS = {
     "advise": "name the norm to use, by the runs at hand: batch_size=4 contrast=varies",
     "runs": "list the runs in outputs/: a table of cells, their accuracy and state",
 }
+
+CHILD = "child"
+"""What a sweep starts, not a person."""
 RENAMED = {"prove": "probe"}
 
 HELP = """\
@@ -47,7 +50,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Return the exit code of `normexp <arguments>`."""
     word = arguments[0] if arguments else "--help"
-    if word not in COMMANDS:
+    if word not in (*COMMANDS, CHILD):
         return answer(word)
     prepare(word, arguments[1:])
     try:

@@ -58,9 +58,8 @@ class ProcessLauncher(Launcher):
         """Carry out a run for each list of overrides; see `normexp.sweep.sweep.sweep`."""
         from normexp.sweep.sweep import sweep
 
-        checker = [sys.executable, "-P", "-m", f"{__package__}.checker"]
         cells = self.cells(job_overrides)
-        sweep(cells, checker, keep_images, self.jobs(cells))
+        sweep(cells, keep_images, self.jobs(cells))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs | None:  # noqa: ARG002 - for those below
