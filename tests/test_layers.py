@@ -16,7 +16,7 @@ PARTS = ("data", "models", "norms", "probes")
 ROWS = (
     ("commands",),
     ("build", "sweep"),
-    ("engine", "report"),
+    ("engine", "analysis"),
     ("evaluation",),
     PARTS,
     ("runs", "contracts"),
@@ -92,7 +92,7 @@ def test_only_commands_and_build_know_hydra() -> None:
 
 def test_a_report_and_the_sweep_need_no_torch() -> None:
     for name, module in IMPORTS:
-        if part_of(name) in ("report", "sweep"):
+        if part_of(name) in ("analysis", "sweep"):
             assert module.split(".")[0] not in ("torch", "torchvision"), f"{name} imports {module}"
 
 

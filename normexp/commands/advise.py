@@ -20,8 +20,8 @@ def main() -> None:
         return
     cfg = settings(sys.argv[1:])
 
-    from normexp.report.advice import advice
-    from normexp.report.runs import rows
+    from normexp.analysis.advice import advice
+    from normexp.analysis.rows import rows
 
     found = rows(Path(cfg.runtime.outputs).expanduser())
     print("\n".join(advice(found, cfg.batch_size, cfg.contrast, cfg.margin)))

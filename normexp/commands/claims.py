@@ -15,15 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp import __version__
+from normexp.analysis.claims.claim import Claim
+from normexp.analysis.claims.file import read_claim
+from normexp.analysis.claims.page import write_page
+from normexp.analysis.claims.verdict import Verdict, judge
+from normexp.analysis.measured import measured_rows
+from normexp.analysis.rows import Row, rows
 from normexp.cli import is_override
 from normexp.commands.composed import composed
 from normexp.errors import UserError, suggestion
-from normexp.report.claim_file import read_claim
-from normexp.report.claims import Claim
-from normexp.report.claims_page import write_page
-from normexp.report.measured import measured_rows
-from normexp.report.runs import Row, rows
-from normexp.report.verdict import Verdict, judge
 
 OWN = ("claim", "form", "measure", "runtime.outputs")
 FORMS = {"small": "", "full": "_full"}

@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from normexp import build
+from normexp.analysis.claims.claim import Claim
+from normexp.analysis.measured import write_measured
 from normexp.errors import UserError, mistakes_told
-from normexp.report.claims import Claim
-from normexp.report.measured import write_measured
 from normexp.runs.record import Measurement, Measurements
 
 

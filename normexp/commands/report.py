@@ -16,15 +16,15 @@ from normexp.commands.composed import composed
 from normexp.errors import UserError
 
 if TYPE_CHECKING:
-    from normexp.report.report import Choices
+    from normexp.analysis.report.report import Choices
 
 
 @composed("report")
 def main(cfg: DictConfig) -> None:
     """Write the report on a study, or on all runs, and say where its page is."""
     # Statistics and drawings take a second to import, and --help needs none of it.
-    from normexp.report.report import write_report
-    from normexp.report.runs import rows
+    from normexp.analysis.report.report import write_report
+    from normexp.analysis.rows import rows
 
     choices = choices_of(cfg)
     study = None if cfg.study is None else str(cfg.study)
@@ -46,7 +46,7 @@ def main(cfg: DictConfig) -> None:
 
 def choices_of(cfg: DictConfig) -> Choices:
     """Return what the user has chosen; raises UserError with the value and what is allowed."""
-    from normexp.report.report import Choices
+    from normexp.analysis.report.report import Choices
 
     by = OmegaConf.to_object(cfg.by) if OmegaConf.is_list(cfg.by) else [cfg.by]
     return Choices(

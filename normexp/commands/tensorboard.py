@@ -16,8 +16,8 @@ from normexp.errors import UserError
 def main(cfg: DictConfig) -> None:
     """Bring the view of the cells up to date, and serve until Ctrl-C."""
     # Statistics, drawings and TensorBoard take seconds to import, and --help needs none of it.
-    from normexp.report.runs import rows
-    from normexp.report.tensorboard import write_view
+    from normexp.analysis.rows import rows
+    from normexp.analysis.tensorboard import write_view
 
     outputs = Path(cfg.runtime.outputs).expanduser()
     found = rows(outputs)

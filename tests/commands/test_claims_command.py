@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 from engine.typed import normexp
+from helpers.made import make_study
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import build
-from normexp.report.claim_file import read_claim
-from normexp.report.claims import Claim
-from normexp.report.runs import row_settings
-from normexp.runs.files import read_json, write_json
+from normexp.analysis.claims.claim import Claim
+from normexp.analysis.claims.file import read_claim
+from normexp.runs.files import read_record
+from normexp.runs.record import Measurements
 
 Compose = Callable[..., DictConfig]
 Settings = Mapping[str, Any]
@@ -81,7 +82,7 @@ def test_a_study_s_first_and_last_cell_compose_and_its_parts_exist(
 def of_studies(compose: Compose) -> dict[str, Settings]:
     """The settings that all cells of a study share, as a row has them."""
     specs = {study: build.run_spec(compose(f"experiment={study}"))[0] for study in FORMS}
-    return {study: row_settings(spec.settings) for study, spec in specs.items()}
+    return {study: spec.factors for study, spec in specs.items()}
 
 
 @pytest.mark.parametrize("form", ["", "_full"])
@@ -163,9 +164,9 @@ def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     assert answer.out.startswith("c15  DEPENDS    ")
     assert "norm: batch as claimed, instance not" in answer.out
-    kept = read_json(tmp_path / "outputs" / "claims" / "c15.json")
-    assert len(kept["rows"]) == 2 * 8
-    assert shlex.split(kept["command"]) == ["normexp", "claims", *arguments]
+    kept = read_record(tmp_path / "outputs" / "claims" / "c15.json", Measurements)
+    assert len(kept.rows) == 2 * 8
+    assert shlex.split(kept.command) == ["normexp", "claims", *arguments]
     # Judging reads what was kept.
     assert normexp(tmp_path, "claims", "claim=c15").out.startswith("c15  DEPENDS    ")
 
@@ -182,32 +183,21 @@ def test_a_damaged_measurement_is_told(tmp_path: Path) -> None:
 
 
 def test_runs_are_judged_by_their_study_and_shown_on_the_page(tmp_path: Path) -> None:
-    for norm, accuracy in (("instance", 0.8), ("batch", 0.7)):
-        for batch_size, seed in product((2, 8), range(8)):
-            name = f"cnn-{norm}-b{batch_size}-none-s{seed}-00000000"
-            finished(tmp_path, name, norm, batch_size, seed, accuracy + 0.001 * (-1) ** seed)
+    def found(norm: str, _: int, seed: int) -> float:
+        return {"instance": 0.8, "batch": 0.7}[norm] + 0.001 * (1 - 2 * (seed % 2))
+
+    outputs = tmp_path / "outputs"
+    make_study(outputs, ["instance", "batch"], [2, 8], 8, found, study="batch_sizes")
     answer = normexp(tmp_path, "claims", "claim=[c05,c04]")
     assert answer.code == 0, answer.err
     assert answer.out.splitlines()[0].startswith("c05  SUPPORTED  At small batch sizes ")
     page = (tmp_path / "outputs" / "claims" / "index.html").read_text(encoding="utf-8")
     assert page.count("<details") == 2
-    assert 'href="../runs/cnn-instance-b2-none-s0-00000000"' in page
+    (run,) = outputs.glob("runs/cnn-instance-b2-none-s0-*")
+    assert f'href="../runs/{run.name}"' in page
     assert "10.0 % [10.0 %, 10.0 %]" in page
     text = (tmp_path / "outputs" / "claims" / "claims.md").read_text(encoding="utf-8")
     assert "c05 SUPPORTED: At small batch sizes instance norm beats batch norm" in text
-
-
-def finished(
-    folder: Path, name: str, norm: str, batch_size: int, seed: int, accuracy: float
-) -> None:
-    """Leave the records of a run that has ended."""
-    run = folder / "outputs" / "runs" / name
-    run.mkdir(parents=True)
-    settings = {"norm": {"name": norm}, "batch_size": batch_size, "seed": seed}
-    record = {"name": name, "command": "", "settings": settings, "studies": ["batch_sizes"]}
-    write_json(run / "run.json", record)
-    test = {"accuracy": accuracy, "loss": 1.0, "contrast": {}}
-    write_json(run / "result.json", {"outcome": "finished", "test": test, "history": []})
 
 
 def test_a_claim_of_one_s_own_is_a_file(tmp_path: Path) -> None:

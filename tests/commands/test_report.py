@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from engine.typed import normexp
-from report.made import make_run, make_study
+from helpers.made import make_run, make_study
 
 
 @pytest.fixture(scope="module")
