@@ -2,58 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from normexp.errors import UserError, suggestion
-from normexp.runs.catalogue import catalogue
+from normexp.runs.catalogue import Entry, catalogue
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec
 
-Cell = tuple[Any, ...]
-Measure = Callable[["Row"], float | None]
+Cell = tuple[object, ...]
+LensRow = Mapping[str, Any]
+"""A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One run."""
+class Run:
+    """A run on disk: its settings, and what it found."""
 
-    name: str
-    path: Path
-    settings: Mapping[str, Any]
-    """By dotted key; a group's name stands under the group's key, and a list is a tuple."""
+    folder: RunFolder
+    spec: RunSpec
     state: str
     """`finished`, `diverged`, `failed`, or `unfinished`."""
-    failure: str | None
+    result: RunResult | None = None
+    failure: str | None = None
     """Why it failed."""
-    result: RunResult | None
-    """What it found."""
-    studies: tuple[str, ...]
-    command: str
-    values: Mapping[str, float] | None = None
-    """What was measured without training."""
+    studies: tuple[str, ...] = ()
+    command: str = ""
+
+    @classmethod
+    def of(cls, entry: Entry) -> Run:
+        """Return the row of a run in the catalogue."""
+        record = entry.record
+        found = (entry.state, entry.result, entry.failure)
+        return cls(entry.folder, record.spec, *found, record.studies, record.command)
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.folder.path
 
     @property
     def seed(self) -> int:
         """What it shares with the runs that it is paired with."""
-        return int(self.settings["seed"])
+        return self.spec.seed
+
+    @property
+    def factors(self) -> Mapping[str, object]:
+        """Its settings by dotted key; a group's name stands under the group's key."""
+        return self.spec.factors
 
     @cached_property
-    def lens(self) -> Sequence[Mapping[str, Any]] | None:
-        """The rows of its `lens.json`, or None where there is none."""
+    def lens(self) -> Sequence[LensRow]:
+        """The rows of its `lens.json`; none where it was not evaluated."""
         try:
-            record = RunFolder(self.path).lens()
+            record = self.folder.lens()
         except DamagedFileError:
-            return None
-        return record.rows if record else None
+            return ()
+        return record.rows if record else ()
 
 
-def rows(outputs: Path, study: str | None = None) -> list[Row]:
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """A network that was measured for a claim without training."""
+
+    name: str
+    path: Path
+    """The file that says so."""
+    seed: int
+    factors: Mapping[str, object]
+    """Its settings by dotted key, as far as the claim names them."""
+    values: Mapping[str, float]
+
+
+Row = Run | MeasuredNetwork
+R = TypeVar("R", bound=Row)
+
+
+def runs(outputs: Path, study: str | None = None) -> list[Run]:
     """Return the runs below `outputs`, of one study or all; raises UserError if there is none."""
     entries = catalogue(outputs)
     if not entries:
@@ -63,73 +98,23 @@ def rows(outputs: Path, study: str | None = None) -> list[Row]:
         known = sorted({name for entry in entries for name in entry.record.studies})
         hint = suggestion(str(study), known) if known else "the runs there belong to none"
         raise UserError(f"study={study}: no run in {outputs} belongs to it; {hint}")
-    return [
-        Row(
-            name=entry.folder.name,
-            path=entry.folder.path,
-            settings=row_settings(entry.record.spec),
-            state=entry.state,
-            failure=entry.failure,
-            result=entry.result,
-            studies=entry.record.studies,
-            command=entry.record.command,
-        )
-        for entry in wanted
-    ]
+    return list(map(Run.of, wanted))
 
 
-def row_settings(spec: RunSpec) -> Mapping[str, Any]:
-    """Return a run's settings as its row has them."""
-    return spec.factors
-
-
-def cells(rows: Iterable[Row], by: Sequence[str]) -> dict[Cell, list[Row]]:
+def cells(rows: Iterable[R], by: Sequence[str]) -> dict[Cell, list[R]]:
     """Return the rows by their values of the settings `by`, in the order of these values.
 
     Raises UserError where no row has such a setting.
     """
     rows = list(rows)
-    known = dict.fromkeys(key for row in rows for key in row.settings)
+    known = dict.fromkeys(key for row in rows for key in row.factors)
     for key in by:
         if rows and key not in known:
             raise UserError(f"by={key}: no run has such a setting; {suggestion(key, known)}")
-    grouped: dict[Cell, list[Row]] = {}
+    grouped: dict[Cell, list[R]] = {}
     for row in rows:
-        grouped.setdefault(tuple(row.settings.get(key) for key in by), []).append(row)
+        grouped.setdefault(tuple(row.factors.get(key) for key in by), []).append(row)
     return {cell: grouped[cell] for cell in sorted(grouped, key=_order)}
-
-
-def pairs(a: Iterable[Row], b: Iterable[Row], measure: Measure) -> tuple[list[float], list[float]]:
-    """Return the measure in `a` and in `b` for each seed that has it in both.
-
-    Raises UserError where a cell has two runs of one seed, which differ in something else.
-    """
-    first, second = _by_seed(a, measure), _by_seed(b, measure)
-    seeds = sorted(first.keys() & second.keys())
-    return [first[seed] for seed in seeds], [second[seed] for seed in seeds]
-
-
-def accuracy(row: Row) -> float | None:
-    """Return the accuracy on the test images in percent, None where the run has none."""
-    return 100 * row.result.test.accuracy if row.result and row.result.test else None
-
-
-def _by_seed(rows: Iterable[Row], measure: Measure) -> dict[int, float]:
-    seen: dict[int, Row] = {}
-    values = {}
-    for row in rows:
-        value = measure(row)
-        if value is None:
-            continue
-        if other := seen.get(row.seed):
-            keys = [key for key in row.settings if row.settings[key] != other.settings.get(key)]
-            raise UserError(
-                f"{row.name} and {other.name} have one seed and differ in {', '.join(keys)}; "
-                "tell such runs apart before they are compared"
-            )
-        seen[row.seed] = row
-        values[row.seed] = value
-    return values
 
 
 def _order(cell: Cell) -> list[tuple[bool, float, str]]:

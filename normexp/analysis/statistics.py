@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 ALPHA = 0.05
+LEVEL = 0.95
+"""Of intervals, where nobody chooses another."""
 POWER = 0.8
 MIN_SEEDS = 6
 """The smallest two-sided p-value of n seeds is 2/2ⁿ, which is below 5 % from n = 6 on."""
@@ -59,7 +61,7 @@ class Paired:
     """To find a difference like this one so; None where it is 0 too, as no number would do."""
 
 
-def spread(values: Sequence[float], level: float = 0.95) -> Spread:
+def spread(values: Sequence[float], level: float = LEVEL) -> Spread:
     """Return mean, deviation and t interval; raises ValueError on no, nan or infinite values."""
     x = _finite(values)
     mean, sd = _moments(x)
@@ -67,7 +69,7 @@ def spread(values: Sequence[float], level: float = 0.95) -> Spread:
 
 
 def paired(
-    first: Sequence[float], second: Sequence[float], margin: float, level: float = 0.95
+    first: Sequence[float], second: Sequence[float], margin: float, level: float = LEVEL
 ) -> Paired:
     """Return what `first` − `second` tells, paired by position.
 

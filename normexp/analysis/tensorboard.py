@@ -20,18 +20,19 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from normexp import board
+from normexp.analysis.measures import accuracy
 from normexp.analysis.render.canvas import png
 from normexp.analysis.render.document import Section
 from normexp.analysis.report.accuracy import accuracy_section, contrast_section
 from normexp.analysis.report.blocks import blocks
 from normexp.analysis.report.learned import readings_section
 from normexp.analysis.report.report import Choices
-from normexp.analysis.rows import Row, accuracy
+from normexp.analysis.rows import Run
 from normexp.analysis.statistics import spread
 from normexp.runs.files import write_atomic
-from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
 from normexp.runs.result import RunResult
+from normexp.runs.text import markdown_table
 
 # What TensorBoard reads, also where a process was killed as it wrote.
 FILES = "*tfevents*"
@@ -44,34 +45,33 @@ Point = tuple[int, Summary]
 """What TensorBoard shows at a step."""
 
 
-def write_view(rows: Sequence[Row], overview: Sequence[Row], choices: Choices, folder: Path) -> int:
-    """Write the view of the cells of `rows` into `folder`, and return their number.
+def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, folder: Path) -> int:
+    """Write the view of the cells of `runs` into `folder`, and return their number.
 
     The figures and tables are on the runs of `overview`. What is out of date is removed.
     """
-    found = {name: own for name, own in _cells(rows).items() if len(own) > 1}
+    found = {name: own for name, own in _cells(runs).items() if len(own) > 1}
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, wait=True):
         for name, own in found.items():
             _put(folder / name, list(_aggregated(own)), own)
-        _put(folder, [(0, board.layout()), *_overview(overview, choices)], rows)
+        _put(folder, [(0, board.layout()), *_overview(overview, choices)], runs)
         for cell in {file.parent for file in folder.glob(f"*/{FILES}")}:
             if cell.name not in found:
                 shutil.rmtree(cell)
     return len(found)
 
 
-def _cells(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    grouped: dict[str, list[Row]] = {}
-    for row in rows:
-        if accuracy(row) is not None:
-            name = RunFolder(row.path).record().spec.cell_name
-            grouped.setdefault(name, []).append(row)
+def _cells(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    grouped: dict[str, list[Run]] = {}
+    for run in runs:
+        if accuracy(run) is not None:
+            grouped.setdefault(run.spec.cell_name, []).append(run)
     return grouped
 
 
-def _aggregated(rows: Sequence[Row]) -> Iterator[Point]:
-    for places, values in _values([row.result for row in rows if row.result]):
+def _aggregated(runs: Sequence[Run]) -> Iterator[Point]:
+    for places, values in _values([run.result for run in runs if run.result]):
         found = spread(values)
         for tag, step in places.items():
             yield step, board.scalar(tag, found.mean)
@@ -95,10 +95,10 @@ def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list
         yield {name: last}, [result.readings[name] for result in results]
 
 
-def _overview(rows: Sequence[Row], choices: Choices) -> Iterator[Point]:
-    for block in blocks(rows, choices.by):
+def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:
+    for block in blocks(runs, choices.by):
         sections = [accuracy_section(block, [], choices.margin, choices.level, "")]
-        if any(accuracy(row) is not None for row in block.rows):
+        if block.has(accuracy):
             sections.append(contrast_section(block, choices.level, ""))
         if learned := readings_section(block, choices.level, ""):
             sections.append(learned)
@@ -110,13 +110,13 @@ def _shown(section: Section, where: str) -> Iterator[Point]:
     for figure in section.figures:
         yield 0, board.image(f"answer/{figure.name}{where}", png(figure.drawing))
     for table in section.tables:
-        words = [*section.words, table.caption, board.table(table.head, table.rows)]
+        words = [*section.words, table.caption, markdown_table(table.head, table.rows)]
         yield 0, board.text(f"answer/{table.name} table{where}", "\n\n".join(words))
 
 
-def _put(folder: Path, points: Sequence[Point], rows: Sequence[Row]) -> None:
+def _put(folder: Path, points: Sequence[Point], runs: Sequence[Run]) -> None:
     """Make the points the only ones in `folder`; their time is that of the latest result."""
-    files = (RunFolder(row.path).result_file for row in rows)
+    files = (run.folder.result_file for run in runs)
     time = max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
     content = io.BytesIO()
     writer = RecordWriter(content)

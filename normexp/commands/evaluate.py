@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from normexp.analysis.lens import show
+from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
 from normexp.commands.looking import lens_on
 from normexp.errors import UserError, suggestion
@@ -47,16 +47,18 @@ def main(cfg: DictConfig) -> None:
     entries = finished(named(settings["run"], settings["study"], outputs))
     if len(entries) == 1:
         folder = entries[0].folder
-        print(show.tables(evaluate(folder, asked, runtime)))
+        print(tables(evaluate(folder, asked, runtime)))
         print(f"\nevery number: {folder.lens_table}")
         return
     failed = evaluate_each([entry.folder for entry in entries], runtime)
     records = {e.folder.name: e.folder.lens() for e in entries if e.folder not in failed}
     found = {name: record.rows for name, record in records.items() if record}
     if found:
-        runs = dict(zip(show.short_names(found), found.values(), strict=True))
-        show.picture(runs, outputs / "lens.png")
-        print(f"{show.comparison(runs)}\n\naccuracy against contrast: {outputs / 'lens.png'}")
+        from normexp.analysis.lens.picture import picture
+
+        runs = dict(zip(short_names(found), found.values(), strict=True))
+        picture(runs, outputs / "lens.png")
+        print(f"{comparison(runs)}\n\naccuracy against contrast: {outputs / 'lens.png'}")
     if failed:
         raise UserError(f"{len(failed)} of {len(entries)} runs failed; see above")
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 from engine.typed import normexp
-from helpers.made import row
+from helpers.made import made
 
 from normexp.analysis.advice import advice
-from normexp.analysis.rows import Row
+from normexp.analysis.rows import Run
 
 JITTER = (0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.001, -0.001)
 
 
-def runs(norm: str, accuracy: float, seeds: int = 8, **settings: Any) -> list[Row]:
+def runs(norm: str, accuracy: float, seeds: int = 8, **settings: Any) -> list[Run]:
     """Runs of a batch size of 4 whose accuracy falls by a tenth with each contrast severity."""
     settings = {"batch_size": 4, "data__name": "cifar10", "norm": norm, **settings}
-    return [row(accuracy + jitter, seed=i, **settings) for i, jitter in enumerate(JITTER[:seeds])]
+    return [made(accuracy + jitter, seed=i, **settings) for i, jitter in enumerate(JITTER[:seeds])]
 
 
-def lines(rows: Sequence[Row], batch_size: int = 4, contrast: str = "steady") -> list[str]:
+def lines(rows: Sequence[Run], batch_size: int = 4, contrast: str = "steady") -> list[str]:
     return list(advice(rows, batch_size, contrast, margin=0.5))
 
 
@@ -106,7 +106,7 @@ def test_norms_that_were_run_in_several_ways_are_told_apart() -> None:
 def test_runs_that_diverged_are_told() -> None:
     rows = runs("batch", 0.7) + runs("instance", 0.8)
     rows += [
-        row("diverged", norm="none", batch_size=4, data__name="cifar10", seed=s) for s in range(8)
+        made("diverged", norm="none", batch_size=4, data__name="cifar10", seed=s) for s in range(8)
     ]
     assert lines(rows)[0] == "none: 8 of 8 runs diverged."
     assert lines(rows)[1].startswith("Use instance: ")
@@ -117,7 +117,7 @@ def test_runs_that_diverged_are_told() -> None:
     [
         (["batchsize=4"], "there is no setting 'batchsize'; did you mean batch_size?"),
         (["batch_size=none"], "batch_size=none: a whole number of 1 or more is needed"),
-        (["contrast=jitter"], "contrast=jitter: steady or varies is needed"),
+        (["contrast=jitter"], "contrast=jitter: one of steady, varies is needed"),
         (["margin=-1"], "margin=-1: a number of 0 or more is needed"),
         (["4"], "'4' is not of the form key=value, such as batch_size=4"),
         ([], "there is no run in outputs; make one: normexp train"),

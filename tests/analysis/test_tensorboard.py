@@ -258,11 +258,11 @@ def copied(home: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def view(copied: Path) -> Callable[[], int]:
     from normexp.analysis.report.report import Choices
-    from normexp.analysis.rows import rows
+    from normexp.analysis.rows import runs
     from normexp.analysis.tensorboard import write_view
 
     def write() -> int:
-        found = rows(copied)
+        found = runs(copied)
         return write_view(
             found,
             found,

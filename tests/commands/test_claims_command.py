@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from normexp import build
 from normexp.analysis.claims.claim import Claim
-from normexp.analysis.claims.file import read_claim
+from normexp.analysis.claims.planned import Planned, Side, planned
+from normexp.analysis.claims.read import read_claim
 from normexp.runs.files import read_record
 from normexp.runs.record import Measurements
 
@@ -93,39 +93,39 @@ def test_each_side_of_a_claim_is_one_cell_of_its_study(
     of_study, _ = cells(f"{claim.study}{form}")
     common = of_studies[f"{claim.study}{form}"]
     settings = [{**common, **cell} for cell in of_study if cell["seed"] == 0]
-    for comparison in claim.comparisons:
-        for side in (comparison.first, comparison.second):
-            if not isinstance(side, Mapping) or measured_only(claim, side):
+    for comparison in planned(claim):
+        for side in sides(comparison):
+            if is_measured_only(side):
                 continue
-            for wanted in [side, {**side, **comparison.minus}]:
-                fitting = [
-                    cell
-                    for cell in settings
-                    if all(k == "measure" or cell.get(k, ()) == v for k, v in wanted.items())
-                ]
-                choices = {cell.get(str(comparison.tuned)) for cell in fitting}
-                assert len(fitting) == len(choices) > 0, f"{comparison}: {len(fitting)} cells"
+            fitting = [cell for cell in settings if selects(side, cell)]
+            choices = {cell.get(str(comparison.tuned)) for cell in fitting}
+            assert len(fitting) == len(choices) > 0, f"{side}: {len(fitting)} cells"
 
 
-def measured_only(claim: Claim, side: Settings) -> bool:
+def sides(comparison: Planned) -> list[Side]:
+    """Both sides, and what is taken off either."""
+    found = [each for each in (comparison.first, comparison.second) if isinstance(each, Side)]
+    return found + [side.less for side in found if side.less]
+
+
+def selects(side: Side, cell: Settings) -> bool:
+    return all(key == "measure" or cell.get(key) == v for key, v in side.selection.items())
+
+
+def is_measured_only(side: Side) -> bool:
     """Whether a side is of what is measured without training."""
-    measure = claim.comparisons[0].measures[side["measure"]]
-    return "." not in measure.value and measure.lens is None
+    return "." not in side.measure.value and side.measure.lens is None
 
 
 def test_every_measured_side_is_measured() -> None:
     for claim in CLAIMS:
         if claim.measurement is None:
             continue
-        grid = claim.measurement["settings"]
-        lists = [value if isinstance(value, list) else [value] for value in grid.values()]
-        found = [dict(zip(grid, choice, strict=True)) for choice in product(*lists)]
-        for comparison in claim.comparisons:
-            for side in (comparison.first, comparison.second):
-                if isinstance(side, Mapping) and measured_only(claim, side):
-                    settings = {key: v for key, v in side.items() if key != "measure"}
-                    fitting = [cell for cell in found if settings.items() <= cell.items()]
-                    assert len(fitting) == 1, f"{claim.name}: {comparison}"
+        found = [cell for cell, seed in claim.measurement.networks() if seed == 0]
+        for side in (side for comparison in planned(claim) for side in sides(comparison)):
+            if is_measured_only(side):
+                fitting = [cell for cell in found if selects(side, cell)]
+                assert len(fitting) == 1, f"{claim.name}: {side}"
 
 
 def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(

@@ -11,7 +11,7 @@ import hydra
 from hydra import initialize_config_dir
 
 from normexp import build
-from normexp.analysis.rows import Row
+from normexp.analysis.rows import Run
 from normexp.runs.files import write_record
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRecord
@@ -78,18 +78,14 @@ def make_run(
     return folder
 
 
-def row(found: Found, validation: float | None = None, **changes: object) -> Row:
-    """A row of a run of `spec(**changes)`, which is not on disk."""
+def made(found: Found, validation: float | None = None, **changes: object) -> Run:
+    """A run of `spec(**changes)` that is not on disk."""
     of = spec(**changes)
-    ended = isinstance(found, float) or found == "diverged"
-    return Row(
-        name=of.name,
-        path=Path("runs", of.name),
-        settings=of.factors,
+    return Run(
+        folder=RunFolder(Path("runs", of.name)),
+        spec=of,
         state="finished" if isinstance(found, float) else found,
-        failure=None,
-        result=result(of, found, validation) if ended else None,
-        studies=(),
+        result=result(of, found, validation) if found not in ("failed", "unfinished") else None,
         command=command_of(of),
     )
 

@@ -1,26 +1,29 @@
-"""A claim: what is said, and the comparisons of runs that decide it."""
+"""A claim as its file in `conf/claims/` states it.
+
+The file is decoded into `Claim`: the fields are the keys, and each class checks its own values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
 
-from normexp.analysis.rows import Row
+from normexp.analysis.rows import MeasuredNetwork, Row
 from normexp.errors import UserError
+from normexp.settings import typed
 
-Selection = Mapping[str, Any]
-"""Settings of runs, and `measure`: the name of what is measured in them."""
-OUTCOMES = ("more", "less", "same")
+Selection = Mapping[str, object]
+"""Settings of runs by dotted key; in a comparison also `measure`, and lists of values."""
+EXPECTATIONS = ("more", "less", "same")
 
 
 @dataclass(frozen=True)
 class Measure:
     """A number of a run."""
 
-    name: str
     value: str
-    """Dotted path in `result.json`, or in a row of `lens.json`; `*` is the mean over a list."""
+    """Dotted path in `RunResult`, or in a row of `lens.json`; `*` is the mean over a list."""
     margin: float
     """The smallest difference that matters."""
     lens: Selection | None = None
@@ -30,97 +33,132 @@ class Measure:
     unit: str = ""
     """`%` for shares."""
 
+    def __post_init__(self) -> None:
+        if not self.margin >= 0:
+            raise ValueError(f".margin: a number of 0 or more is needed, not {self.margin:g}")
+
     def __call__(self, row: Row) -> float | None:
         """Return the number, or None where the run has none (yet)."""
+        path = self.value.split(".")
+        if isinstance(row, MeasuredNetwork):
+            return _at(row.values, path)
         if row.state == "diverged":
             return self.diverged
         if self.lens is None:
-            return _at(row.values or row.result, self.value.split("."))
-        fitting = [each for each in row.lens or () if _fits(each, self.lens)]
+            return _at(row.result, path)
+        fitting = [each for each in row.lens if fits(each, self.lens)]
         if len(fitting) > 1:
             raise UserError(
-                f"{len(fitting)} rows of {row.path / 'lens.json'} fit {told(self.lens)}; "
-                f"the measure '{self.name}' must name one"
+                f"{len(fitting)} rows of {row.folder.lens_file} fit {as_typed(self.lens)}; "
+                f"the measure of '{self.value}' must name one"
             )
-        return _at(fitting[0], self.value.split(".")) if fitting else None
+        return _at(fitting[0], path) if fitting else None
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Runs of two kinds, paired by seed, and what the claim says of their difference."""
+class Block:
+    """Comparisons of two kinds of runs: one for each combination of the listed values."""
 
-    factors: Mapping[str, Any]
-    """What tells it from the other comparisons of the claim."""
     first: Selection
-    second: Selection | float
-    minus: Selection
+    second: object
+    """A selection, or a number that the first is compared with."""
+    expect: object
+    """Of EXPECTATIONS, one or a list: how first is to second if the claim is right."""
+    across: Selection | None = None
+    """What both sides share."""
+    minus: Selection | None = None
     """Where given, each value is that of a run less that of the one that differs by this."""
-    tuned: str | None
+    tuned: str | None = None
     """A setting whose value is, for either side, the one with the best validation accuracy."""
-    measures: Mapping[str, Measure]
-    expect: tuple[str, ...]
-    """Of OUTCOMES: how first is to second if the claim is right."""
+
+    def __post_init__(self) -> None:
+        if not self.expected or not set(self.expected) <= set(EXPECTATIONS):
+            allowed = ", ".join(EXPECTATIONS)
+            raise ValueError(f".expect: of {allowed} is needed, not {typed(self.expect)}")
+        if isinstance(self.second, bool) or not isinstance(self.second, Mapping | int | float):
+            raise ValueError(f".second: settings or a number are needed, not {typed(self.second)}")
 
     @property
-    def name(self) -> str:
-        """What tells it from the others, in words."""
-        others = {key: value for key, value in self.factors.items() if key != "comparison"}
-        return " ".join(filter(None, [self.factors.get("comparison", ""), told(others)]))
+    def expected(self) -> Sequence[object]:
+        """What the claim expects, as a list."""
+        return self.expect if isinstance(self.expect, list) else [self.expect]
 
-    @property
-    def margin(self) -> float:
-        """The smallest difference that matters."""
-        return self.measures[self.first["measure"]].margin
 
-    def __str__(self) -> str:
-        return f"{told(self.first)} against {told(self.second)}"
+@dataclass(frozen=True)
+class MeasurementPlan:
+    """What is measured of networks without training, and of which."""
+
+    of: Mapping[str, object]
+    """The part that measures, see `normexp.evaluation.measured`."""
+    batches: int
+    seeds: int
+    settings: Selection
+    """Of `normexp train`, with lists of values."""
+
+    def __post_init__(self) -> None:
+        for key in ("batches", "seeds"):
+            if getattr(self, key) < 1:
+                number = getattr(self, key)
+                raise ValueError(f".{key}: a whole number of 1 or more is needed, not {number}")
+
+    def networks(self) -> Iterator[tuple[Selection, int]]:
+        """Yield the settings and the seed of each network."""
+        one_each = {k: v if isinstance(v, list) else [v] for k, v in self.settings.items()}
+        for cell, _ in combinations(one_each):
+            yield from ((cell, seed) for seed in range(self.seeds))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said, and the comparisons that decide it."""
+    """A statement, and the comparisons of runs that decide it."""
 
     name: str
     claim: str
     prior: str
+    """What literature suggests."""
     how: str
     """How a verdict is reached, in words."""
-    study: str | None
-    """The study whose runs are compared; its file has the same name in conf/experiment/."""
-    measurement: Mapping[str, Any] | None
-    """What is measured without training, see `normexp.commands.claims`."""
-    comparisons: tuple[Comparison, ...]
+    measures: Mapping[str, Measure]
+    comparisons: Mapping[str, Block]
+    study: str | None = None
+    """The study whose runs are compared; its file has the same name in `conf/experiment/`."""
+    measurement: MeasurementPlan | None = None
+
+    def __post_init__(self) -> None:
+        if not self.comparisons:
+            raise ValueError("comparisons: one or more are needed")
+        if not self.study and not self.measurement:
+            raise ValueError("a study or a measurement is needed")
 
 
-def selected(rows: Sequence[Row], selection: Selection) -> list[Row]:
-    """Return the rows with these settings."""
-    settings = {key: value for key, value in selection.items() if key != "measure"}
-    return [row for row in rows if _fits(row.settings, settings)]
+def combinations(selection: Selection) -> Iterator[tuple[Selection, Selection]]:
+    """Yield for each combination of listed values: the listed keys' choice, and the selection."""
+    listed = {key: value for key, value in selection.items() if isinstance(value, list)}
+    for values in product(*listed.values()):
+        choice = dict(zip(listed, values, strict=True))
+        yield choice, {**selection, **choice}
 
 
-def told(selection: Selection | float) -> str:
-    """Return a selection as it is typed on a command line."""
-    if not isinstance(selection, Mapping):
-        return f"{selection:g}"
-    return " ".join(f"{key}={value}" for key, value in selection.items())
-
-
-def _fits(settings: Mapping[str, Any], selection: Selection) -> bool:
+def fits(settings: Mapping[str, object], selection: Selection) -> bool:
+    """Whether the settings have every key of the selection with its value."""
     return all(key in settings and settings[key] == value for key, value in selection.items())
 
 
-def _at(content: Any, path: Sequence[str]) -> float | None:
+def as_typed(selection: Selection) -> str:
+    """Return a selection as it is typed on a command line."""
+    return " ".join(f"{key}={typed(value)}" for key, value in selection.items())
+
+
+def _at(content: object, path: Sequence[str]) -> float | None:
     """Return the number at `path`, or None where there is none."""
-    for i, key in enumerate(path):
-        if isinstance(content, tuple) and key == "*":
-            values = [_at(each, path[i + 1 :]) for each in content]
-            numbers = [value for value in values if value is not None]
-            return sum(numbers) / len(numbers) if numbers else None
-        try:
-            if isinstance(content, tuple):
-                content = content[int(key)]
-            else:
-                content = content[key] if isinstance(content, Mapping) else getattr(content, key)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            return None
-    return float(content) if isinstance(content, int | float) else None
+    if not path:
+        return float(content) if isinstance(content, int | float) else None
+    key, *rest = path
+    if isinstance(content, tuple) and key == "*":
+        numbers = [number for each in content if (number := _at(each, rest)) is not None]
+        return sum(numbers) / len(numbers) if numbers else None
+    if isinstance(content, tuple):
+        index = int(key) if key.lstrip("-").isdigit() else len(content)
+        return _at(content[index], rest) if -len(content) <= index < len(content) else None
+    inner = content.get(key) if isinstance(content, Mapping) else getattr(content, key, None)
+    return _at(inner, rest)

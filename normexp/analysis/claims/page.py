@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from normexp.analysis.claims.verdict import OUTCOMES, Finding, Verdict
 from normexp.analysis.render.document import Document, Section, Table, number, p_value
+from normexp.analysis.render.markdown import markdown
 from normexp.analysis.render.page import page
-from normexp.analysis.render.plain import markdown
+from normexp.analysis.rows import Run
 from normexp.analysis.statistics import ALPHA
 from normexp.runs.files import write_atomic
 
@@ -66,47 +68,44 @@ def write_page(
 def claim_section(verdict: Verdict, command: str, folder: Path) -> Section:
     """Return what the page says of a claim."""
     claim = verdict.claim
-    runs = {row.path: row for finding in verdict.findings for row in finding.runs}
-    diverged = [row.name for row in runs.values() if row.state == "diverged"]
+    rows = {row.path: row for finding in verdict.findings for row in finding.rows}
+    diverged = sum(isinstance(row, Run) and row.state == "diverged" for row in rows.values())
     words = [f"How: {claim.how}", f"What literature suggests: {claim.prior}"]
     if diverged:
-        words.append(f"{len(diverged)} of {len(runs)} runs diverged.")
+        words.append(f"{diverged} of {len(rows)} runs diverged.")
     reason = f" ({verdict.reason})" if verdict.reason else ""
     return Section(
         title=f"{claim.name} {verdict.word}: {claim.claim}{reason}",
         words=words,
         tables=[table(verdict)],
         code=command,
-        links=[(row.name, os.path.relpath(path, folder)) for path, row in runs.items()],
+        links=[(row.name, os.path.relpath(path, folder)) for path, row in rows.items()],
         folded=True,
     )
 
 
 def table(verdict: Verdict) -> Table:
     """Return a row for each comparison."""
+    claim = verdict.claim
     caption = "First less second, with the interval of 95 %. Margins: " + ", ".join(
         f"{name} {measure.margin * scale(measure.unit):g} {measure.unit}".strip()
-        for name, measure in verdict.findings[0].comparison.measures.items()
+        for name, measure in claim.measures.items()
     )
-    rows = [list(line(finding)) for finding in verdict.findings]
-    return Table(verdict.claim.name, caption, HEAD, rows)
+    return Table(claim.name, caption, HEAD, [list(line(finding)) for finding in verdict.findings])
 
 
 def line(finding: Finding) -> tuple[str, ...]:
     """Return the cells of a comparison."""
-    comparison, result = finding.comparison, finding.paired
-    name = comparison.name or str(comparison)
-    expect = " or ".join(OUTCOMES[each] for each in comparison.expect)
+    name, comparison = finding.planned.name, finding.comparison
+    result, pairs, outcome = comparison.paired, comparison.pairs, OUTCOMES[comparison.outcome]
+    expect = " or ".join(OUTCOMES[each] for each in finding.planned.expect)
     if result is None:
-        return name, "–", "–", "0", "–", "–", "–", OUTCOMES["missing"], expect
-    unit = comparison.measures[str(comparison.first["measure"])].unit
-    first, second = (
-        shown(sum(values) / len(values), unit) for values in (finding.first, finding.second)
-    )
+        return name, "–", "–", "0", "–", "–", "–", outcome, expect
+    unit = finding.planned.first.measure.unit
+    first, second = (shown(fmean(values), unit) for values in (pairs.first, pairs.second))
     interval = f" [{shown(result.low, unit)}, {shown(result.high, unit)}]" * (result.n > 1)
-    p_values = (p_value(finding.p), p_value(finding.p_equivalent))
     difference = f"{shown(result.mean, unit)}{interval}"
-    outcome = OUTCOMES[finding.outcome]
+    p_values = (p_value(comparison.p), p_value(comparison.p_equivalent))
     return name, first, second, str(result.n), difference, *p_values, outcome, expect
 
 

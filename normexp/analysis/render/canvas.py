@@ -13,6 +13,7 @@ from math import ceil
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -45,9 +46,9 @@ STYLE: Any = {
 }
 
 
-def style(index: int) -> dict[str, Any]:
+def look(index: int) -> tuple[str, str]:
     """Return the colour and the marker of a series."""
-    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
+    return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def label(figure: Figure, axes: Sequence[Axes], xlabel: str, ylabel: str) -> Non
 
 
 def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    found: dict[str, Any] = {}
+    found: dict[str, Artist] = {}
     for each in axes:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)

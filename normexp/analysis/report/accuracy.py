@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from statistics import fmean
 
-from normexp.analysis.measures import SEVERITIES, at_contrast
+from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast
 from normexp.analysis.render import figures
-from normexp.analysis.render.document import Figure, Section, Table, number, plural, with_interval
+from normexp.analysis.render.document import (
+    Figure,
+    Section,
+    Table,
+    number,
+    plural,
+    with_interval,
+)
 from normexp.analysis.report import comparisons
-from normexp.analysis.report.blocks import Block, short, told
-from normexp.analysis.report.comparisons import Comparison
+from normexp.analysis.report.blocks import Block, short
+from normexp.analysis.report.comparisons import CellComparison
 from normexp.analysis.report.leads import Lead, lead_table, leads
-from normexp.analysis.rows import Row, accuracy
+from normexp.analysis.rows import Run
+from normexp.settings import typed
 
 PERCENT = "test accuracy, %"
+LEVELS = ("0", *SEVERITIES)
+"""Contrast severities; 0: unchanged."""
 
 
 def accuracy_section(
-    block: Block, found: Sequence[Comparison], margin: float, level: float, name: str
+    block: Block, found: Sequence[CellComparison], margin: float, level: float, name: str
 ) -> Section:
     """Return everything on the test accuracy of a block."""
     section = Section("Test accuracy", _warnings(block))
@@ -29,7 +39,7 @@ def accuracy_section(
     )
     head, rows = block.table(lambda s, c: cell(block, s, c, level))
     section.tables.append(Table(f"{name}accuracy", caption, head, rows))
-    if any(accuracy(row) is not None for row in block.rows):
+    if block.has(accuracy):
         section.figures += [_lines(block, level, name), _heat(block, best, name)]
     if len(block.series) > 1 and best:
         section.tables.append(lead_table(block, best, level, name))
@@ -40,66 +50,49 @@ def accuracy_section(
 
 def contrast_section(block: Block, level: float, name: str) -> Section:
     """Return the accuracy at each contrast severity."""
+
+    def spreads(series: object, column: object) -> figures.Spreads:
+        return [block.spread(series, column, at_contrast(s), level) for s in LEVELS]
+
     panels = [
         (
-            block.head(column) if column is not None else "",
-            [
-                figures.Line(
-                    told(series),
-                    i,
-                    [
-                        figures.Point(x, block.spread(series, column, at_contrast(s), level))
-                        for x, s in enumerate(("0", *SEVERITIES))
-                    ],
-                )
-                for i, series in enumerate(block.series)
-            ],
+            block.panel(column),
+            [figures.Line(typed(s), i, spreads(s, column)) for i, s in enumerate(block.series)],
         )
         for column in block.drawn
     ]
-    ticks = ["0", *SEVERITIES]
-    drawing = figures.lines(panels, "contrast severity", PERCENT, ticks)
+    drawing = figures.lines(panels, "contrast severity", PERCENT, LEVELS)
     caption = f"Test accuracy as contrast is taken away, with {level:.0%} intervals; 0: unchanged."
     alternative = f"{caption} The table has the numbers."
     figure = Figure(f"{name}contrast", caption + block.left_out, alternative, drawing)
-    rows = [
-        [
-            f"{told(s)}, {block.head(c)}" if c is not None else told(s),
-            *(
-                with_interval(block.spread(s, c, at_contrast(severity), level))
-                for severity in ("0", *SEVERITIES)
-            ),
-        ]
-        for s in block.series
-        for c in block.columns
-    ]
+    rows = [[block.place(*at), *map(with_interval, spreads(*at))] for at in block.places]
     head = [short(block.by[0]), "unchanged", *(f"severity {s}" for s in SEVERITIES)]
     table = Table(f"{name}contrast", caption, head, rows)
     words = ["Severity 1 to 5 leaves 75, 50, 40, 30 and 15 % of each image's contrast."]
     return Section("Less contrast", words, [table], [figure])
 
 
-def cell(block: Block, series: Any, column: Any, level: float) -> str:
+def cell(block: Block, series: object, column: object, level: float) -> str:
     """Return the accuracy of a cell, or why there is none."""
-    rows = block.cells.get((series, column), [])
-    text = with_interval(block.spread(series, column, accuracy, level))
-    lacking = state_words(rows)
-    if not any(row.state == "finished" for row in rows):
+    runs = block.cell(series, column)
+    lacking = state_words(runs)
+    if not any(run.state == "finished" for run in runs):
         return lacking
+    text = with_interval(block.spread(series, column, accuracy, level))
     return f"{text}; {lacking}" if lacking else text
 
 
-def state_words(rows: Sequence[Row]) -> str:
+def state_words(runs: Sequence[Run]) -> str:
     """Return which runs of a cell did not finish, empty if all did."""
-    if not rows:
+    if not runs:
         return "no run"
-    states = [row.state for row in rows if row.state != "finished"]
-    of = f" of {len(rows)}" if len(rows) > len(states) else ""
+    states = [run.state for run in runs if run.state != "finished"]
+    of = f" of {len(runs)}" if len(runs) > len(states) else ""
     return ", ".join(f"{states.count(state)}{of} {state}" for state in dict.fromkeys(states))
 
 
 def _warnings(block: Block) -> list[str]:
-    counts = [len(block.values(s, c, accuracy)) for s in block.series for c in block.columns]
+    counts = [len(block.values(*place, accuracy)) for place in block.places]
     words = []
     if single := counts.count(1):
         words.append(
@@ -116,42 +109,41 @@ def _lines(block: Block, level: float, name: str) -> Figure:
         [block.spread(series, column, accuracy, level) for column in block.columns]
         for series in block.series
     ]
-    caption = f"Mean over seeds and {level:.0%} interval; hollow: one seed, no interval."
+    names = [*map(typed, block.series)]
     if len(block.columns) == 1:
-        drawing = figures.dots([*map(told, block.series)], [row[0] for row in spreads], PERCENT)
+        drawing = figures.dots(names, [own[0] for own in spreads], PERCENT)
     else:
-        of_series = [
-            figures.Line(told(series), i, [*map(figures.Point, range(len(row)), row)])
-            for i, (series, row) in enumerate(zip(block.series, spreads, strict=True))
-        ]
-        ticks = [told(column) for column in block.columns]
+        of_series = list(map(figures.Line, names, range(len(names)), spreads))
+        ticks = [typed(column) for column in block.columns]
         drawing = figures.lines([("", of_series)], short(block.by[1]), PERCENT, ticks)
+    caption = f"Mean over seeds and {level:.0%} interval; hollow: one seed, no interval."
     over = " by ".join(map(short, block.by))
     alternative = f"Test accuracy by {over}; the table “Test accuracy” has the numbers."
     return Figure(f"{name}accuracy", caption, alternative, drawing)
 
 
 def _heat(block: Block, found: Sequence[Lead], name: str) -> Figure:
-    values = [[_mean(block, s, c) for c in block.columns] for s in block.series]
-    notes = [
-        [
-            number(value)
-            if value is not None
-            else state_words(block.cells.get((s, c), [])).replace(", ", "\n").replace(" of ", "/")
-            for value, c in zip(row, block.columns, strict=True)
-        ]
-        for row, s in zip(values, block.series, strict=True)
-    ]
     by_column = {lead.column: block.series.index(lead.best) for lead in found}
-    best = [by_column.get(column) for column in block.columns]
-    xlabel = short(block.by[1]) if len(block.by) > 1 else ""
-    heads = [told(column) if column is not None else "" for column in block.columns]
-    drawing = figures.heat([*map(told, block.series)], heads, values, notes, best, xlabel)
+    table = figures.Heat(
+        rows=[*map(typed, block.series)],
+        columns=[typed(column) if column is not None else "" for column in block.columns],
+        values=[[_mean(block, s, c) for c in block.columns] for s in block.series],
+        notes=[[_note(block, s, c) for c in block.columns] for s in block.series],
+        best=[by_column.get(column) for column in block.columns],
+    )
+    drawing = figures.heat(table, short(block.by[1]) if len(block.by) > 1 else "")
     caption = "Mean test accuracy in percent; the frame is round the best of a column."
     alternative = f"{caption} The tables “Test accuracy” and “The best” have the numbers."
     return Figure(f"{name}best", caption, alternative, drawing)
 
 
-def _mean(block: Block, series: Any, column: Any) -> float | None:
+def _note(block: Block, series: object, column: object) -> str:
+    mean = _mean(block, series, column)
+    if mean is not None:
+        return number(mean)
+    return state_words(block.cell(series, column)).replace(", ", "\n").replace(" of ", "/")
+
+
+def _mean(block: Block, series: object, column: object) -> float | None:
     values = block.values(series, column, accuracy)
-    return sum(values) / len(values) if values else None
+    return fmean(values) if values else None

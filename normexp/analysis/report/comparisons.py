@@ -1,144 +1,127 @@
-"""Every series against a reference, column by column, and what may be said of each pair.
-
-The family for Holm's method is all comparisons of a report. Two statements are tested: that a
-pair differs, and that it differs by less than the margin.
-"""
+"""Every series against a reference, column by column, and what may be said of each pair."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from normexp.analysis.render.document import Table, interval, number, p_value, plural
-from normexp.analysis.report.blocks import Block, told
-from normexp.analysis.rows import accuracy, pairs
-from normexp.analysis.statistics import ALPHA, Paired, holm, paired, seeds_for_family
+from normexp.analysis.compare import Comparison, Family, Pairs, by_seed, compare
+from normexp.analysis.measures import accuracy
+from normexp.analysis.render.document import NONE, Table, interval, number, p_value, plural
+from normexp.analysis.report.blocks import Block
+from normexp.analysis.statistics import seeds_for_family
 from normexp.errors import UserError
+from normexp.settings import typed
 
 DEFAULT_REFERENCE = "batch"
+OUTCOMES = {
+    "more": "higher",
+    "less": "lower",
+    "same": "the same",
+    "open": "undecided",
+    "missing": "no pair of runs",
+}
+"""How a cell is to its reference, in words."""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CellComparison:
     """The accuracy of a cell less that of the reference in the same column, in points."""
 
     block: Block
-    column: Any
-    series: Any
-    reference: Any
-    paired: Paired | None
-    """None where no seed has both."""
-    p: float
-    """That there is no difference, adjusted by Holm's method over the family."""
-    p_equivalent: float
-    """That the difference is as large as the margin, adjusted likewise."""
-    family: int
-    """How many pairs the report compares."""
+    column: object
+    series: object
+    reference: object
+    comparison: Comparison
 
     @property
     def verdict(self) -> str:
-        """`higher`, `lower`, `the same`, `undecided`, or why there is none."""
-        if self.paired is None:
-            return "no pair of runs"
-        if self.paired.n == 1:
+        """How the cell is to the reference, or why that is not known, in words."""
+        if len(self.comparison.pairs.seeds) == 1:
             return "one seed cannot tell"
-        if self.p_equivalent <= ALPHA:
-            return "the same"
-        if self.p <= ALPHA:
-            return "higher" if self.paired.mean > 0 else "lower"
-        return "undecided"
+        return OUTCOMES[self.comparison.outcome]
 
 
-def compare(
+def compare_cells(
     blocks: Sequence[Block], reference: str | None, margin: float, level: float
-) -> list[Comparison]:
+) -> list[CellComparison]:
     """Return the comparisons of every block; raises UserError if no run has the `reference`."""
-    known = dict.fromkeys(told(series) for block in blocks for series in block.series)
+    known = dict.fromkeys(typed(series) for block in blocks for series in block.series)
     if reference is not None and reference not in known:
         raise UserError(f"reference={reference}: no run has it; there are: {', '.join(known)}")
-    raw = []
+    places, pairs = [], []
     for block in blocks:
         base = _base(block, reference)
         for column in block.columns:
             for series in block.series:
                 if series != base:
-                    own, other = (block.cells.get((s, column), []) for s in (series, base))
-                    first, second = pairs(own, other, accuracy)
-                    result = paired(first, second, margin, level) if first else None
-                    raw.append((block, column, series, base, result))
-    made = [result for *_, result in raw if result is not None]
-    p = iter(holm([result.p for result in made]))
-    p_equivalent = iter(holm([result.p_equivalent for result in made]))
-    return [
-        Comparison(
-            *each, *((1.0, 1.0) if each[-1] is None else (next(p), next(p_equivalent))), len(made)
-        )
-        for each in raw
-    ]
+                    own, other = (by_seed(block.cell(s, column), accuracy) for s in (series, base))
+                    places.append((block, column, series, base))
+                    pairs.append(Pairs.of(own, other, margin))
+    # A report counts the pairs that there are; it does not know which ones were wanted.
+    family = Family("all comparisons of this report", sum(bool(each.seeds) for each in pairs))
+    found = compare(family, pairs, level)
+    return [CellComparison(*place, each) for place, each in zip(places, found, strict=True)]
 
 
-def _base(block: Block, reference: str | None) -> Any:
+def _base(block: Block, reference: str | None) -> object:
     wanted = DEFAULT_REFERENCE if reference is None else reference
-    return next((s for s in block.series if told(s) == wanted), block.series[0])
+    return next((s for s in block.series if typed(s) == wanted), block.series[0])
 
 
-def table(comparisons: Sequence[Comparison], margin: float, level: float, name: str) -> Table:
+def table(found: Sequence[CellComparison], margin: float, level: float, name: str) -> Table:
     """Return a row for each comparison."""
     head = [
         *("compared", "seeds", "difference", f"{level:.0%} interval", "p", "p (Holm)"),
         *("equivalence p (Holm)", "verdict", "detectable", "seeds needed"),
     ]
-    needed = seeds_for_family(max(1, comparisons[0].family))
-    rows = []
-    for each in comparisons:
-        base = each.reference
-        where = each.block.head(each.column) if each.column is not None else ""
-        what = f"{told(each.series)} − {told(base)}" + (f", {where}" if where else "")
-        result = each.paired
-        if result is None:
-            rows.append([what, "0", *["–"] * 5, each.verdict, "–", "–"])
-            continue
-        rows.append(
-            [
-                what,
-                str(result.n),
-                number(result.mean, 2),
-                interval(result.low, result.high, 2) or "–",
-                p_value(result.p),
-                p_value(each.p),
-                p_value(each.p_equivalent),
-                each.verdict,
-                number(result.detectable, 2),
-                f"{max(needed, result.seeds_needed):,}" if result.seeds_needed else "–",
-            ]
-        )
+    family = found[0].comparison.family
     caption = (
         "Test accuracy, differences in points between runs of the same seed. p: exact sign-flip "
-        "test; equivalence p: two t tests. Holm's method adjusts both for all comparisons of this "
-        f"report. The same: by less than ±{margin:g} points. Detectable: the smallest difference "
-        "that so many seeds show at 5 %, four times in five. Seeds needed: to show this one so."
+        f"test; equivalence p: two t tests. Holm's method adjusts both for {family.name}. The "
+        f"same: by less than ±{margin:g} points. Detectable: the smallest difference that so many "
+        "seeds show at 5 %, four times in five. Seeds needed: to show this one so."
     )
-    return Table(name, caption, head, rows)
+    return Table(name, caption, head, [_line(each) for each in found])
 
 
-def words(comparisons: Sequence[Comparison]) -> list[str]:
+def _line(each: CellComparison) -> list[str]:
+    where = f", {each.block.head(each.column)}" if each.column is not None else ""
+    what = f"{typed(each.series)} − {typed(each.reference)}{where}"
+    comparison, result = each.comparison, each.comparison.paired
+    if result is None:
+        return [what, "0", *[NONE] * 5, each.verdict, NONE, NONE]
+    needed = seeds_for_family(comparison.family.size)
+    return [
+        what,
+        str(result.n),
+        number(result.mean, 2),
+        interval(result.low, result.high, 2) or NONE,
+        p_value(result.p),
+        p_value(comparison.p),
+        p_value(comparison.p_equivalent),
+        each.verdict,
+        number(result.detectable, 2),
+        f"{max(needed, result.seeds_needed):,}" if result.seeds_needed else NONE,
+    ]
+
+
+def words(found: Sequence[CellComparison]) -> list[str]:
     """Return what the comparisons come to, and what keeps them from saying more."""
-    told_of = [each for each in comparisons if each.paired is not None]
-    if not told_of:
+    seeds = max((len(each.comparison.pairs.seeds) for each in found), default=0)
+    if not seeds:
         return ["No two finished runs share a seed, so nothing can be compared."]
-    counts = Counter(each.verdict for each in comparisons)
+    counts = Counter(each.verdict for each in found)
     lines = [
-        f"Of {plural(len(comparisons), 'comparison')}: "
+        f"Of {plural(len(found), 'comparison')}: "
         + ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
         + "."
     ]
-    seeds = max(each.paired.n for each in told_of if each.paired)
-    needed = seeds_for_family(told_of[0].family)
-    if seeds < needed:
+    size = found[0].comparison.family.size
+    if seeds < (needed := seeds_for_family(size)):
         lines.append(
-            f"With {plural(seeds, 'seed')} none of {plural(len(told_of), 'comparison')} can be "
+            f"With {plural(seeds, 'seed')} none of {plural(size, 'comparison')} can be "
             f"told from chance: the smallest p of n seeds is 2/2ⁿ, and {needed} seeds would do. "
             "What is seen here is a hint, not a finding."
         )

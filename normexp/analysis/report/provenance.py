@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import product
+from dataclasses import asdict, fields
 
+from normexp.analysis.measures import accuracy
 from normexp.analysis.render.document import NONE, Section, Table, number, plural
-from normexp.analysis.report.blocks import Block, told
-from normexp.analysis.rows import Row, accuracy
+from normexp.analysis.report.blocks import Block
+from normexp.analysis.rows import Run
+from normexp.runs.result import Environment
+from normexp.settings import typed
 
 
-def state_section(rows: Sequence[Row], blocks: Sequence[Block]) -> Section:
+def state_section(runs: Sequence[Run], blocks: Sequence[Block]) -> Section:
     """Return how many runs finished, and those that did not with the reason."""
-    counts = Counter(row.state for row in rows)
+    counts = Counter(run.state for run in runs)
     ended = ", ".join(f"{count} {state}" for state, count in counts.most_common())
-    section = Section("State of the runs", [f"{plural(len(rows), 'run')}: {ended}."])
+    section = Section("State of the runs", [f"{plural(len(runs), 'run')}: {ended}."])
     missing = [
-        " ".join([block.title, *(f"{k}={told(v)}" for k, v in zip(block.by, cell, strict=False))])
+        " ".join([block.title, *(f"{k}={typed(v)}" for k, v in zip(block.by, cell, strict=False))])
         for block in blocks
-        for cell in product(block.series, block.columns)
+        for cell in block.places
         if cell not in block.cells
     ]
     if missing:
         section.words.append(f"No run at all: {'; '.join(each.strip() for each in missing)}.")
     lost = [
-        [row.name, row.state, _reason(row), row.command] for row in rows if row.state != "finished"
+        [run.name, run.state, _reason(run), run.command] for run in runs if run.state != "finished"
     ]
     if lost:
         head = ["run", "state", "reason", "goes on with"]
@@ -36,26 +38,20 @@ def state_section(rows: Sequence[Row], blocks: Sequence[Block]) -> Section:
     return section
 
 
-def _reason(row: Row) -> str:
-    if row.state == "diverged" and row.result:
-        return f"the loss was not finite after {plural(row.result.steps, 'step')}"
-    return row.failure or NONE
+def _reason(run: Run) -> str:
+    if run.state == "diverged" and run.result:
+        return f"the loss was not finite after {plural(run.result.steps, 'step')}"
+    return run.failure or NONE
 
 
-def origin_section(rows: Sequence[Row]) -> Section:
+def origin_section(runs: Sequence[Run]) -> Section:
     """Return machines, versions and the command of every run."""
-    environments = Counter(
-        tuple(asdict(row.result.environment).items()) for row in rows if row.result is not None
-    )
-    keys = dict.fromkeys(key for environment in environments for key, _ in environment)
+    environments = Counter(run.result.environment for run in runs if run.result is not None)
     table = Table(
         "machines",
         "Versions and machines that the runs were made with.",
-        ["runs", *keys],
-        [
-            [str(count), *(str(dict(environment).get(key, NONE)) for key in keys)]
-            for environment, count in environments.most_common()
-        ],
+        ["runs", *(field.name for field in fields(Environment))],
+        [[str(n), *map(str, asdict(each).values())] for each, n in environments.most_common()],
     )
     section = Section("Where the numbers come from", tables=[table] if environments else [])
     if len(environments) > 1:
@@ -63,11 +59,11 @@ def origin_section(rows: Sequence[Row]) -> Section:
             "The runs were made under more than one environment; seconds and images/s of "
             "different rows of this table do not compare."
         )
-    runs = Table(
+    every = Table(
         "runs",
         "Every run: its accuracy in percent, and the command that makes it again.",
         ["run", "state", "accuracy", "command"],
-        [[row.name, row.state, number(accuracy(row), 2), row.command] for row in rows],
+        [[run.name, run.state, number(accuracy(run), 2), run.command] for run in runs],
     )
-    section.sections.append(Section("Every run and its command", tables=[runs]))
+    section.sections.append(Section("Every run and its command", tables=[every]))
     return section

@@ -6,18 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from normexp.analysis.measures import accuracy
 from normexp.analysis.render.canvas import png
 from normexp.analysis.render.document import Document, Figure, Section, plural
+from normexp.analysis.render.latex import latex
+from normexp.analysis.render.markdown import markdown
 from normexp.analysis.render.page import page
-from normexp.analysis.render.plain import cells_csv, latex, markdown, runs_csv
 from normexp.analysis.report.accuracy import accuracy_section, contrast_section
 from normexp.analysis.report.blocks import Block, blocks
-from normexp.analysis.report.comparisons import Comparison, compare, words
+from normexp.analysis.report.comparisons import CellComparison, compare_cells, words
+from normexp.analysis.report.files import cells_csv, runs_csv
 from normexp.analysis.report.leads import leads
-from normexp.analysis.report.learned import lens_section, readings_section
+from normexp.analysis.report.learned import readings_section
+from normexp.analysis.report.lens import lens_section
 from normexp.analysis.report.provenance import origin_section, state_section
 from normexp.analysis.report.training import training_section
-from normexp.analysis.rows import Row, accuracy
+from normexp.analysis.rows import Run
 from normexp.runs.files import write_atomic
 
 MOST_LEADS = 12
@@ -39,14 +43,14 @@ class Choices:
 
 
 def write_report(
-    rows: Sequence[Row], choices: Choices, title: str, question: str | None, origin: str, to: Path
+    runs: Sequence[Run], choices: Choices, title: str, question: str | None, origin: str, to: Path
 ) -> Path:
-    """Write the report on `rows` into the folder `to`, and return its page.
+    """Write the report on `runs` into the folder `to`, and return its page.
 
-    Raises UserError where the rows have no such settings as `choices` names.
+    Raises UserError where the runs have no such settings as `choices` names.
     """
-    parts = blocks(rows, choices.by)
-    found = compare(parts, choices.reference, choices.margin, choices.level)
+    parts = blocks(runs, choices.by)
+    found = compare_cells(parts, choices.reference, choices.margin, choices.level)
     of_blocks = [_block_sections(block, found, choices, i) for i, block in enumerate(parts)]
     sections = [Section("In short", list(_in_short(parts, found, choices)))]
     if len(parts) == 1:
@@ -55,7 +59,7 @@ def write_report(
         sections += [
             Section(block.title, sections=own) for block, own in zip(parts, of_blocks, strict=True)
         ]
-    sections += [state_section(rows, parts), origin_section(rows)]
+    sections += [state_section(runs, parts), origin_section(runs)]
     document = Document(title, question, sections, origin)
 
     (to / "figures").mkdir(parents=True, exist_ok=True)
@@ -67,7 +71,7 @@ def write_report(
         "report.md": markdown(document),
         "report.tex": latex(tables),
         "report.csv": cells_csv(parts, found, choices.level),
-        "runs.csv": runs_csv(rows),
+        "runs.csv": runs_csv(runs),
         "index.html": page(document),
     }
     for name, text in files.items():
@@ -76,13 +80,13 @@ def write_report(
 
 
 def _block_sections(
-    block: Block, found: Sequence[Comparison], choices: Choices, index: int
+    block: Block, found: Sequence[CellComparison], choices: Choices, index: int
 ) -> list[Section]:
     """Return the sections of a block; `index` makes the names of its files its own."""
     name, level = f"part{index + 1}_" if block.title else "", choices.level
     own = [comparison for comparison in found if comparison.block is block]
     sections = [accuracy_section(block, own, choices.margin, level, name)]
-    if any(accuracy(row) is not None for row in block.rows):
+    if block.has(accuracy):
         sections.append(contrast_section(block, level, name))
         sections.append(training_section(block, level, name))
     more = [readings_section(block, level, name), lens_section(block, level, name)]
@@ -90,11 +94,11 @@ def _block_sections(
 
 
 def _in_short(
-    parts: Sequence[Block], found: Sequence[Comparison], choices: Choices
+    parts: Sequence[Block], found: Sequence[CellComparison], choices: Choices
 ) -> Iterator[str]:
     """Yield what the report comes to."""
-    finished = sum(accuracy(row) is not None for block in parts for row in block.rows)
-    total = sum(len(block.rows) for block in parts)
+    finished = sum(accuracy(run) is not None for block in parts for run in block.runs)
+    total = sum(len(block.runs) for block in parts)
     yield f"{finished} of {plural(total, 'run')} have a test accuracy."
     if not finished:
         return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 from normexp.analysis.measures import (
     curve,
@@ -16,12 +16,20 @@ from normexp.analysis.measures import (
 )
 from normexp.analysis.render import figures
 from normexp.analysis.render.document import NONE, Figure, Section, Table, with_interval
-from normexp.analysis.report.blocks import Block, short, told
-from normexp.analysis.rows import Row
+from normexp.analysis.report.blocks import Block, short
+from normexp.analysis.rows import Run
 from normexp.analysis.statistics import spread
+from normexp.settings import typed
 
 TARGETS = (30, 50, 70, 90)
 XLABELS = {"images": "training images seen", "seconds": "seconds of training"}
+COST = {
+    "train accuracy, %": (train_accuracy, 1),
+    "train − test, points": (gap, 1),
+    "seconds": (seconds, 1),
+    "images/s": (speed, 0),
+}
+"""Measure and digits of each column."""
 
 
 def training_section(block: Block, level: float, name: str) -> Section:
@@ -29,8 +37,7 @@ def training_section(block: Block, level: float, name: str) -> Section:
     section = Section("Training")
     for over, xlabel in XLABELS.items():
         panels = [
-            (block.head(column) if column is not None else "", list(_bands(block, column, over)))
-            for column in block.drawn
+            (block.panel(column), list(_bands(block, column, over))) for column in block.drawn
         ]
         if any(bands for _, bands in panels):
             caption = (
@@ -43,23 +50,20 @@ def training_section(block: Block, level: float, name: str) -> Section:
     return section
 
 
-def _bands(block: Block, column: Any, over: str) -> list[figures.Band]:
-    bands = []
+def _bands(block: Block, column: object, over: str) -> Iterator[figures.Band]:
     for i, series in enumerate(block.series):
-        found = [curve(row, over) for row in block.cells.get((series, column), [])]
+        found = [curve(run, over) for run in block.cell(series, column)]
         known = [each for each in found if each is not None and each[0]]
         if known:
             points = min(len(x) for x, _ in known)
-            x = [sum(each[0][k] for each in known) / len(known) for k in range(points)]
-            band = figures.Band(told(series), i, x, [y[:points] for _, y in known])
-            bands.append(band)
-    return bands
+            x = [fmean(xs) for xs in zip(*(x[:points] for x, _ in known), strict=True)]
+            yield figures.Band(typed(series), i, x, [y[:points] for _, y in known])
 
 
 def _reach(block: Block, level: float, name: str) -> Table:
-    def text(rows: Sequence[Row], target: int) -> str:
-        ended = [row for row in rows if row.result is not None]
-        steps = [steps_to(target)(row) for row in ended]
+    def text(runs: Sequence[Run], target: int) -> str:
+        ended = [run for run in runs if run.result is not None]
+        steps = [steps_to(target)(run) for run in ended]
         reached = [step for step in steps if step is not None]
         if not ended:
             return NONE
@@ -75,38 +79,21 @@ def _reach(block: Block, level: float, name: str) -> Table:
         "it, diverged ones included, there is no mean."
     )
     rows = [
-        [_place(block, s, c), *(text(block.cells.get((s, c), []), target) for target in TARGETS)]
-        for s in block.series
-        for c in block.columns
+        [block.place(*at), *(text(block.cell(*at), target) for target in TARGETS)]
+        for at in block.places
     ]
     return Table(f"{name}steps", caption, head, rows)
 
 
 def _cost(block: Block, level: float, name: str) -> Table:
-    columns = {
-        "train accuracy, %": (train_accuracy, 1),
-        "train − test, points": (gap, 1),
-        "seconds": (seconds, 1),
-        "images/s": (speed, 0),
-        "parameters": (parameters, 0),
-    }
     rows = []
-    for s in block.series:
-        for c in block.columns:
-            row = [_place(block, s, c)]
-            for what, (measure, digits) in columns.items():
-                found = block.values(s, c, measure)
-                if what == "parameters":
-                    row.append(" or ".join(f"{n:,.0f}" for n in dict.fromkeys(found)) or NONE)
-                else:
-                    row.append(with_interval(spread(found, level) if found else None, digits))
-            rows.append(row)
+    for at in block.places:
+        sizes = dict.fromkeys(block.values(*at, parameters))
+        means = [with_interval(block.spread(*at, m, level), digits) for m, digits in COST.values()]
+        size = " or ".join(f"{number:,.0f}" for number in sizes) or NONE
+        rows.append([block.place(*at), *means, size])
     caption = (
         "Accuracy over the last epoch of training, with augmentation and in training mode, the "
         "gap to test, and the cost as it was on the machines named below."
     )
-    return Table(f"{name}cost", caption, [short(block.by[0]), *columns], rows)
-
-
-def _place(block: Block, series: Any, column: Any) -> str:
-    return f"{told(series)}, {block.head(column)}" if column is not None else told(series)
+    return Table(f"{name}cost", caption, [short(block.by[0]), *COST, "parameters"], rows)

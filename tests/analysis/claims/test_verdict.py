@@ -4,48 +4,44 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.made import row
+from helpers.made import made
 
 from normexp.analysis.claims.claim import Claim
-from normexp.analysis.claims.file import read_claim
-from normexp.analysis.claims.verdict import Verdict, judge
-from normexp.analysis.rows import Row
+from normexp.analysis.claims.read import read_claim
+from normexp.analysis.claims.verdict import Verdict, judge_claim
+from normexp.analysis.rows import Run
 from normexp.errors import UserError
 
 JITTER = (0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.001, -0.001)
 """So that differences have a spread; their mean is 0."""
 
 
-def claim(margin: float = 0.01, **comparison: Any) -> Claim:
-    block = {
-        "first": {"norm": "instance"},
-        "second": {"norm": "batch"},
-        "expect": "more",
-        **comparison,
-    }
+def claim(margin: float = 0.01, **comparison: object) -> Claim:
+    return of_blocks(margin, one=comparison)
+
+
+def of_blocks(margin: float, **blocks: Mapping[str, object]) -> Claim:
+    """A claim of test accuracies, by default that instance norm's are above batch norm's."""
+    usual = {"first": {"norm": "instance"}, "second": {"norm": "batch"}, "expect": "more"}
     measure = {"value": "test.accuracy", "margin": margin, "diverged": 0.1}
     return read_claim(
         "c",
         {
-            "claim": "c",
-            "prior": "p",
-            "how": "v",
-            "study": "s",
+            **dict.fromkeys(("claim", "prior", "how", "study"), "c"),
             "measures": {"accuracy": measure},
-            "comparisons": {"one": block},
+            "comparisons": {label: {**usual, **block} for label, block in blocks.items()},
         },
     )
 
 
-def runs(values: Sequence[float], validation: float | None = None, **settings: Any) -> list[Row]:
+def runs(values: Sequence[float], validation: float | None = None, **settings: Any) -> list[Run]:
     """A run of each seed, with these test accuracies."""
     settings = {"batch_size": 128, **settings}
-    return [row(value, validation, seed=i, **settings) for i, value in enumerate(values)]
+    return [made(value, validation, seed=i, **settings) for i, value in enumerate(values)]
 
 
 def around(mean: float, seeds: int = 8) -> list[float]:
@@ -54,7 +50,7 @@ def around(mean: float, seeds: int = 8) -> list[float]:
 
 def verdict(of: Claim, cells: Mapping[tuple[str, int], Sequence[float]]) -> Verdict:
     rows = [row for (norm, b), v in cells.items() for row in runs(v, norm=norm, batch_size=b)]
-    return judge(of, rows)
+    return judge_claim(of, rows)
 
 
 def word(of: Claim, cells: Mapping[tuple[str, int], Sequence[float]]) -> tuple[str, str]:
@@ -110,11 +106,14 @@ def test_a_factor_that_only_one_side_has_tells_nothing_apart() -> None:
     cells = {("instance", 128): around(0.6), ("batch", 128): [0.7] * 8}
     cells |= {("both", b): around(0.8) for b in (2, 128)} | {("batch", 2): [0.7] * 8}
     rows = [row for (n, b), v in cells.items() for row in runs(v, norm=n, batch_size=b)]
-    of = claim(across={"batch_size": 128})
-    two = claim(first={"norm": "both"}, **ACROSS).comparisons
-    one = replace(of.comparisons[0], factors={"comparison": "one"})
-    others = [replace(c, factors={**c.factors, "comparison": "two"}) for c in two]
-    found = judge(replace(of, comparisons=(*others, one)), rows)
+    found = judge_claim(
+        of_blocks(
+            0.01,
+            two={"first": {"norm": "both"}, "across": {"batch_size": [2, 128]}},
+            one={"across": {"batch_size": 128}},
+        ),
+        rows,
+    )
     assert (found.word, found.reason) == ("DEPENDS", "comparison: two as claimed, one not")
 
 
@@ -148,7 +147,7 @@ def test_the_family_counts_so_that_six_seeds_decide_one_comparison_but_not_two()
     assert word(claim(margin=0, **ACROSS), cells)[0] == "UNDECIDED"
     both = cells | {("instance", 128): around(0.8, 6), ("batch", 128): [0.7] * 6}
     (first, second) = verdict(claim(margin=0, **ACROSS), both).findings
-    assert first.p == second.p == pytest.approx(2 * 2 / 64)
+    assert first.comparison.p == second.comparison.p == pytest.approx(2 * 2 / 64)
 
 
 def test_a_value_may_be_taken_off() -> None:
@@ -163,8 +162,9 @@ def test_a_value_may_be_taken_off() -> None:
     )
     found = verdict(of, cells)
     assert found.word == "SUPPORTED"
-    assert found.findings[0].paired is not None
-    assert found.findings[0].paired.mean == pytest.approx(-0.1)
+    result = found.findings[0].comparison.paired
+    assert result is not None
+    assert result.mean == pytest.approx(-0.1)
 
 
 def test_a_number_may_be_the_other_side() -> None:
@@ -176,29 +176,29 @@ def test_a_tuned_setting_is_chosen_by_validation_and_not_by_test() -> None:
     rows = runs(around(0.9), norm="instance", lr=0.1, validation=0.5)
     rows += runs(around(0.6), norm="instance", lr=0.4, validation=0.8)
     rows += runs([0.7] * 8, norm="batch", lr=0.1, validation=0.5)
-    found = judge(claim(tuned="optimizer.lr"), rows)
+    found = judge_claim(claim(tuned="optimizer.lr"), rows)
     assert (found.word, found.reason) == ("REFUTED", "it is less")
 
 
 def test_runs_that_diverged_count() -> None:
     rows = runs([0.7] * 8, norm="instance")
-    rows += [row("diverged", norm="batch", seed=seed, batch_size=128) for seed in range(8)]
-    assert judge(claim(), rows).findings[0].second == [0.1] * 8
-    assert judge(claim(), rows).word == "SUPPORTED"
+    rows += [made("diverged", norm="batch", seed=seed, batch_size=128) for seed in range(8)]
+    assert judge_claim(claim(), rows).findings[0].comparison.pairs.second == (0.1,) * 8
+    assert judge_claim(claim(), rows).word == "SUPPORTED"
 
 
 def test_seeds_are_paired_and_those_of_one_side_only_are_left_out() -> None:
     rows = runs(around(0.8), norm="instance")[2:] + runs([0.7] * 8, norm="batch")[:7]
-    (finding,) = judge(claim(), rows).findings
-    assert finding.paired is not None
-    assert finding.paired.n == 5
-    assert finding.first == pytest.approx([0.8 + jitter for jitter in JITTER[2:7]])
+    (finding,) = judge_claim(claim(), rows).findings
+    pairs = finding.comparison.pairs
+    assert pairs.seeds == (2, 3, 4, 5, 6)
+    assert pairs.first == pytest.approx([0.8 + jitter for jitter in JITTER[2:7]])
 
 
 def test_two_runs_of_one_seed_are_not_mixed_up() -> None:
     rows = runs([0.8] * 8, norm="instance", epochs=5) + runs([0.7] * 8, norm="instance", epochs=10)
     with pytest.raises(UserError, match="differ in epochs"):
-        judge(claim(), rows)
+        judge_claim(claim(), rows)
 
 
 # Simulated studies: accuracies of standard deviation 0.01 over seeds.

@@ -9,18 +9,18 @@ from helpers.made import make_run, make_study
 from scipy import stats
 
 from normexp.analysis.report.blocks import blocks
-from normexp.analysis.report.comparisons import Comparison, compare, table, words
+from normexp.analysis.report.comparisons import CellComparison, compare_cells, table, words
 from normexp.analysis.report.leads import leads
-from normexp.analysis.rows import rows
+from normexp.analysis.rows import runs
 from normexp.errors import UserError
 
 NOISE = (0.0, 0.004, -0.003, 0.002, -0.001, 0.003, -0.004, 0.001)
 """What the seeds of a norm differ by, apart from what they share."""
 
 
-def compared(outputs: Path, reference: str | None = None) -> dict[str, Comparison]:
-    found = compare(blocks(rows(outputs), ["norm"]), reference, margin=0.5, level=0.95)
-    return {each.series: each for each in found}
+def compared(outputs: Path, reference: str | None = None) -> dict[str, CellComparison]:
+    found = compare_cells(blocks(runs(outputs), ["norm"]), reference, margin=0.5, level=0.95)
+    return {str(each.series): each for each in found}
 
 
 def study(outputs: Path, seeds: int, **levels: float) -> None:
@@ -41,8 +41,9 @@ def test_higher_lower_and_the_same_are_told(tmp_path: Path) -> None:
         "both": "higher",
         "serial": "the same",
     }
-    assert all(each.reference == "batch" and each.family == 3 for each in found.values())
-    lower = found["instance"]
+    assert {each.reference for each in found.values()} == {"batch"}
+    assert {each.comparison.family.size for each in found.values()} == {3}
+    lower = found["instance"].comparison
     assert lower.paired is not None
     own = [100 * (-0.1 + NOISE[(s + 3) % 8] - NOISE[s]) for s in range(8)]
     assert lower.paired.mean == pytest.approx(sum(own) / 8)
@@ -69,7 +70,8 @@ def test_runs_without_a_common_seed_are_no_pair(tmp_path: Path) -> None:
     make_run(tmp_path, 0.5, norm="batch", seed=0)
     make_run(tmp_path, 0.5, norm="instance", seed=1)
     found = [*compared(tmp_path).values()]
-    assert (found[0].verdict, found[0].paired, found[0].family) == ("no pair of runs", None, 0)
+    only = found[0].comparison
+    assert (found[0].verdict, only.paired, only.family.size) == ("no pair of runs", None, 0)
     assert table(found, 0.5, 0.95, "t").rows[0][1] == "0"
     assert "nothing can be compared" in words(found)[0]
 
@@ -91,9 +93,9 @@ def test_the_family_is_all_comparisons_of_the_report(tmp_path: Path) -> None:
                 tmp_path, ["batch", "both", "none"], [batch_size], 2, lambda *_: 0.5,
                 contrast=contrast,
             )  # fmt: skip
-    found = compare(blocks(rows(tmp_path), ["norm", "batch_size"]), None, 0.5, 0.95)
+    found = compare_cells(blocks(runs(tmp_path), ["norm", "batch_size"]), None, 0.5, 0.95)
     assert len(found) == 8
-    assert {each.family for each in found} == {8}
+    assert {each.comparison.family.size for each in found} == {8}
 
 
 def test_a_lead_is_of_the_best_over_the_second_on_common_seeds(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_lead_is_of_the_best_over_the_second_on_common_seeds(tmp_path: Path) -
         make_run(tmp_path, batch, norm="batch", seed=seed)
         make_run(tmp_path, both, norm="both", seed=seed)
         make_run(tmp_path, "diverged", norm="none", seed=seed)
-    (block,) = blocks(rows(tmp_path), ["norm"])
+    (block,) = blocks(runs(tmp_path), ["norm"])
     (lead,) = leads(block, 0.5, 0.95)
     assert (lead.best, lead.second) == ("both", "batch")
     assert lead.paired is not None

@@ -13,7 +13,7 @@ from helpers.made import Found, leave_lens, make_run, make_study
 from PIL import Image
 
 from normexp.analysis.report.report import Choices, write_report
-from normexp.analysis.rows import rows
+from normexp.analysis.rows import runs
 from normexp.runs.folder import RunFolder
 
 CHOICES = Choices(["norm", "batch_size"], reference=None, margin=0.5, level=0.95)
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in RunFolder.all_below(outputs, "cnn-batch-b8-*"):
         leave_lens(run, *lens)
     to = outputs / "reports" / "made"
-    page = write_report(rows(outputs), CHOICES, "Study made", "Which is <best>?", "Made here", to)
+    page = write_report(runs(outputs), CHOICES, "Study made", "Which is <best>?", "Made here", to)
     assert page == to / "index.html"
     return to
 
@@ -162,7 +162,7 @@ def test_every_figure_is_there_as_svg_and_png(folder: Path, markdown: str) -> No
 def test_other_settings_make_parts_with_files_of_their_own(tmp_path: Path) -> None:
     for contrast in ("none", "jitter"):
         make_study(tmp_path, ["batch", "both"], [8], 2, found, contrast=contrast)
-    page = write_report(rows(tmp_path), CHOICES, "All", None, "", tmp_path / "report")
+    page = write_report(runs(tmp_path), CHOICES, "All", None, "", tmp_path / "report")
     text = page.read_text(encoding="utf-8")
     assert "<h2>contrast=jitter</h2>" in text
     assert "<h2>contrast=none</h2>" in text
@@ -175,7 +175,7 @@ def test_other_settings_make_parts_with_files_of_their_own(tmp_path: Path) -> No
 def test_a_study_of_which_nothing_has_finished_has_a_page_too(tmp_path: Path) -> None:
     make_run(tmp_path, "unfinished", seed=0)
     make_run(tmp_path, "diverged", seed=1)
-    page = write_report(rows(tmp_path), CHOICES, "All", None, "", tmp_path / "report")
+    page = write_report(runs(tmp_path), CHOICES, "All", None, "", tmp_path / "report")
     text = page.read_text(encoding="utf-8")
     assert "0 of 2 runs have a test accuracy." in text
     assert "1 of 2 unfinished" in text or "1 unfinished, 1 diverged" in text

@@ -1,10 +1,10 @@
-"""What was measured for a claim without training, on disk, as rows like those of runs."""
+"""What was measured for a claim without training, on disk."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from normexp.analysis.rows import Row
+from normexp.analysis.rows import MeasuredNetwork
 from normexp.errors import UserError
 from normexp.runs.files import DamagedFileError, read_record, write_record
 from normexp.runs.record import Measurements
@@ -17,7 +17,7 @@ def write_measured(outputs: Path, measured: Measurements) -> None:
     write_record(path, measured)
 
 
-def measured_rows(outputs: Path, claim: str) -> list[Row]:
+def measured_rows(outputs: Path, claim: str) -> list[MeasuredNetwork]:
     """Return what was measured for a claim, nothing where nothing was; raises UserError."""
     path = _file(outputs, claim)
     try:
@@ -27,17 +27,7 @@ def measured_rows(outputs: Path, claim: str) -> list[Row]:
     except DamagedFileError as error:
         raise UserError(f"{error}; remove it, and measure again") from error
     return [
-        Row(
-            name=f"{claim} measured",
-            path=path,
-            settings={**row.settings, "seed": row.seed},
-            state="finished",
-            failure=None,
-            result=None,
-            values=row.values,
-            studies=(),
-            command=measured.command,
-        )
+        MeasuredNetwork(f"{claim} measured", path, row.seed, row.settings, row.values)
         for row in measured.rows
     ]
 

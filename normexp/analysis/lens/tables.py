@@ -1,18 +1,16 @@
-"""What the lens found, for people: tables, and a picture of several runs. No torch."""
+"""What the lens found as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
+from normexp.analysis.rows import LensRow
 from normexp.runs.text import aligned
 
-Row = Mapping[str, Any]
 STATISTICS = {"running": "running statistics", "batch": "test-batch statistics"}
 
 
-def tables(rows: Sequence[Row]) -> str:
+def tables(rows: Sequence[LensRow]) -> str:
     """Return a table for each axis."""
     of = {axis: [row for row in rows if row["axis"] == axis] for axis in ("contrast", "noise")}
     parts = [
@@ -26,7 +24,7 @@ def tables(rows: Sequence[Row]) -> str:
     return "\n".join(parts)
 
 
-def comparison(runs: Mapping[str, Sequence[Row]]) -> str:
+def comparison(runs: Mapping[str, Sequence[LensRow]]) -> str:
     """Return a line for each run, by name: accuracy under both statistics, clean and changed."""
     points = [("none", 1.0), *(("corruption", c) for c in (0.5, 0.15))]
     head = ["accuracy, %"]
@@ -40,36 +38,6 @@ def comparison(runs: Mapping[str, Sequence[Row]]) -> str:
     return aligned(lines)
 
 
-def picture(runs: Mapping[str, Sequence[Row]], path: Path) -> None:
-    """Draw each run's accuracy against contrast, a panel for running and one for test-batch."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    for i, (statistics, title) in enumerate(STATISTICS.items()):
-        axes = figure.add_subplot(1, 2, i + 1)
-        for j, (name, rows) in enumerate(runs.items()):
-            curve = [
-                (row["level"], 100 * row["accuracy"])
-                for row in _axis(rows, "contrast")
-                if (row["change"], row["statistics"]) == ("curve", statistics)
-            ]
-            style: dict[str, Any] = {
-                "color": f"C{j % 10}",
-                "marker": "osD^v<>Pp*"[j % 10],
-                "markersize": 4,
-            }
-            axes.plot(*zip(*sorted(curve), strict=True), label=name, **style)
-        axes.axvline(1, color="0.8", zorder=0)
-        axes.set(title=title, xlabel="contrast c (1: unchanged)", ylim=(0, 100))
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("test accuracy, %")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-
-
 def short_names(names: Iterable[str]) -> list[str]:
     """Return the names without their hashes and without the parts that all have."""
     parts = [name.split("-")[:-1] for name in names]
@@ -78,11 +46,11 @@ def short_names(names: Iterable[str]) -> list[str]:
     return short if len(set(short)) == len(short) and all(short) else list(names)
 
 
-def _axis(rows: Sequence[Row], axis: str) -> list[Row]:
+def _axis(rows: Sequence[LensRow], axis: str) -> list[LensRow]:
     return [row for row in rows if row["axis"] == axis]
 
 
-def _contrast(rows: Sequence[Row]) -> str:
+def _contrast(rows: Sequence[LensRow]) -> str:
     lines: dict[tuple[str, float], list[str]] = {}
     for row in rows:
         line = lines.setdefault((row["change"], row["level"]), [row["change"], f"{row['level']:g}"])
@@ -91,7 +59,7 @@ def _contrast(rows: Sequence[Row]) -> str:
     return aligned([["change", "level", *head], *lines.values()])
 
 
-def _statistics(rows: Sequence[Row]) -> str:
+def _statistics(rows: Sequence[LensRow]) -> str:
     lines: dict[str, list[str]] = {}
     for row in _axis(rows, "statistics"):
         size, alpha = row["batch_size"], row["alpha"]
@@ -100,7 +68,7 @@ def _statistics(rows: Sequence[Row]) -> str:
     return aligned([["statistics", "unchanged", "severity 5"], *lines.values()])
 
 
-def _noise(rows: Sequence[Row]) -> str:
+def _noise(rows: Sequence[LensRow]) -> str:
     sizes = list(dict.fromkeys(row["batch_size"] for row in rows))
     lines: dict[str, list[str]] = {}
     for row in rows:
@@ -109,7 +77,7 @@ def _noise(rows: Sequence[Row]) -> str:
     return aligned([["batch of", *map(str, sizes)], *lines.values()])
 
 
-def _cost(row: Row) -> str:
+def _cost(row: LensRow) -> str:
     memory = row["peak_memory"]
     return (
         f"cost: {row['parameters']:,} parameters, {row['multiply_adds'] / 1e6:.1f} M multiply-adds "
