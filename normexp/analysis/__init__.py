@@ -1,0 +1,1 @@
+"""What the results of runs say: statistics and comparisons, without torch."""
