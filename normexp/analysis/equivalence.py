@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 from scipy import special
 
 from normexp.analysis.family import K, Seeds, holm
@@ -33,7 +32,7 @@ def equivalence(
     p_values = [two_one_sided_t(rows[key], margin) for key in tested]
     answers = {key: Adjusted(1.0, None) for key in rows}
     adjusted = holm(p_values)
-    for key, p, left in zip(tested, adjusted, left_at_step(p_values, alpha), strict=True):
+    for key, p, left in zip(tested, adjusted, left_at_step(p_values, adjusted, alpha), strict=True):
         answers[key] = Adjusted(p, t_interval(rows[key], 1 - 2 * alpha / left))
     return answers
 
@@ -47,13 +46,13 @@ def two_one_sided_t(x: Values, margin: float) -> float:
     return float(special.stdtr(len(x) - 1, -room / error))
 
 
-def left_at_step(p_values: list[float], alpha: float) -> list[int]:
+def left_at_step(p_values: list[float], adjusted: list[float], alpha: float) -> list[int]:
     """Return for each comparison how many are left at the step of Holm's method that judges it.
 
     All that are not decided are judged at the step that ends the method.
     """
-    decided = sum(p <= alpha for p in holm(p_values))
+    decided = sum(p <= alpha for p in adjusted)
     left = [len(p_values) - decided] * len(p_values)
-    for step, i in enumerate(np.argsort(p_values, kind="stable")[:decided]):
+    for step, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)[:decided]):
         left[i] = len(p_values) - step
     return left

@@ -14,12 +14,13 @@ The statistic is z = |Σd|/√Σd². For n seeds it orders flips and comparisons
 unable to hide others behind an infinite |t|.
 
 The intervals are simultaneous: mean ± c·error for all comparisons, c the critical |t| of the first
-step. A comparison that only a later step decides has an interval that would reach 0: it is cut
-there, and 0 does not belong to it. So an interval excludes 0 exactly where p ≤ α. Such bounds at 0
+step, or that of flips of the differences less their means where it is larger. Where the test
+decides all the same, at a later step or by a |t| between the two, the interval is cut at 0,
+which does not belong to it. So an interval excludes 0 exactly where p ≤ α. Such bounds at 0
 are those of Strassburger and Bretz, "Compatible simultaneous lower confidence bounds for the Holm
 procedure", Statistics in Medicine 2008, and of Guilbaud, Biometrical Journal 2008. Theirs are
-one-sided; ours are two-sided, and c is taken from flips of the differences as they are, so that
-the joint coverage is not proven but simulated (docs/statistics.md).
+one-sided; ours are two-sided, and their joint coverage is not proven but simulated
+(docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -64,17 +65,16 @@ def joint_sign_flips(differences: Mapping[K, Seeds], alpha: float = ALPHA) -> di
     if not differences:
         return {}
     rows = [finite(each.values()) for each in differences.values()]
-    scaled = _scaled(list(differences.values()), rows)
-    order = np.argsort(np.abs(scaled.sum(axis=1)), kind="stable")  # the least first
-    flipped = scaled[order] @ signs(scaled.shape[1])
-    np.abs(flipped, out=flipped)
-    observed = flipped[:, 0].copy()
-    # Row k: the largest statistic of a flip among the comparisons up to k.
-    maxima = np.maximum.accumulate(flipped, axis=0, out=flipped)
-    counts = np.count_nonzero(maxima >= (observed - ROUNDING)[:, None], axis=1)
+    tables = list(differences.values())
+    scaled = _scaled(tables, rows)
+    observed = np.abs(scaled.sum(axis=1))
+    order = np.argsort(observed, kind="stable")  # the least first
+    maxima = _maxima(scaled[order])
+    counts = np.count_nonzero(maxima >= observed[order, None] - ROUNDING, axis=1)
     p = np.empty(len(rows))
     p[order] = np.maximum.accumulate(counts[::-1])[::-1] / maxima.shape[1]
-    critical = _critical(maxima[-1], alpha)
+    spread = _maxima(_scaled(tables, [_less_mean(row) for row in rows]))
+    critical = max(_critical(maxima[-1], alpha), _critical(spread[-1], alpha))
     return {
         key: Adjusted(float(p[i]), _interval(rows[i], critical, decided=bool(p[i] <= alpha)))
         for i, key in enumerate(differences)
@@ -83,13 +83,13 @@ def joint_sign_flips(differences: Mapping[K, Seeds], alpha: float = ALPHA) -> di
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values adjusted by Holm's step-down method, which holds for any dependence."""
-    p = np.asarray(p_values, dtype=np.float64)
-    if np.isnan(p).any() or (p < 0).any() or (p > 1).any():
+    if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"p-values between 0 and 1 are needed, not {list(p_values)}")
-    adjusted = np.empty_like(p)
-    order = np.argsort(p, kind="stable")
-    adjusted[order] = np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order])
-    return [float(each) for each in np.minimum(adjusted, 1)]
+    adjusted, largest = [1.0] * len(p_values), 0.0
+    for step, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, (len(p_values) - step) * p_values[i])
+        adjusted[i] = min(largest, 1.0)
+    return adjusted
 
 
 def _scaled(differences: Sequence[Seeds], rows: Sequence[Values]) -> Values:
@@ -102,6 +102,18 @@ def _scaled(differences: Sequence[Seeds], rows: Sequence[Values]) -> Values:
     for scaled, each, row in zip(table, differences, rows, strict=True):
         scaled[[seeds[seed] for seed in each]] = row / (sqrt(float(row @ row)) or 1.0)
     return table
+
+
+def _less_mean(row: Values) -> Values:
+    mean, error = mean_and_error(row)
+    return row - mean if error else np.zeros_like(row)
+
+
+def _maxima(scaled: Values) -> Values:
+    """Return in row k the largest statistic of each flip among the comparisons up to k."""
+    flipped = scaled @ signs(scaled.shape[1])
+    np.abs(flipped, out=flipped)
+    return np.maximum.accumulate(flipped, axis=0, out=flipped)
 
 
 @cache

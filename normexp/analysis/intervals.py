@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import isfinite, sqrt
+from math import fsum, isfinite, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,11 +63,12 @@ def finite(values: Iterable[float]) -> Values:
 
 def mean_and_error(x: Values) -> tuple[float, float]:
     """Return the mean and its standard error; the error is 0 where values differ by rounding."""
-    mean = float(x.mean())
-    if len(x) == 1:
+    values, n = x.tolist(), len(x)  # for so few, Python is faster than numpy
+    mean = fsum(values) / n
+    if n == 1:
         return mean, float("inf")
-    sd = float(x.std(ddof=1))
-    return mean, 0.0 if sd < 1e-12 * float(np.abs(x).max()) else sd / sqrt(len(x))
+    sd = sqrt(fsum((value - mean) ** 2 for value in values) / (n - 1))
+    return mean, 0.0 if sd < 1e-12 * max(map(abs, values)) else sd / sqrt(n)
 
 
 def around(mean: float, error: float, times: float) -> Interval | None:

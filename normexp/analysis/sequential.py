@@ -86,10 +86,11 @@ def sequential_equivalence(
         raise ValueError(f"margin={margin}: a number above 0 is needed")
     rows = [finite(each.values()) for each in differences.values()]
     p_values = [float(p_equivalence(row, margin)[-1]) for row in rows]
-    levels = [alpha / left for left in left_at_step(p_values, alpha)]
+    adjusted = holm(p_values)
+    levels = [alpha / left for left in left_at_step(p_values, adjusted, alpha)]
     return {
         key: Adjusted(p, confidence_sequence(row, 2 * level, one_sided=True))
-        for key, row, p, level in zip(differences, rows, holm(p_values), levels, strict=True)
+        for key, row, p, level in zip(differences, rows, adjusted, levels, strict=True)
     }
 
 
