@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from normexp.analysis.lens.tables import comparison, short_names
+from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
 from normexp.commands.looking import lens_on
 from normexp.errors import UserError, suggestion
