@@ -16,6 +16,7 @@ from omegaconf.errors import (
 )
 
 from normexp.errors import UserError, mistakes_told
+from normexp.runs.source import own_source
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime
 from normexp.runs.tree import images_digest
 
@@ -47,7 +48,7 @@ def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
     except OmegaConfBaseException as error:
         raise _root_mistake(error) from error
     runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
-    return RunSpec.from_settings(settings), runtime
+    return RunSpec.from_settings(settings, source=own_source(settings)), runtime
 
 
 def make(part: Part | None, key: str, **arguments: object) -> Any:
@@ -67,11 +68,13 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     """
     import torch
 
+    from normexp.data.standardise import to_unit
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
     from normexp.environment import choose_device, describe, keep_freed_memory, slow_norms
     from normexp.evaluation.accuracy import Evaluator
+    from normexp.evaluation.features import NUM_IMAGES, feature_spread
     from normexp.models.check import check
     from normexp.precision import Precision
 
@@ -90,16 +93,24 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         warnings = [check(net, (height, width), spec.batch_size), slow_norms(device)]
     net.to(device).to(memory_format=torch.channels_last)
     of = spec.optimizer
-    schedule = Schedule.scaled(of.lr, of.warmup, spec.batch_size, of.batch_exponent)
+    images_per_step = spec.batch_size * spec.accumulate
+    schedule = Schedule.scaled(of.lr, of.warmup, images_per_step, of.batch_exponent)
     groups = parameter_groups(net, of.weight_decay)
-    total_steps = spec.steps or (spec.epochs or 0) * train_loader.steps_per_epoch
+    steps_per_epoch = train_loader.batches_per_epoch // spec.accumulate
+    if not steps_per_epoch:
+        raise UserError(
+            f"accumulate={spec.accumulate}: so many batches of {spec.batch_size} are more than the "
+            f"{len(data.train)} training images; take fewer, or a larger data.limit"
+        )
+    total_steps = spec.steps or (spec.epochs or 0) * steps_per_epoch
     return Training(
         state=TrainingState.start(net, optimizer(spec, groups), device),
         data=data,
         loader=train_loader,
-        recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
+        recipe=Recipe(total_steps, schedule, spec.accumulate, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision),
+        feature_spread=feature_spread(net, standardise(to_unit(data.train.images[:NUM_IMAGES]))),
     ), [f"warning: {warning}" for warning in warnings if warning]
 
 

@@ -62,7 +62,7 @@ def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
         loader = build.loader(spec, images.train, standardise)
         network = build.network(spec, len(images.classes)).to(device)
         number = claim.measurement["batches"]
-        if number > loader.steps_per_epoch:
+        if number > loader.batches_per_epoch:
             raise UserError(
                 f"{where}{number} batches of {spec.batch_size} are more images than the "
                 f"{len(images.train)} for training; data.limit and data choose how many there are"

@@ -23,12 +23,14 @@ class Schedule:
     """The share of the training in which the learning rate rises."""
 
     @classmethod
-    def scaled(cls, lr: float, warmup: float, batch_size: int, batch_exponent: float) -> Schedule:
-        """Peak lr · (batch_size / 128) ^ batch_exponent.
+    def scaled(
+        cls, lr: float, warmup: float, images_per_step: int, batch_exponent: float
+    ) -> Schedule:
+        """Peak lr · (images_per_step / 128) ^ batch_exponent.
 
         The exponent 1 keeps the noise of SGD alike over batch sizes (Goyal et al. 2017).
         """
-        return cls(lr * (batch_size / REFERENCE_BATCH_SIZE) ** batch_exponent, warmup)
+        return cls(lr * (images_per_step / REFERENCE_BATCH_SIZE) ** batch_exponent, warmup)
 
     def lr(self, progress: float) -> float:
         """Return the learning rate at the share `progress` of the training, in (0, 1]."""
