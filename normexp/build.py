@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from normexp.errors import UserError, mistakes_told
 from normexp.runs.source import own_source
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime
 from normexp.runs.tree import images_digest
+from normexp.tuned import WORD, tuned_rate
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
     import torch
@@ -48,7 +50,14 @@ def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
     except OmegaConfBaseException as error:
         raise _root_mistake(error) from error
     runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
-    return RunSpec.from_settings(settings, source=own_source(settings)), runtime
+    is_tuned, source = settings["optimizer"]["lr"] == WORD, own_source(settings)
+    if is_tuned:  # any rate that can be checked, until the chosen one is known
+        settings["optimizer"]["lr"] = 1.0
+    spec = RunSpec.from_settings(settings, source=source)
+    if is_tuned:
+        rate = tuned_rate(spec, Path(runtime.outputs).expanduser())
+        spec = replace(spec, optimizer=replace(spec.optimizer, lr=rate))
+    return spec, runtime
 
 
 def make(part: Part | None, key: str, **arguments: object) -> Any:

@@ -12,6 +12,7 @@ from normexp.errors import Stopped, one_line, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typing it again resumes",
+    "tune": "a learning rate for each norm and batch size, by validation accuracy",
     "evaluate": "a trained network under every contrast and every choice of statistics: run=",
     "prove": "what a norm layer is, measured on random inputs in seconds: norm=all",
     "claims": "what the runs at hand say to seventeen claims about norms",
