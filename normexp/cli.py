@@ -12,6 +12,7 @@ from normexp.errors import Stopped, one_line, show, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
+    "tune": "choose a learning rate for each norm and batch size by validation accuracy",
     "evaluate": "evaluate trained networks under other contrasts and statistics: run=<name>",
     "probe": "measure on random inputs what a norm layer does, in seconds: norm=all",
     "claims": "judge seventeen claims about norms by the runs at hand",

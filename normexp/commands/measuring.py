@@ -47,7 +47,7 @@ def values(plan: MeasurementPlan, where: str, cfg: DictConfig) -> dict[str, floa
         standardise = build.standardiser(spec.data, images.train)
         loader = build.loader(spec, images.train, standardise)
         network = build.network(spec, len(images.classes)).to(device)
-        if plan.batches > loader.steps_per_epoch:
+        if plan.batches > loader.batches_per_epoch:
             raise UserError(
                 f"{where}{plan.batches} batches of {spec.batch_size} are more images than the "
                 f"{len(images.train)} for training; data.limit and data choose how many there are"
