@@ -12,6 +12,7 @@ from normexp.errors import Stopped, one_line, show, suggestion
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
+    "tune": "choose a learning rate for each norm and batch size by validation accuracy",
     "evaluate": "evaluate trained networks under other contrasts and statistics: run=<name>",
     "probe": "measure on random inputs what a norm layer does, in seconds: norm=all",
     "claims": "judge seventeen claims about norms by the runs at hand",
@@ -20,6 +21,9 @@ COMMANDS = {
     "advise": "name the norm to use, by the runs at hand: batch_size=4 contrast=varies",
     "runs": "list the runs in outputs/: a table of cells, their accuracy and state",
 }
+
+CHILD = "child"
+"""What a sweep starts, not a person."""
 RENAMED = {"prove": "probe"}
 
 HELP = """\
@@ -47,7 +51,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Return the exit code of `normexp <arguments>`."""
     word = arguments[0] if arguments else "--help"
-    if word not in COMMANDS:
+    if word not in (*COMMANDS, CHILD):
         return answer(word)
     prepare(word, arguments[1:])
     try:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.commands.quoting import quoted
 from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, one_line, show
 
@@ -35,12 +36,7 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
                 try:
                     task(cfg)
                 except Exception as error:
-                    folders = {
-                        f"runtime.{key}": str(cfg.runtime[key])
-                        for key in ("outputs", "cache_dir")
-                        if key in cfg.runtime
-                    }
-                    line = one_line(error, folders)
+                    line = one_line(error, folders_of(cfg.runtime))
                     failed.append(line)
                     job = HydraConfig.get()
                     if job.mode == RunMode.MULTIRUN:
@@ -49,7 +45,7 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
 
             # What Hydra says where its own launchers for submitit and Ray are installed as well.
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
-            GlobalHydra.instance().clear()  # a sweep's cell is a fork of it, and has its Hydra
+            sys.argv[1:] = quoted(sys.argv[1:])
             try:
                 hydra.main(
                     version_base="1.3", config_path=build.conf_dir(), config_name=config_name
@@ -63,3 +59,9 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
         return main
 
     return decorate
+
+
+def folders_of(runtime: Mapping[str, object] | DictConfig) -> dict[str, str]:
+    """Return the folders that are written to, by their setting."""
+    keys = [key for key in ("outputs", "cache_dir") if key in runtime]
+    return {f"runtime.{key}": str(runtime[key]) for key in keys}

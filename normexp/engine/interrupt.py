@@ -31,6 +31,11 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal has come."""
+        return self.signal_number is not None
+
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.signal_number is None:
             self.signal_number = number

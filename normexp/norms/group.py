@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from normexp.contracts import JoinsReLU, ThenReLU
-from normexp.norms.mixed import group_norm, has_kernel, rectified
 
-
-class GroupNorm(nn.GroupNorm, JoinsReLU):
-    """torch's group norm, called with the number of channels first, and faster on the CPU.
+class GroupNorm(nn.GroupNorm):
+    """torch's group norm, called with the number of channels first.
 
     `x` (N, C, H, W) comes back in the same shape and type, under autocast too.
     """
@@ -26,12 +23,10 @@ class GroupNorm(nn.GroupNorm, JoinsReLU):
             )
         super().__init__(num_groups, num_features, eps=eps)
 
-    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         if self.num_channels // self.num_groups * x.shape[2:].numel() == 1:
             raise ValueError(
                 f"num_groups={self.num_groups} at an input of {tuple(x.shape)} leaves one value "
                 "a group, which would always become 0: use fewer groups or a larger map"
             )
-        if has_kernel(x):
-            return group_norm(x, self.weight, self.bias, self.num_groups, self.eps, then)
-        return rectified(super().forward(x).to(x.dtype), then)
+        return super().forward(x).to(x.dtype)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from helpers import reference as ref
 from torch import Tensor, nn
 
 from normexp.norms.frn import ThresholdedFilterResponseNorm
@@ -19,8 +20,6 @@ from normexp.norms.renorm import BatchRenorm
 from normexp.norms.scale_shift import ScaleShift
 from normexp.norms.serial import SerialNorm
 from normexp.norms.switchable import SwitchableNorm
-
-from . import reference as ref
 
 torch.set_num_threads(1)
 

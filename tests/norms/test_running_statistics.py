@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from helpers.reference import ghost_parts
 from torch import Tensor, nn
 
 from normexp.norms.batch_memory import batch_norm_with_memory
@@ -17,8 +18,6 @@ from normexp.norms.mean_only import MeanOnlyBatchNorm
 from normexp.norms.renorm import BatchRenorm
 from normexp.norms.serial import SerialNorm
 from normexp.norms.switchable import SwitchableNorm
-
-from .reference import ghost_parts
 
 torch.set_num_threads(1)
 

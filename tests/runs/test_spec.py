@@ -131,8 +131,8 @@ def test_images_of_the_users_own_are_named_by_their_tree_not_its_place(
     compose: Compose, tmp_path: Path
 ) -> None:
     for folder, content in (("one", b"1"), ("copy", b"2"), ("other", b"33")):
-        (tmp_path / folder / "train").mkdir(parents=True)
-        (tmp_path / folder / "train" / "x.png").write_bytes(content)
+        (tmp_path / folder / "train" / "cat").mkdir(parents=True)
+        (tmp_path / folder / "train" / "cat" / "x.png").write_bytes(content)
     names = {
         folder: name(compose("data=images", f"data.root={tmp_path / folder}"))
         for folder in ("one", "copy", "other")

@@ -1,0 +1,13 @@
+"""What a machine must have for a test of the kernels."""
+
+from __future__ import annotations
+
+import pytest
+
+from normexp.kernels import compiled
+
+needs_compiler = pytest.mark.skipif(compiled.library() is None, reason="no C++ compiler here")
+needs_winograd = pytest.mark.skipif(
+    not hasattr(compiled.library(), "winograd_forward"),
+    reason="no AVX-512 bf16 or no C++ compiler here",
+)
