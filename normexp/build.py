@@ -173,7 +173,7 @@ def network(cfg: DictConfig, num_classes: int) -> nn.Module:
         set_padding_mode(built, cfg.model.padding_mode)
         parts = {
             key: make(cfg.norm[key], f"norm.{key}")
-            for key in ("layer", "at", "conv", "activation")
+            for key in ("layer", "at", "conv", "activation", "init")
             if key in cfg.norm
         }
         if "layer" not in parts:

@@ -32,7 +32,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "source",
     ),
     "model": (),
-    "norm": ("layer", "at", "conv", "activation"),
+    "norm": ("layer", "at", "conv", "activation", "init"),
     "contrast": ("augmentation",),
     "optimizer": ("lr", "batch_exponent", "weight_decay", "warmup", "algorithm"),
 }
