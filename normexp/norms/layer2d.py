@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from normexp.norms.wide import widened
+
 
 class LayerNorm2d(nn.LayerNorm):
     """torch's layer norm with the channels as its last dimension.
 
-    `x` (N, C, H, W) comes back in the same shape and type, under autocast too.
+    `x` (N, C, H, W) comes back in the same shape and type.
     """
 
     def __init__(self, num_features: int, *, eps: float) -> None:
         super().__init__(num_features, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).to(x.dtype)
+        return super().forward(widened(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2).to(x.dtype)

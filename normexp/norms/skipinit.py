@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from normexp.norms.scale_shift import ScaleShift
+from normexp.norms.wide import widened
 
 
 class SkipInit(ScaleShift):
@@ -23,4 +24,4 @@ class SkipInit(ScaleShift):
         self.alpha = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.alpha * super().forward(x)
+        return (self.alpha * super().forward(widened(x))).to(x.dtype)
