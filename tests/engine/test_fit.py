@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.needs import NEED_RESIDUAL_BRANCHES
 from torch import nn
 
 from normexp import build
@@ -263,7 +264,8 @@ def test_the_settings_learning_rate_is_the_one_that_the_optimizer_takes(
 def test_every_parameter_is_in_one_group_and_only_weights_of_many_dimensions_decay(
     norm: str, compose: Compose
 ) -> None:
-    network = build.network(compose(f"norm={norm}"), 10)
+    model = "resnet20" if norm in NEED_RESIDUAL_BRANCHES else "cnn"
+    network = build.network(compose(f"norm={norm}", f"model={model}"), 10)
     groups = parameter_groups(network, 0.03)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in network.parameters())
@@ -272,7 +274,7 @@ def test_every_parameter_is_in_one_group_and_only_weights_of_many_dimensions_dec
         for module in network.modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
         for name, parameter in module.named_parameters()
-        if name != "bias"
+        if not name.endswith("bias")
     }
     for group in groups:
         decays = {id(p) in matrices for p in group["params"]}

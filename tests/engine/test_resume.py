@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.needs import NEED_RESIDUAL_BRANCHES
+from omegaconf import DictConfig
 from torch import Tensor
 
 from normexp import build
@@ -33,7 +35,8 @@ from .small_run import (
 NORMS = sorted(path.stem for path in Path(build.conf_dir(), "norm").glob("*.yaml"))
 NORMS.remove("custom")  # a template
 # A batch is 10 images here: more than one part.
-EXTRA = {"ghost": ("norm.layer.ghost_size=4",)}
+RESIDUAL = ("model=resnet20", "model.network.width=8")
+EXTRA = {"ghost": ("norm.layer.ghost_size=4",)} | dict.fromkeys(NEED_RESIDUAL_BRANCHES, RESIDUAL)
 END_OF_EPOCH, MID_EPOCH = STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2
 
 Whole = Callable[..., Outcome]
@@ -42,7 +45,12 @@ Whole = Callable[..., Outcome]
 @pytest.fixture(scope="module")
 def small(compose: Compose) -> Compose:
     """The settings of a small run, composed once."""
-    return cache(lambda *overrides: compose(*SMALL, *overrides))
+
+    def composed(*overrides: str) -> DictConfig:
+        of_cnn = "model.network.widths" if "model=resnet20" in overrides else None
+        return compose(*(s for s in SMALL if s.split("=")[0] != of_cnn), *overrides)
+
+    return cache(composed)
 
 
 @pytest.fixture(scope="module")

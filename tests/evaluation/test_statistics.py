@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.needs import NEED_RESIDUAL_BRANCHES
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -55,8 +56,10 @@ def settled(network: nn.Module) -> nn.Module:
 
 def network_of(compose: Compose, norm: str) -> nn.Module:
     custom = ["norm.layer._target_=torch.nn.BatchNorm2d"] if norm == "custom" else []
-    widths = "model.network.widths=[16,16,16,16,16,16]"
-    cfg = compose(f"norm={norm}", "data=generated", widths, *custom)
+    model = ["model.network.widths=[16,16,16,16,16,16]"]
+    if norm in NEED_RESIDUAL_BRANCHES:
+        model = ["model=resnet20", "model.network.width=8"]
+    cfg = compose(f"norm={norm}", "data=generated", *model, *custom)
     return settled(build.network(cfg, 10))
 
 
@@ -78,7 +81,10 @@ def every_choice(network: nn.Module) -> list[Statistics]:
 # What has batch statistics changes, and nothing else does.
 
 
-@pytest.mark.parametrize("norm", ["instance", "layer", "group", "none", "frn", "weight_std"])
+@pytest.mark.parametrize(
+    "norm",
+    ["instance", "layer", "group", "none", "frn", "weight_std", "dyt", "evonorm_s0", "fixup"],
+)
 def test_without_batch_statistics_no_choice_changes_a_bit(norm: str, compose: Compose) -> None:
     network = network_of(compose, norm)
     of = subject(network)
@@ -90,7 +96,10 @@ def test_without_batch_statistics_no_choice_changes_a_bit(norm: str, compose: Co
 
 @pytest.mark.parametrize(
     "norm",
-    ["batch", "both", "split", "ghost", "renorm", "switchable", "mean", "by_depth", "custom"],
+    [
+        *("batch", "both", "split", "ghost", "renorm", "switchable", "mean", "by_depth", "custom"),
+        *("evonorm_b0", "extended_batch", "group_batch", "batch_frozen"),
+    ],
 )
 def test_every_choice_changes_what_has_batch_statistics(norm: str, compose: Compose) -> None:
     network = network_of(compose, norm)

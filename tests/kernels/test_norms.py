@@ -18,7 +18,7 @@ from normexp.norms.batch import BatchNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
-from normexp.norms.instance import InstanceNorm
+from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
 from normexp.norms.mean import MeanNorm
 from normexp.norms.serial import SerialNorm
 
@@ -27,6 +27,10 @@ EPS = ref.EPS
 LAYERS: dict[str, tuple[Callable[[int], nn.Module], ref.Reference]] = {
     "batch": (lambda c: BatchNorm(c, eps=EPS, momentum=0.1), ref.batch),
     "instance": (lambda c: InstanceNorm(c, eps=EPS), ref.instance),
+    "instance_plain": (
+        lambda c: PlainInstanceNorm(c, eps=EPS),
+        lambda x, state, training: ref.instance_plain(x),
+    ),
     "group": (lambda c: GroupNorm(c, num_groups=ref.NUM_GROUPS, eps=EPS), ref.group),
     "layer": (lambda c: GroupNorm(c, num_groups=1, eps=EPS), ref.layer),
     "gated": (lambda c: GatedNorm(c, eps=EPS, momentum=0.1), ref.gated),

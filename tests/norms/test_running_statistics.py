@@ -38,7 +38,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "switchable": lambda: SwitchableNorm(C, **COMMON),
     "ghost": lambda: GhostBatchNorm(C, ghost_size=GHOST_SIZE, **COMMON),
     "evonorm_b0": lambda: EvoNormB0(C, **COMMON),
-    "extended_batch": lambda: ExtendedBatchNorm(C, **COMMON),
+    "extended_batch": lambda: ExtendedBatchNorm(C, eps=1e-5, momentum=MOMENTUM),
     "batch_frozen": lambda: FrozenBatchNorm(C, frozen_from=0.5, **COMMON),
     "renorm": lambda: BatchRenorm(C, **RENORM, **COMMON),
 }
