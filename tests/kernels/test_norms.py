@@ -27,10 +27,6 @@ EPS = ref.EPS
 LAYERS: dict[str, tuple[Callable[[int], nn.Module], ref.Reference]] = {
     "batch": (lambda c: BatchNorm(c, eps=EPS, momentum=0.1), ref.batch),
     "instance": (lambda c: InstanceNorm(c, eps=EPS), ref.instance),
-    "instance_plain": (
-        lambda c: PlainInstanceNorm(c, eps=EPS),
-        lambda x, state, training: ref.instance_plain(x),
-    ),
     "group": (lambda c: GroupNorm(c, num_groups=ref.NUM_GROUPS, eps=EPS), ref.group),
     "layer": (lambda c: GroupNorm(c, num_groups=1, eps=EPS), ref.layer),
     "gated": (lambda c: GatedNorm(c, eps=EPS, momentum=0.1), ref.gated),
@@ -70,6 +66,19 @@ def close(ours: Tensor, expected: Tensor, tolerance: float) -> None:
 
 def is_by_kernel(y: Tensor) -> bool:
     return type(y.grad_fn).__name__ == "_NormBackward"
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.bfloat16, 2**-8)])
+def test_instance_norm_without_scale_and_shift_has_the_kernel_too(
+    dtype: torch.dtype, tolerance: float
+) -> None:
+    layer = PlainInstanceNorm(C, eps=EPS)
+    accelerate(layer)
+    x = images((7, C, 5, 9), dtype).requires_grad_()
+    y = layer(x)
+    assert is_by_kernel(y)
+    close(y, ref.instance_plain(x.double()), tolerance)
 
 
 @needs_compiler
