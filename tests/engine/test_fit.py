@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.needs import NEED_RESIDUAL_BRANCHES
 from helpers.small_run import BATCH_SIZE, SMALL, STEPS_PER_EPOCH, Compose, Specs, carry_out
 from torch import nn
 
@@ -261,7 +262,8 @@ def test_the_settings_learning_rate_is_the_one_that_the_optimizer_takes(
 def test_every_parameter_is_in_one_group_and_only_weights_of_many_dimensions_decay(
     norm: str, spec_of: Specs
 ) -> None:
-    network = build.network(spec_of(f"norm={norm}"), 10)
+    model = "resnet20" if norm in NEED_RESIDUAL_BRANCHES else "cnn"
+    network = build.network(spec_of(f"norm={norm}", f"model={model}"), 10)
     groups = parameter_groups(network, 0.03)
     grouped = [id(p) for group in groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in network.parameters())
@@ -270,7 +272,7 @@ def test_every_parameter_is_in_one_group_and_only_weights_of_many_dimensions_dec
         for module in network.modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
         for name, parameter in module.named_parameters()
-        if name != "bias"
+        if not name.endswith("bias")
     }
     for group in groups:
         decays = {id(p) in matrices for p in group["params"]}
