@@ -61,10 +61,10 @@ CASES = [
 def test_an_epoch_lowers_the_loss(norm: str, model: str, compose: Compose) -> None:
     training = built(norm, model, compose)
     state, epoch = training.state, training.loader.epoch(0)
-    batches = [epoch.batch(i) for i in range(training.loader.steps_per_epoch)]
+    batches = [epoch.batch(i) for i in range(training.loader.batches_per_epoch)]
     state.network.train()
     before = sum(loss(training, batch) for batch in batches)
     for batch in batches:
-        training_step(state, *batch, training.recipe)
+        training_step(state, [batch], training.recipe)
     after = sum(loss(training, batch) for batch in batches)
     assert after < before or not isfinite(after)

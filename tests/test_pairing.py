@@ -125,7 +125,7 @@ def batches_of(spec_of: Specs, *overrides: str) -> tuple[list[Tensor], list[int]
     spec = spec_of(SMALL, *TINY_DATA, "data.val_fraction=0.25", *overrides)
     training, _ = build.training(spec, RUNTIME)
     epochs = [training.loader.epoch(k) for k in (0, 1)]
-    batches = [e.batch(i) for e in epochs for i in range(training.loader.steps_per_epoch)]
+    batches = [e.batch(i) for e in epochs for i in range(training.loader.batches_per_epoch)]
     labels = [label for _, of_batch in batches for label in of_batch.tolist()]
     assert len(batches) == 2 * 3
     return [x for x, _ in batches] + [training.data.val.images, training.data.test.images], labels
