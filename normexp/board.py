@@ -6,7 +6,7 @@ Without torch and without TensorFlow. A tag is the name of a curve.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -147,12 +147,6 @@ def text(tag: str, markdown: str) -> Summary:
             )
         ]
     )
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def image(tag: str, png: bytes) -> Summary:

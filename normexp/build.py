@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from omegaconf.errors import (
 )
 
 from normexp.errors import UserError, as_user_error, raised_in, sentence
+from normexp.runs.source import own_source
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
+from normexp.tuned import WORD, tuned_rate
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
     import torch
@@ -49,7 +52,14 @@ def checked_spec(settings: Settings) -> tuple[RunSpec, Runtime]:
     """As `run_spec`, of settings as plain values."""
     settings = dict(settings)
     runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
-    return RunSpec.from_settings(settings), runtime
+    is_tuned, source = settings["optimizer"]["lr"] == WORD, own_source(settings)
+    if is_tuned:  # any rate that can be checked, until the chosen one is known
+        settings["optimizer"] = {**settings["optimizer"], "lr": 1.0}
+    spec = RunSpec.from_settings(settings, source=source)
+    if is_tuned:
+        rate = tuned_rate(spec, Path(runtime.outputs).expanduser())
+        spec = replace(spec, optimizer=replace(spec.optimizer, lr=rate))
+    return spec, runtime
 
 
 def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
@@ -83,11 +93,13 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     import torch
 
     from normexp import kernels
+    from normexp.data.standardise import to_unit
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
     from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
+    from normexp.evaluation.features import NUM_IMAGES, feature_spread
     from normexp.models.check import check
     from normexp.precision import Precision
 
@@ -108,16 +120,24 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
     of = spec.optimizer
-    schedule = Schedule.scaled(of.lr, of.warmup, spec.batch_size, of.batch_exponent)
+    images_per_step = spec.batch_size * spec.accumulate
+    schedule = Schedule.scaled(of.lr, of.warmup, images_per_step, of.batch_exponent)
     groups = parameter_groups(net, of.weight_decay)
-    total_steps = spec.steps or (spec.epochs or 0) * train_loader.steps_per_epoch
+    steps_per_epoch = train_loader.batches_per_epoch // spec.accumulate
+    if not steps_per_epoch:
+        raise UserError(
+            f"accumulate={spec.accumulate}: so many batches of {spec.batch_size} are more than the "
+            f"{len(data.train)} training images; take fewer, or a larger data.limit"
+        )
+    total_steps = spec.steps or (spec.epochs or 0) * steps_per_epoch
     return Training(
         state=TrainingState.start(net, optimizer(spec, groups), device),
         data=data,
         loader=train_loader,
-        recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
+        recipe=Recipe(total_steps, schedule, spec.accumulate, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision, used),
+        feature_spread=feature_spread(net, standardise(to_unit(data.train.images[:NUM_IMAGES]))),
     ), [*data.notes, *(f"warning: {warning}" for warning in warnings if warning)]
 
 
@@ -200,7 +220,8 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
 def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
     """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
     norm = spec.norm
-    parts = {"layer": norm.layer, "at": norm.at, "conv": norm.conv, "activation": norm.activation}
+    keys = ("layer", "at", "conv", "activation", "init")
+    parts = {key: getattr(norm, key) for key in keys}
     return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
 

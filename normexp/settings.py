@@ -185,6 +185,12 @@ STUDY = Setting("study", Name(optional=True), "name for runs that answer one que
 RUN = (
     Setting("seed", SEED, "the replicate: first weights and order of images; runs pair by it"),
     Setting("batch_size", COUNT, "images of a training step"),
+    Setting(
+        "accumulate",
+        COUNT,
+        "batches of an optimizer step, which has accumulate × batch_size images; running "
+        "statistics move once a batch",
+    ),
     Setting("epochs", OPTIONAL_COUNT, "budget in passes over the training images"),
     Setting("steps", OPTIONAL_COUNT, "budget in optimizer steps; where given, it replaces epochs"),
     Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
@@ -227,14 +233,15 @@ RUN = (
     Setting("norm.at", Part(optional=True), "other norm layers at some places", required=False),
     Setting("norm.conv", Part(optional=True), "change of every convolution", required=False),
     Setting("norm.activation", Part(optional=True), "in the place of ReLU", required=False),
+    Setting("norm.init", Part(optional=True), "first weights of the network", required=False),
     Setting("contrast.name", Name(), "none, jitter, strong, low, gain"),
     Setting("contrast.augmentation", Part(), "contrast augmentation, drawn per image"),
     Setting("optimizer.name", Name(), "sgd, adamw, muon"),
-    Setting("optimizer.lr", Number(above=0), "learning rate at a batch size of 128"),
+    Setting("optimizer.lr", Number(above=0), "learning rate where a step has 128 images"),
     Setting(
         "optimizer.batch_exponent",
         POSITIVE,
-        "the learning rate is lr × (batch_size / 128) ^ batch_exponent",
+        "the learning rate is lr × (images of a step / 128) ^ batch_exponent",
     ),
     Setting("optimizer.weight_decay", POSITIVE, "on weights of convolutions and linear layers"),
     Setting("optimizer.warmup", Number(least=0, below=1), "share of the training of rising rate"),

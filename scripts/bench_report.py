@@ -23,7 +23,7 @@ CONTRASTS = ("none", "jitter", "strong", "low", "gain")
 def main() -> None:
     seeds = int(dict(argument.split("=", 1) for argument in sys.argv[1:]).get("seeds", "5"))
     sys.path.insert(0, "tests")
-    from report.made import make_study
+    from helpers.made import make_study
 
     draw = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:

@@ -99,6 +99,36 @@ def test_tensorboard_starts_on_the_outputs(command: str, home: Path) -> None:
         server.kill()
 
 
+ROOT = Path(__file__).parents[1]
+TREE = next(block for block in BLOCKS if "contracts.py" in block)
+
+
+def test_the_tree_of_the_readme_is_that_of_the_repository() -> None:
+    named, inside = set(), ROOT
+    for line in TREE.splitlines():
+        names = re.match(r"( *)((?:[\w.]+(?:/|\.py) ?)+)", line)
+        assert names, line
+        folder = inside if names[1] else ROOT
+        for name in names[2].split():
+            assert (folder / name).exists(), name
+            named.add(name.rstrip("/"))
+        if line.strip() == "normexp/":
+            inside = ROOT / "normexp"
+    assert {path.parent.name for path in (ROOT / "normexp").glob("*/__init__.py")} <= named
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        (path, page)
+        for page in ("CONTRIBUTING.md", "docs/design.md", "docs/performance.md")
+        for path in re.findall(r"`((?:\w+/)+\w+\.\w+)`", (ROOT / page).read_text(encoding="utf-8"))
+    ],
+)
+def test_a_file_that_a_page_names_is_there(path: str, where: str) -> None:
+    assert (ROOT / path).exists() or (ROOT / "normexp" / path).exists(), f"{where}: {path}"
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("scripts/")])
 def test_a_script_of_the_readme_is_there(command: str) -> None:
     script = Path(__file__).parents[1] / command.split()[0]

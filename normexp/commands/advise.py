@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from normexp import build
+from normexp.analysis.advice import advice
+from normexp.analysis.rows import runs
 from normexp.errors import UserError, suggestion
+from normexp.settings import COMMANDS, checked
 
 FILE = Path(build.conf_dir(), "advise.yaml")
 
@@ -18,36 +22,26 @@ def main() -> None:
     if set(sys.argv[1:]) & {"-h", "--help"}:
         print(FILE.read_text(encoding="utf-8").strip())
         return
-    cfg = settings(sys.argv[1:])
-
-    from normexp.report.advice import advice
-    from normexp.report.runs import rows
-
-    found = rows(Path(cfg.runtime.outputs).expanduser())
-    print("\n".join(advice(found, cfg.batch_size, cfg.contrast, cfg.margin)))
+    chosen = settings(sys.argv[1:])
+    found = runs(Path(chosen["runtime"]["outputs"]).expanduser())
+    keys = ("batch_size", "contrast", "margin")
+    print("\n".join(advice(found, **{key: chosen[key] for key in keys})))
 
 
-def settings(arguments: list[str]) -> DictConfig:
+def settings(arguments: list[str]) -> dict[str, Any]:
     """Return the file's settings with those that were typed.
 
     Not composed by Hydra, to which contrast=varies would be a file in conf/contrast/. Raises
     UserError with the value and what is allowed.
     """
     cfg = OmegaConf.load(FILE)
-    assert isinstance(cfg, DictConfig)
-    known = [*(key for key in cfg if key != "runtime"), "runtime.outputs"]
+    table = COMMANDS["advise"]
+    known = [setting.key for setting in table]
     for argument in arguments:
         key, is_setting, _ = argument.partition("=")
         if not is_setting:
             raise UserError(f"'{argument}' is not of the form key=value, such as batch_size=4")
         if key not in known:
-            raise UserError(f"there is no setting '{key}'; {suggestion(key, map(str, known))}")
+            raise UserError(f"there is no setting '{key}'; {suggestion(key, known)}")
     cfg.merge_with_dotlist(arguments)
-    if type(cfg.batch_size) is not int or cfg.batch_size < 1:
-        raise UserError(f"batch_size={cfg.batch_size}: a whole number of 1 or more is needed")
-    if cfg.contrast not in ("steady", "varies"):
-        raise UserError(f"contrast={cfg.contrast}: steady or varies is needed")
-    is_number = isinstance(cfg.margin, int | float) and not isinstance(cfg.margin, bool)
-    if not is_number or cfg.margin < 0:
-        raise UserError(f"margin={cfg.margin}: a number of 0 or more is needed")
-    return cfg
+    return checked(OmegaConf.to_object(cfg), table)  # type: ignore[arg-type]

@@ -12,10 +12,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
 from normexp.commands.looking import lens_on
 from normexp.errors import UserError, suggestion
-from normexp.evaluation import lens_file, lens_view
+from normexp.evaluation import lens_file
 from normexp.runs.catalogue import Entry, catalogue, matching, read_entry
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
@@ -50,9 +51,11 @@ def main(cfg: DictConfig) -> None:
     records = {e.folder.name: e.folder.lens() for e in entries if e.folder not in failed}
     found = {name: record.rows for name, record in records.items() if record}
     if found:
-        runs = dict(zip(lens_view.short_names(found), found.values(), strict=True))
-        lens_view.picture(runs, outputs / "lens.png")
-        print(f"{lens_view.comparison(runs)}\n\naccuracy against contrast: {outputs / 'lens.png'}")
+        from normexp.analysis.lens.picture import picture
+
+        runs = dict(zip(short_names(found), found.values(), strict=True))
+        picture(runs, outputs / "lens.png")
+        print(f"{comparison(runs)}\n\naccuracy against contrast: {outputs / 'lens.png'}")
     if failed:
         raise UserError(f"{len(failed)} of {len(entries)} runs failed; see above")
 
@@ -111,7 +114,7 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
 
 def show(folder: RunFolder, asked: Settings, runtime: Runtime) -> None:
     """Print what is found of a finished run."""
-    print(lens_view.tables(evaluate(folder, asked, runtime)))
+    print(tables(evaluate(folder, asked, runtime)))
     print(f"\nevery number: {folder.lens_table}")
 
 

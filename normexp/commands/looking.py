@@ -46,7 +46,7 @@ def lens_on(
 
     def step() -> None:
         fresh.state.step = 0
-        training_step(fresh.state, *batch, fresh.recipe)
+        training_step(fresh.state, [batch], fresh.recipe)
 
     test, standardise = fresh.data.test[:images], fresh.evaluator.standardise
     subject = Subject(trained, test, standardise, fresh.recipe.precision, seed)

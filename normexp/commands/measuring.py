@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
+import torch
 from omegaconf import DictConfig
 from tqdm import tqdm
 
 from normexp import build
+from normexp.analysis.claims.claim import Claim, MeasurementPlan
+from normexp.analysis.claims.measured import write_measured
+from normexp.environment import choose_device
 from normexp.errors import UserError, as_user_error
-from normexp.report.claims import Claim
-from normexp.report.measured import write_measured
 from normexp.runs.record import Measurement, Measurements
 
 
@@ -24,34 +24,20 @@ def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> 
     for claim in claims:
         if claim.measurement is None:
             continue
-        cells = list(
-            product(grid(claim.measurement["settings"]), range(claim.measurement["seeds"]))
-        )
+        plan, where = claim.measurement, f"claims/{claim.name}.yaml: "
+        networks = list(plan.networks())
         found = []
-        for cell, seed in tqdm(cells, desc=claim.name, unit=" networks", disable=None, leave=False):
+        for cell, seed in tqdm(networks, claim.name, unit=" networks", disable=None, leave=False):
             typed = [f"{key}={value}" for key, value in cell.items()]
             cfg = hydra.compose("train", overrides=[*settings, *typed, f"seed={seed}"])
-            found.append(Measurement(cell, seed, values(claim, cfg)))
+            found.append(Measurement(cell, seed, values(plan, where, cfg)))
         command = ["normexp", "claims", f"claim={claim.name}", "measure=true", *settings]
         write_measured(outputs, Measurements(claim.name, shlex.join(command), tuple(found)))
 
 
-def grid(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield each combination of listed values."""
-    listed = [value if isinstance(value, list) else [value] for value in settings.values()]
-    for choice in product(*listed):
-        yield dict(zip(settings, choice, strict=True))
-
-
-def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
-    """Measure the network that `cfg` describes."""
-    import torch
-
-    from normexp.environment import choose_device
-
-    assert claim.measurement is not None
-    where = f"claims/{claim.name}.yaml: "
-    function = build.make(claim.measurement["of"], f"{where}measurement.of")
+def values(plan: MeasurementPlan, where: str, cfg: DictConfig) -> dict[str, float]:
+    """Measure the network that `cfg` describes; `where` names the claim's file on an error."""
+    function = build.make(plan.of, f"{where}measurement.of")
     spec, runtime = build.run_spec(cfg)
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
@@ -61,13 +47,12 @@ def values(claim: Claim, cfg: DictConfig) -> dict[str, float]:
         standardise = build.standardiser(spec.data, images.train)
         loader = build.loader(spec, images.train, standardise)
         network = build.network(spec, len(images.classes)).to(device)
-        number = claim.measurement["batches"]
-        if number > loader.steps_per_epoch:
+        if plan.batches > loader.batches_per_epoch:
             raise UserError(
-                f"{where}{number} batches of {spec.batch_size} are more images than the "
+                f"{where}{plan.batches} batches of {spec.batch_size} are more images than the "
                 f"{len(images.train)} for training; data.limit and data choose how many there are"
             )
         epoch = loader.epoch(0)
         with torch.random.fork_rng():
-            measured = function(network, [epoch.batch(i) for i in range(number)])
+            measured = function(network, [epoch.batch(i) for i in range(plan.batches)])
     return {name: float(value) for name, value in measured.items()}

@@ -5,31 +5,31 @@ from __future__ import annotations
 import platform
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import __version__
+from normexp.analysis.rows import runs
 from normexp.commands.composed import composed
-from normexp.errors import UserError
+from normexp.settings import COMMANDS, checked
 
 if TYPE_CHECKING:
-    from normexp.report.report import Choices
+    from normexp.analysis.report.report import Choices
 
 
 @composed("report")
 def main(cfg: DictConfig) -> None:
     """Write the report on a study, or on all runs, and say where its page is."""
-    # Statistics and drawings take a second to import, and --help needs none of it.
-    from normexp.report.report import write_report
-    from normexp.report.runs import rows
+    # Drawings take a second to import, and --help needs none of it.
+    from normexp.analysis.report.report import write_report
 
-    choices = choices_of(cfg)
-    study = None if cfg.study is None else str(cfg.study)
-    outputs = Path(cfg.runtime.outputs).expanduser()
-    found = rows(outputs, study)
+    settings = checked_settings(cfg, "report")
+    study, outputs = settings["study"], outputs_of(settings)
+    found = runs(outputs, study)
     title = f"Study {study}" if study else f"All runs of {outputs.resolve().name}"
     command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
     origin = (
@@ -37,24 +37,27 @@ def main(cfg: DictConfig) -> None:
         f"Python {platform.python_version()}: {command}"
     )
     folder = outputs / "reports" / (study or "all")
-    page = write_report(found, choices, title, question(study), origin, folder)
-    states = [row.state for row in found]
-    lost = len(states) - states.count("finished")
-    told = f", {lost} of them not finished" if lost else ""
-    print(f"{len(found)} runs{told}\n{page}")
+    page = write_report(found, choices_of(settings), title, question(study), origin, folder)
+    lost = sum(run.state != "finished" for run in found)
+    words = f", {lost} of them not finished" if lost else ""
+    print(f"{len(found)} runs{words}\n{page}")
 
 
-def choices_of(cfg: DictConfig) -> Choices:
-    """Return what the user has chosen; raises UserError with the value and what is allowed."""
-    from normexp.report.report import Choices
+def checked_settings(cfg: DictConfig, command: str) -> dict[str, Any]:
+    """Return the settings of a command, each of its kind; raises UserError."""
+    return checked(OmegaConf.to_object(cfg), COMMANDS[command])  # type: ignore[arg-type]
 
-    by = OmegaConf.to_object(cfg.by) if OmegaConf.is_list(cfg.by) else [cfg.by]
-    return Choices(
-        by=[str(key) for key in by],  # type: ignore[union-attr]
-        reference=None if cfg.reference is None else str(cfg.reference),
-        margin=_number(cfg, "margin", 0, 100),
-        level=_number(cfg, "level", 0.5, 0.999),
-    )
+
+def outputs_of(settings: Mapping[str, Any]) -> Path:
+    """Return the folder of the runs."""
+    return Path(settings["runtime"]["outputs"]).expanduser()
+
+
+def choices_of(settings: Mapping[str, Any]) -> Choices:
+    """Return what the user has chosen of a report."""
+    from normexp.analysis.report.report import Choices
+
+    return Choices(**{key: settings[key] for key in ("by", "reference", "margin", "level")})
 
 
 def question(study: str | None) -> str | None:
@@ -76,10 +79,3 @@ def asked(text: str) -> str | None:
         if not line.startswith("# @package"):
             comments.append(line.removeprefix("#").strip())
     return " ".join(comments) or None
-
-
-def _number(cfg: DictConfig, key: str, least: float, most: float) -> float:
-    value = cfg[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise UserError(f"{key}={value}: a number from {least:g} to {most:g} is needed")
-    return float(value)

@@ -7,22 +7,23 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from normexp.analysis.rows import runs
 from normexp.commands.composed import composed
-from normexp.commands.report import choices_of
+from normexp.commands.report import checked_settings, choices_of, outputs_of
 from normexp.errors import UserError
 
 
 @composed("tensorboard")
 def main(cfg: DictConfig) -> None:
     """Bring the view of the cells up to date, and serve until Ctrl-C."""
-    # Statistics, drawings and TensorBoard take seconds to import, and --help needs none of it.
-    from normexp.report.runs import rows
-    from normexp.report.tensorboard import write_view
+    # Drawings and TensorBoard take seconds to import, and --help needs none of it.
+    from normexp.analysis.tensorboard import write_view
 
-    outputs = Path(cfg.runtime.outputs).expanduser()
-    found = rows(outputs)
-    overview = found if cfg.study is None else rows(outputs, str(cfg.study))
-    cells = write_view(found, overview, choices_of(cfg), outputs / "cells")
+    settings = checked_settings(cfg, "tensorboard")
+    study, outputs = settings["study"], outputs_of(settings)
+    found = runs(outputs)
+    overview = found if study is None else runs(outputs, study)
+    cells = write_view(found, overview, choices_of(settings), outputs / "cells")
     print(f"{len(found)} runs, {cells} cells of two seeds or more")
     serve(outputs)
 

@@ -35,14 +35,15 @@ def main(cfg: DictConfig) -> None:
 def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     """Train a run that is not finished, show its result, and record who asked for it."""
     folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
-    if folder.is_finished():
-        result = folder.result()
+    result = folder.result() if folder.is_finished() else None
+    if result:
         print(f"{folder.name} is finished already")
     else:
         with recorded_failure(folder, spec):
             result = train(spec, runtime, folder, command)
     revisit(folder, spec, command, runtime.study)
-    print(f"{result}\n{folder.path}")
+    hint = result.hint(spec.model.own)
+    print(f"{result}\n{hint}\n{folder.path}" if hint else f"{result}\n{folder.path}")
 
 
 def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> RunResult:

@@ -23,13 +23,15 @@ class Schedule:
     """Share of the training in which the learning rate rises."""
 
     @classmethod
-    def scaled(cls, lr: float, warmup: float, batch_size: int, batch_exponent: float) -> Schedule:
-        """Return the schedule with the peak lr · (batch_size / 128) ^ batch_exponent.
+    def scaled(
+        cls, lr: float, warmup: float, images_per_step: int, batch_exponent: float
+    ) -> Schedule:
+        """Return the schedule with the peak lr · (images_per_step / 128) ^ batch_exponent.
 
         The exponent 1 is the linear scaling rule: it keeps the noise of SGD alike over batch sizes
         (Goyal et al., "Accurate, Large Minibatch SGD", 2017).
         """
-        return cls(lr * (batch_size / REFERENCE_BATCH_SIZE) ** batch_exponent, warmup)
+        return cls(lr * (images_per_step / REFERENCE_BATCH_SIZE) ** batch_exponent, warmup)
 
     def lr(self, progress: float) -> float:
         """Return the learning rate at the share `progress` of the training, in (0, 1]."""

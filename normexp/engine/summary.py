@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from normexp.board import table
 from normexp.runs.result import RunResult
+from normexp.runs.text import markdown_table
 
 
 def summary(result: RunResult) -> str:
@@ -14,15 +14,17 @@ def summary(result: RunResult) -> str:
     if test := result.test:
         shares = {"0": test.accuracy, **test.contrast}
         accuracy = [f"{100 * share:.1f}" for share in shares.values()]
-        parts.append(table(["contrast severity", *shares], [["test accuracy, %", *accuracy]]))
+        parts.append(
+            markdown_table(["contrast severity", *shares], [["test accuracy, %", *accuracy]])
+        )
     if readings := result.readings:
         rows = [[name, f"{value:.3f}"] for name, value in readings.items()]
-        parts.append(table(["reading", "value"], rows))
+        parts.append(markdown_table(["reading", "value"], rows))
     if result.layers:
         layers = {name: asdict(values) for name, values in result.layers.items()}
         kinds = list(next(iter(layers.values())))
         rows = [[name, *(f"{row[kind]:.3g}" for kind in kinds)] for name, row in layers.items()]
-        parts.append(table(["over the channels", *kinds], rows))
+        parts.append(markdown_table(["over the channels", *kinds], rows))
     return "\n\n".join(parts)
 
 

@@ -117,7 +117,8 @@ class Tracker:
             for severity, accuracy in enumerate(by_severity):
                 self._writer.add_scalar("contrast/accuracy", accuracy, severity)
                 last[f"test/accuracy_contrast_{severity}"] = accuracy
-            last["test/accuracy"] = last.pop("test/accuracy_contrast_0")
+            del last["test/accuracy_contrast_0"]
+            last |= {f"test/{k}": v for k, v in vars(test).items() if isinstance(v, float)}
             last["test/mode_gap"] = test.mode_gap.accuracy
             last["test/gap"] = result.history[-1].train_accuracy - test.accuracy
         for tag, value in last.items():

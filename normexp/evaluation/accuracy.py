@@ -25,6 +25,8 @@ class Score:
 
     loss: float
     accuracy: float
+    predictions: Tensor
+    """The classes (N,) that were predicted, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,18 @@ class Evaluator:
         was_training = network.training
         network.eval()
         loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
-        right = torch.zeros((), dtype=torch.int64, device=images.images.device)
+        predictions = []
         for start in range(0, len(images), BATCH_SIZE):
             batch = images[start : start + BATCH_SIZE]
             x = amplified(self.standardise(to_unit(change(batch.images))), batch.gain)
             with self.precision.autocast():
                 logits = network(x).float()
             loss += F.cross_entropy(logits, batch.labels, reduction="sum")
-            right += (logits.argmax(1) == batch.labels).sum()
+            predictions.append(logits.argmax(1))
         network.train(was_training)
-        return Score(loss.item() / len(images), right.item() / len(images))
+        predicted = torch.cat(predictions)
+        right = (predicted == images.labels).sum().item()
+        return Score(loss.item() / len(images), right / len(images), predicted.cpu())
 
     def contrast_accuracy(self, network: nn.Module, images: LabelledImages) -> dict[str, float]:
         """Return the accuracy at each severity of the contrast corruption."""

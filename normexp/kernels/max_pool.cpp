@@ -8,8 +8,8 @@
 namespace {
 
 // As `Pool` in calls.py. Maps of height × width are pooled to half of each, without an odd last row
-// or column; they are the images, or their gradients. `places`, of the size of `pooled`, are those of
-// the maxima, 0 to 3 in rows: the first of equals.
+// or column; they are the images, or their gradients. `places`, of the size of `pooled`, are those
+// of the maxima, 0 to 3 in rows: the first of equals.
 struct Call {
   long images, channels, height, width;
   int is_bfloat16, threads;

@@ -2,8 +2,8 @@
 //
 //   y = weight·(gate·BN(x) + (1 − gate)·GN(x)) + bias, or relu(y), or relu(y + shortcut),
 //
-// for images of N × pixels × channels (channels last), in training. Without `batch` the gate is 0;
-// without a gate beside `batch` it is 1. GN with as many groups as channels is instance norm.
+// for images of N × pixels × channels (channels last). Without batch statistics the gate is 0;
+// without a gate beside them it is 1. GN with as many groups as channels is instance norm.
 //
 // Statistics and sums are float32 or wider whatever the type of x. Everything is centred on each
 // image's own channel means, so a large mean costs no digits. An image's sums are one thread's, and
@@ -17,8 +17,8 @@
 namespace {
 
 // As `Norm` in calls.py. What is not needed is null: `moments` where there are no batch statistics;
-// `gate`, which then is 1 beside them; `shortcut` and `dshortcut` where none is added. Forward writes
-// `y`, `moments` and `saved`, backward `dx`, `dshortcut`, `dweight`, `dbias` and `dgate`.
+// `gate`, which then is 1 beside them; `shortcut` and `dshortcut` where none is added. Forward
+// writes `y`, `moments` and `saved`, backward `dx`, `dshortcut`, `dweight`, `dbias` and `dgate`.
 struct Call {
   long images, pixels, channels, groups;
   int is_bfloat16, relu, threads;

@@ -1,14 +1,9 @@
-"""Records of format 0, which commit f186aea wrote, and the names of their folders."""
+"""Records of format 0, which commit f186aea wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from normexp.runs.spec import digest
-
-if TYPE_CHECKING:
-    from normexp.runs.spec import RunSpec
+from typing import Any
 
 FORMER_SGD = "normexp.engine.sgd.SGD"
 SGD = "torch.optim.SGD"
@@ -19,7 +14,7 @@ FORMER_NS_STEPS = 3
 
 def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return `run.json` of format 0 as of format 1."""
-    settings = {**plain["settings"], "kernels": "auto"}
+    settings = {**plain["settings"], "kernels": "auto", "accumulate": 1}
     if "content" in settings["data"]["source"]:  # all images were RGB and of one size
         source = {**settings["data"]["source"], "convert": True, "resize": None}
         settings["data"] = {**settings["data"], "convert": True, "source": source}
@@ -30,13 +25,17 @@ def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
     elif optimizer["algorithm"]["_target_"] == MUON:
         algorithm = {**optimizer["algorithm"], "ns_steps": FORMER_NS_STEPS}
         settings["optimizer"] = {**optimizer, "algorithm": algorithm}
-    return {**plain, "settings": settings, "numerics": 1}
+    return {**plain, "settings": settings, "numerics": 1, "source": {}}
 
 
 def migrated_result(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return `result.json` of format 0 as of format 1."""
     without_name = {key: value for key, value in plain.items() if key != "name"}
-    return {**without_name, "environment": migrated_environment(plain["environment"])}
+    return {
+        **without_name,
+        "numerics": 1,
+        "environment": migrated_environment(plain["environment"]),
+    }
 
 
 def migrated_lens(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,19 +48,3 @@ def migrated_environment(plain: Mapping[str, Any]) -> dict[str, Any]:
     environment = dict(plain)
     environment["kernels"] = "compiled" if environment.pop("norms", None) == "kernels" else "none"
     return environment
-
-
-def former_name(spec: RunSpec) -> str | None:
-    """Return the name that commit f186aea gave the run, or None where it knew no such run."""
-    if spec.numerics != 1 or spec.kernels != "auto":
-        return None
-    settings: dict[str, Any] = {**spec.settings}
-    del settings["kernels"]
-    algorithm = dict(settings["optimizer"]["algorithm"])
-    if algorithm["_target_"] == SGD and algorithm.pop("fused", False):
-        algorithm["_target_"] = FORMER_SGD
-    if algorithm["_target_"] == MUON and algorithm.pop("ns_steps", None) != FORMER_NS_STEPS:
-        return None
-    settings["optimizer"] = {**settings["optimizer"], "algorithm": algorithm}
-    readable = f"{spec.model.name}-{spec.norm.name}-b{spec.batch_size}-{spec.contrast.name}"
-    return f"{readable}-s{spec.seed}-{digest(settings)}"

@@ -8,6 +8,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from normexp.errors import suggestion
+
 T = TypeVar("T")
 Reader = Callable[[object], object]
 
@@ -49,7 +51,7 @@ def _reader(hint: Any) -> Reader:
 def _reader_of_record(kind: type[object]) -> Reader:
     hints = get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}  # type: ignore[arg-type]
-    needed = [f.name for f in fields(kind) if f.default is MISSING]  # type: ignore[arg-type]
+    needed = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING]  # type: ignore[arg-type]
 
     def read(value: object) -> object:
         if not isinstance(value, Mapping):
@@ -57,7 +59,7 @@ def _reader_of_record(kind: type[object]) -> Reader:
         if missing := [name for name in needed if name not in value]:
             raise ValueError(f".{missing[0]} is missing")
         if unknown := [key for key in value if key not in readers]:
-            raise ValueError(f".{unknown[0]} is not known")
+            raise ValueError(f".{unknown[0]} is not known; {suggestion(str(unknown[0]), readers)}")
         return kind(**{key: _within(key, readers[key], each) for key, each in value.items()})
 
     return read

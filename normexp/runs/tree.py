@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from normexp.errors import UserError
-from normexp.runs.names import composed, readable, several
+from normexp.runs.left_out import LeftOut
+from normexp.runs.names import composed, readable
 
 SETS = ("train", "val", "test")
 UNCOMPRESSED = frozenset(
@@ -42,31 +42,6 @@ class ImageFile(NamedTuple):
     """A digest of some of its bytes, where the size says little."""
 
 
-@dataclass
-class LeftOut:
-    """What lies among the images and is none."""
-
-    suffixes: Counter[str] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
-    """Paths of images that are links to nowhere, or no files."""
-    loops: list[str] = field(default_factory=list)
-    """Paths of links to a folder that they lie in."""
-    without_class: list[str] = field(default_factory=list)
-    """Paths of images that lie in no class folder."""
-
-    def lines(self) -> list[str]:
-        """Return a line for each kind, with its count."""
-        suffixes = ", ".join(
-            f"{number} {suffix}" for suffix, number in sorted(self.suffixes.items())
-        )
-        return [
-            *([f"left out, no images by their suffix: {suffixes}"] if suffixes else []),
-            *_counted("left out, links that lead nowhere or no files", self.unreadable),
-            *_counted("left out, links to a folder that they lie in", self.loops),
-            *_counted("warning: left out, images outside of class folders", self.without_class),
-        ]
-
-
 @dataclass(frozen=True)
 class ImageTree:
     """The images in the class folders of train/, val/ and test/."""
@@ -80,10 +55,6 @@ class ImageTree:
     left_out: LeftOut
 
 
-def _counted(what: str, names: list[str]) -> list[str]:
-    return [f"{what}: {len(names)} ({several([readable(n) for n in names])})"] if names else []
-
-
 def image_tree(root: Path) -> ImageTree:
     """Walk through `root`; raises UserError where a folder cannot be read."""
     left_out = LeftOut()
@@ -91,16 +62,19 @@ def image_tree(root: Path) -> ImageTree:
     digest, state = hashlib.sha256(), hashlib.sha256()
     for name in sorted(files):
         for group in files[name].values():
-            for path, size, time, sample in group:
-                content = f"{composed(path)}\0{size}\0".encode("utf-8", "surrogateescape") + sample
-                digest.update(content)
-                state.update(content + b"%d\0" % time)
+            contents = [
+                f"{composed(path)}\0{size}\0".encode("utf-8", "surrogateescape") + sample
+                for path, size, _, sample in group
+            ]
+            digest.update(b"".join(contents))
+            state.update(b"".join(contents) + repr([file.time for file in group]).encode())
     return ImageTree(files, digest.hexdigest()[:16], state.hexdigest()[:16], left_out)
 
 
 def _by_class(root: str, name: str, left_out: LeftOut) -> dict[str, list[ImageFile]]:
     classes: dict[str, list[ImageFile]] = {}
-    for entry, stat in _entries(root, name):
+    for entry in _entries(root, name):
+        stat = _stat(entry)
         if stat is not None and S_ISDIR(stat.st_mode):
             found = classes.setdefault(readable(entry.name), [])
             found += _images(root, f"{name}/{entry.name}", left_out)
@@ -119,44 +93,43 @@ def _images(root: str, first: str, left_out: LeftOut) -> Iterator[ImageFile]:
             left_out.loops.append(below)
             continue
         folders = []
-        for entry, stat in _entries(root, below):
-            suffix = _suffix(entry.name)
-            if stat is not None and S_ISDIR(stat.st_mode):
-                folders.append((f"{below}/{entry.name}", above | {identity}))
-            elif suffix not in SUFFIXES:
-                left_out.suffixes[f".{readable(suffix)}" if suffix else "without a suffix"] += 1
-            elif stat is None or not S_ISREG(stat.st_mode):
-                left_out.unreadable.append(f"{below}/{entry.name}")
-            else:
+        for entry in _entries(root, below):
+            path, suffix, stat = f"{below}/{entry.name}", _suffix(entry.name), _stat(entry)
+            if stat is not None and S_ISREG(stat.st_mode) and suffix in SUFFIXES:
                 size = stat.st_size
                 sample = _sample(entry.path, size) if suffix in UNCOMPRESSED else b""
-                yield ImageFile(f"{below}/{entry.name}", size, stat.st_mtime_ns, sample)
+                yield ImageFile(path, size, stat.st_mtime_ns, sample)
+            elif stat is not None and S_ISDIR(stat.st_mode):
+                folders.append((path, above | {identity}))
+            elif suffix in SUFFIXES:
+                left_out.unreadable.append(path)
+            else:
+                left_out.suffixes[f".{readable(suffix)}" if suffix else "without a suffix"] += 1
         waiting += reversed(folders)
 
 
-def _entries(root: str, below: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
-    """Return what lies in a folder and is not hidden, in the order of the names.
-
-    There is no stat of a link that leads nowhere.
-    """
+def _entries(root: str, below: str) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder and is not hidden, in the order of the names."""
     try:
         with os.scandir(f"{root}/{below}") as entries:
-            found = [entry for entry in entries if entry.name[0] != "."]
+            found = {entry.name: entry for entry in entries if entry.name[0] != "."}
     except OSError as error:
         raise UserError(
             f"the folder {root}/{readable(below)} cannot be read ({error.strerror}); change its "
             "permissions or move it away"
         ) from error
-    found.sort(key=lambda entry: (composed(entry.name), entry.name))
-    return [(entry, _stat(entry)) for entry in found]
+    names = sorted(found)
+    if not "".join(names).isascii():
+        names.sort(key=composed)
+    return [found[name] for name in names]
 
 
 def _suffix(name: str) -> str:
-    _, dot, suffix = name.rpartition(".")
-    return suffix.lower() if dot else ""
+    return name[name.rfind(".") + 1 :].lower() if "." in name else ""
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return what is known of a file or folder, or None for a link that leads nowhere."""
     try:
         return entry.stat()
     except OSError:

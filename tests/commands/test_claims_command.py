@@ -8,21 +8,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.made import make_study
 from helpers.typed import normexp
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import build
-from normexp.report.claim_file import read_claim
-from normexp.report.claims import Claim
-from normexp.report.runs import row_settings
-from normexp.runs.files import read_json, write_json
+from normexp.analysis.claims.claim import Claim
+from normexp.analysis.claims.planned import Planned, Side, planned
+from normexp.analysis.claims.read import read_claim
+from normexp.runs.files import read_record
+from normexp.runs.record import Measurements
 
 Compose = Callable[..., DictConfig]
 Settings = Mapping[str, Any]
@@ -81,7 +82,7 @@ def test_a_study_s_first_and_last_cell_compose_and_its_parts_exist(
 def of_studies(compose: Compose) -> dict[str, Settings]:
     """The settings that all cells of a study share, as a row has them."""
     specs = {study: build.run_spec(compose(f"experiment={study}"))[0] for study in FORMS}
-    return {study: row_settings(spec.settings) for study, spec in specs.items()}
+    return {study: spec.factors for study, spec in specs.items()}
 
 
 @pytest.mark.parametrize("form", ["", "_full"])
@@ -92,39 +93,39 @@ def test_each_side_of_a_claim_is_one_cell_of_its_study(
     of_study, _ = cells(f"{claim.study}{form}")
     common = of_studies[f"{claim.study}{form}"]
     settings = [{**common, **cell} for cell in of_study if cell["seed"] == 0]
-    for comparison in claim.comparisons:
-        for side in (comparison.first, comparison.second):
-            if not isinstance(side, Mapping) or measured_only(claim, side):
+    for comparison in planned(claim):
+        for side in sides(comparison):
+            if is_measured_only(side):
                 continue
-            for wanted in [side, {**side, **comparison.minus}]:
-                fitting = [
-                    cell
-                    for cell in settings
-                    if all(k == "measure" or cell.get(k, ()) == v for k, v in wanted.items())
-                ]
-                choices = {cell.get(str(comparison.tuned)) for cell in fitting}
-                assert len(fitting) == len(choices) > 0, f"{comparison}: {len(fitting)} cells"
+            fitting = [cell for cell in settings if selects(side, cell)]
+            choices = {cell.get(str(comparison.tuned)) for cell in fitting}
+            assert len(fitting) == len(choices) > 0, f"{side}: {len(fitting)} cells"
 
 
-def measured_only(claim: Claim, side: Settings) -> bool:
+def sides(comparison: Planned) -> list[Side]:
+    """Both sides, and what is taken off either."""
+    found = [each for each in (comparison.first, comparison.second) if isinstance(each, Side)]
+    return found + [side.less for side in found if side.less]
+
+
+def selects(side: Side, cell: Settings) -> bool:
+    return all(key == "measure" or cell.get(key) == v for key, v in side.selection.items())
+
+
+def is_measured_only(side: Side) -> bool:
     """Whether a side is of what is measured without training."""
-    measure = claim.comparisons[0].measures[side["measure"]]
-    return "." not in measure.value and measure.lens is None
+    return "." not in side.measure.value and side.measure.lens is None
 
 
 def test_every_measured_side_is_measured() -> None:
     for claim in CLAIMS:
         if claim.measurement is None:
             continue
-        grid = claim.measurement["settings"]
-        lists = [value if isinstance(value, list) else [value] for value in grid.values()]
-        found = [dict(zip(grid, choice, strict=True)) for choice in product(*lists)]
-        for comparison in claim.comparisons:
-            for side in (comparison.first, comparison.second):
-                if isinstance(side, Mapping) and measured_only(claim, side):
-                    settings = {key: v for key, v in side.items() if key != "measure"}
-                    fitting = [cell for cell in found if settings.items() <= cell.items()]
-                    assert len(fitting) == 1, f"{claim.name}: {comparison}"
+        found = [cell for cell, seed in claim.measurement.networks() if seed == 0]
+        for side in (side for comparison in planned(claim) for side in sides(comparison)):
+            if is_measured_only(side):
+                fitting = [cell for cell in found if selects(side, cell)]
+                assert len(fitting) == 1, f"{claim.name}: {side}"
 
 
 def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
@@ -163,9 +164,9 @@ def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     assert answer.out.startswith("c15  DEPENDS    ")
     assert "norm: batch as claimed, instance not" in answer.out
-    kept = read_json(tmp_path / "outputs" / "claims" / "c15.json")
-    assert len(kept["rows"]) == 2 * 8
-    assert shlex.split(kept["command"]) == ["normexp", "claims", *arguments]
+    kept = read_record(tmp_path / "outputs" / "claims" / "c15.json", Measurements)
+    assert len(kept.rows) == 2 * 8
+    assert shlex.split(kept.command) == ["normexp", "claims", *arguments]
     # Judging reads what was kept.
     assert normexp(tmp_path, "claims", "claim=c15").out.startswith("c15  DEPENDS    ")
 
@@ -182,32 +183,21 @@ def test_a_damaged_measurement_is_told(tmp_path: Path) -> None:
 
 
 def test_runs_are_judged_by_their_study_and_shown_on_the_page(tmp_path: Path) -> None:
-    for norm, accuracy in (("instance", 0.8), ("batch", 0.7)):
-        for batch_size, seed in product((2, 8), range(8)):
-            name = f"cnn-{norm}-b{batch_size}-none-s{seed}-00000000"
-            finished(tmp_path, name, norm, batch_size, seed, accuracy + 0.001 * (-1) ** seed)
+    def found(norm: str, _: int, seed: int) -> float:
+        return {"instance": 0.8, "batch": 0.7}[norm] + 0.001 * (1 - 2 * (seed % 2))
+
+    outputs = tmp_path / "outputs"
+    make_study(outputs, ["instance", "batch"], [2, 8], 8, found, study="batch_sizes")
     answer = normexp(tmp_path, "claims", "claim=[c05,c04]")
     assert answer.code == 0, answer.err
     assert answer.out.splitlines()[0].startswith("c05  SUPPORTED  At small batch sizes ")
     page = (tmp_path / "outputs" / "claims" / "index.html").read_text(encoding="utf-8")
     assert page.count("<details") == 2
-    assert 'href="../runs/cnn-instance-b2-none-s0-00000000"' in page
+    (run,) = outputs.glob("runs/cnn-instance-b2-none-s0-*")
+    assert f'href="../runs/{run.name}"' in page
     assert "10.0 % [10.0 %, 10.0 %]" in page
     text = (tmp_path / "outputs" / "claims" / "claims.md").read_text(encoding="utf-8")
     assert "c05 SUPPORTED: At small batch sizes instance norm beats batch norm" in text
-
-
-def finished(
-    folder: Path, name: str, norm: str, batch_size: int, seed: int, accuracy: float
-) -> None:
-    """Leave the records of a run that has ended."""
-    run = folder / "outputs" / "runs" / name
-    run.mkdir(parents=True)
-    settings = {"norm": {"name": norm}, "batch_size": batch_size, "seed": seed}
-    record = {"name": name, "command": "", "settings": settings, "studies": ["batch_sizes"]}
-    write_json(run / "run.json", record)
-    test = {"accuracy": accuracy, "loss": 1.0, "contrast": {}}
-    write_json(run / "result.json", {"outcome": "finished", "test": test, "history": []})
 
 
 def test_a_claim_of_one_s_own_is_a_file(tmp_path: Path) -> None:

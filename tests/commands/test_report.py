@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.made import make_run, make_study
 from helpers.typed import normexp
-from report.made import make_run, make_study
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,7 @@ def test_there_is_a_curve_for_everything_and_for_nothing_else(board: Any) -> Non
     by_step |= {f"gate/{place}.norm" for place in NORM_PLACES}
     at_the_end = {"test/accuracy", *(f"test/accuracy_contrast_{i}" for i in range(1, 6))}
     at_the_end |= {
+        "test/loss",
         "test/gap",
         "test/mode_gap",
         "contrast/accuracy",

@@ -115,7 +115,7 @@ def test_a_file_of_several_chunks_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for chunk_bytes in (1, 7, len(CONTENT), len(CONTENT) + 1):
-        monkeypatch.setattr(files, "_CHUNK_BYTES", chunk_bytes)
+        monkeypatch.setattr(files, "CHUNK_BYTES", chunk_bytes)
         write_sealed(tmp_path / "sealed", CONTENT)
         check_sealed(tmp_path / "sealed")
 

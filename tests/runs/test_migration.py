@@ -1,4 +1,4 @@
-"""Runs that commit f186aea made are read, and found by the commands that made them.
+"""Runs that commit f186aea made are read, and kept apart from those of other numerics.
 
 `records/f186aea` holds their small files as that commit wrote them.
 """
@@ -9,6 +9,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import pytest
 from normexp.runs.catalogue import catalogue, read_entry
 from normexp.runs.files import read_record
 from normexp.runs.folder import RunFolder
-from normexp.runs.migration import former_name
 from normexp.runs.record import Measurements
 from normexp.runs.spec import RunSpec
 
@@ -113,31 +113,20 @@ def test_a_claim_s_measurements_are_read() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_command_typed_now_finds_the_run(name: str, spec_of: Specs) -> None:
+def test_its_settings_are_those_of_the_command_typed_now(name: str, spec_of: Specs) -> None:
     _, word, *overrides = shlex.split(folder(name).record().command)
     assert word == "train"
+    then, now = folder(name).record().spec, spec_of(*overrides)
+    assert replace(now, numerics=1).name == then.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_run_is_not_taken_for_one_of_other_numerics(name: str, spec_of: Specs) -> None:
+    _, _, *overrides = shlex.split(folder(name).record().command)
     spec = spec_of(*overrides)
-    assert former_name(spec) == name
-    assert spec.name == folder(name).record().spec.name
-    assert RunFolder.of(RECORDS, spec) == folder(name)
-
-
-@pytest.mark.parametrize("changed", ["seed=2", "kernels=none", "optimizer=adamw", "optimizer=muon"])
-def test_other_settings_find_no_such_run(changed: str, spec_of: Specs) -> None:
-    _, _, *overrides = shlex.split(folder(FINISHED).record().command)
-    spec = spec_of(*overrides, changed)
-    assert RunFolder.of(RECORDS, spec).name == spec.name
-
-
-def test_a_run_made_now_has_its_name_whatever_lies_beside_it(
-    spec_of: Specs, tmp_path: Path
-) -> None:
-    _, _, *overrides = shlex.split(folder(FINISHED).record().command)
-    spec = spec_of(*overrides)
-    assert RunFolder.of(tmp_path, spec).name == spec.name
-    for name in (FINISHED, spec.name):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-    assert RunFolder.of(tmp_path, spec).name == spec.name
+    assert spec.numerics > 1
+    assert spec.name != folder(name).record().spec.name
+    assert RunFolder.of(RECORDS, spec).path == RECORDS / "runs" / spec.name
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:

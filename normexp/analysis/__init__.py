@@ -1,0 +1,1 @@
+"""Reads what runs found, compares them, and shows it. Without torch."""

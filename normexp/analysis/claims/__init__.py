@@ -1,0 +1,1 @@
+"""Claims, and what the runs at hand say to them."""

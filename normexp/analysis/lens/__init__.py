@@ -1,0 +1,1 @@
+"""What `normexp evaluate` found, as tables and a picture."""

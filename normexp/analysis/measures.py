@@ -1,0 +1,99 @@
+"""What a run found, as numbers: each is a function of a run, None where the run has no such."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from normexp.analysis.rows import Run
+from normexp.runs.result import EpochResult
+
+Measure = Callable[[Run], float | None]
+SEVERITIES = ("1", "2", "3", "4", "5")
+
+
+def accuracy(run: Run) -> float | None:
+    """Return the accuracy on the test images in percent."""
+    return 100 * run.result.test.accuracy if run.result and run.result.test else None
+
+
+def at_contrast(severity: str) -> Measure:
+    """Return the measure of test accuracy in percent at a contrast severity; "0" is unchanged."""
+    if severity == "0":
+        return accuracy
+
+    def measure(run: Run) -> float | None:
+        test = run.result.test if run.result else None
+        return 100 * test.contrast[severity] if test else None
+
+    return measure
+
+
+def train_accuracy(run: Run) -> float | None:
+    """Return the accuracy over the last epoch of training in percent, with augmentation."""
+    last = _last_epoch(run)
+    return 100 * last.train_accuracy if last else None
+
+
+def validation_accuracy(run: Run) -> float | None:
+    """Return the accuracy on the validation images after the last epoch in percent."""
+    last = _last_epoch(run)
+    return 100 * last.val_accuracy if last else None
+
+
+def gap(run: Run) -> float | None:
+    """Return training less test accuracy in points."""
+    train, test = train_accuracy(run), accuracy(run)
+    return None if train is None or test is None else train - test
+
+
+def seconds(run: Run) -> float | None:
+    """Return how long the training took."""
+    return run.result.timing.seconds if run.result and run.result.test else None
+
+
+def speed(run: Run) -> float | None:
+    """Return the images trained on per second."""
+    return run.result.timing.images_per_second if run.result and run.result.test else None
+
+
+def parameters(run: Run) -> float | None:
+    """Return the number of trained numbers."""
+    return float(run.result.parameters) if run.result else None
+
+
+def reading(name: str) -> Measure:
+    """Return the measure of a number that a layer speaks of, such as `gate/stage0.0.norm`."""
+    return lambda run: run.result.readings.get(name) if run.result else None
+
+
+def steps_to(percent: float) -> Measure:
+    """Return the measure of steps until the validation accuracy first is `percent` or more.
+
+    It is known at the ends of epochs only. None: never reached.
+    """
+
+    def measure(run: Run) -> float | None:
+        history = run.result.history if run.result else ()
+        steps = (each.step for each in history if 100 * each.val_accuracy >= percent)
+        return next((float(step) for step in steps), None)
+
+    return measure
+
+
+def curve(run: Run, over: str) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return validation accuracy in percent by `images` or `seconds`; None if not finished."""
+    if run.result is None or run.result.test is None:
+        return None
+    history = run.result.history
+    if over == "images":
+        x = [float(each.images) for each in history]
+    else:
+        x = list(accumulate(run.result.timing.epoch_seconds))
+    return x, [100 * each.val_accuracy for each in history]
+
+
+def _last_epoch(run: Run) -> EpochResult | None:
+    """Return the last epoch of a finished run."""
+    result = run.result
+    return result.history[-1] if result and result.test and result.history else None

@@ -1,0 +1,1 @@
+"""A document in its forms: HTML, Markdown, LaTeX, and drawings."""

@@ -1,0 +1,106 @@
+"""A report's content, apart from its form: sections with words, tables and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from normexp.analysis.statistics import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+NONE = "–"
+INK = "#1b1f24"
+"""Text and lines of drawings; a page replaces it by its own colour."""
+
+
+class Table(NamedTuple):
+    """Cells as they are read; the first column names the row."""
+
+    name: str
+    """A file name, for links and the CSV and LaTeX files."""
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing, and what it shows for those who do not see it."""
+
+    name: str
+    caption: str
+    alternative: str
+    drawing: Drawing
+
+    @cached_property
+    def svg(self) -> str:
+        """The drawing as an SVG file."""
+        from normexp.analysis.render.canvas import (
+            svg,  # matplotlib, which a document may do without
+        )
+
+        return svg(self.drawing)
+
+
+@dataclass
+class Section:
+    """A heading, and what stands below it, in this order."""
+
+    title: str
+    words: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    code: str = ""
+    """Lines to be typed."""
+    links: list[tuple[str, str]] = field(default_factory=list)
+    """Words, and the address that they lead to."""
+    folded: bool = False
+    """Whether only the title shows until it is opened."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """The whole of a report."""
+
+    title: str
+    question: str | None
+    sections: list[Section]
+    origin: str
+    """Where, when and with what it was made."""
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Return a number with its digits, or a dash for none."""
+    if value is None:
+        return NONE
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def with_interval(spread: Spread | None, digits: int = 1) -> str:
+    """Return a mean with its interval, or with the words that it is of one seed."""
+    if spread is None:
+        return NONE
+    if spread.low is None:
+        return f"{number(spread.mean, digits)} (one seed)"
+    return f"{number(spread.mean, digits)} {interval(spread.low, spread.high, digits)}"
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """Return an interval in brackets, empty where there is none."""
+    if low is None:
+        return ""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def p_value(p: float) -> str:
+    """Return a probability as papers print it."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}".rstrip("0").rstrip(".") if p < 1 else "1"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{count:,} {noun}" + "s" * (count != 1)

@@ -1,0 +1,83 @@
+"""The CSV files of a report: its cells and its runs, with all digits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from normexp.analysis.measures import (
+    SEVERITIES,
+    Measure,
+    accuracy,
+    at_contrast,
+    gap,
+    parameters,
+    seconds,
+    speed,
+    train_accuracy,
+)
+from normexp.analysis.report.blocks import Block
+from normexp.analysis.report.comparisons import CellComparison
+from normexp.analysis.rows import Run
+from normexp.runs.text import csv_text
+from normexp.settings import typed
+
+STATES = ("finished", "diverged", "failed", "unfinished")
+MEASURES: Mapping[str, Measure] = {
+    "accuracy": accuracy,
+    **{f"accuracy_contrast_{severity}": at_contrast(severity) for severity in SEVERITIES},
+    "train_accuracy": train_accuracy,
+    "gap": gap,
+    "seconds": seconds,
+    "images_per_second": speed,
+    "parameters": parameters,
+}
+
+
+def cells_csv(blocks: Sequence[Block], found: Sequence[CellComparison], level: float) -> str:
+    """Return a line for each cell: its runs, its accuracy, and how it compares."""
+    compared = {(id(c.block), c.series, c.column): c for c in found}
+    lines = []
+    for block in blocks:
+        for (series, column), runs in block.cells.items():
+            spread = block.spread(series, column, accuracy, level)
+            states = [run.state for run in runs]
+            each = compared.get((id(block), series, column))
+            line: dict[str, object] = {
+                "block": block.title,
+                **dict(zip(block.by, map(typed, (series, column)), strict=False)),
+                "runs": len(runs),
+                **{state: states.count(state) for state in STATES},
+                **({f"accuracy_{k}": v for k, v in asdict(spread).items()} if spread else {}),
+            }
+            lines.append(line | (_comparison(each) if each else {}))
+    return csv_text(lines)
+
+
+def _comparison(each: CellComparison) -> dict[str, object]:
+    comparison, result = each.comparison, each.comparison.paired
+    return {
+        "reference": typed(each.reference),
+        "verdict": each.verdict,
+        "p_holm": comparison.p,
+        "p_equivalent_holm": comparison.p_equivalent,
+        **({f"difference_{k}": v for k, v in asdict(result).items()} if result else {}),
+    }
+
+
+def runs_csv(runs: Sequence[Run]) -> str:
+    """Return a line for each run: its settings where runs differ, and what it found."""
+    keys = dict.fromkeys(key for run in runs for key in run.factors)
+    varying = [key for key in keys if len({run.factors.get(key) for run in runs}) > 1]
+    return csv_text(
+        [
+            {
+                "run": run.name,
+                "state": run.state,
+                **{key: typed(run.factors.get(key)) for key in varying},
+                **{name: measure(run) for name, measure in MEASURES.items()},
+                "command": run.command,
+            }
+            for run in runs
+        ]
+    )

@@ -1,0 +1,69 @@
+"""What the numbers come from: every run with its state and command, machines and versions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+from normexp.analysis.measures import accuracy
+from normexp.analysis.render.document import NONE, Section, Table, number, plural
+from normexp.analysis.report.blocks import Block
+from normexp.analysis.rows import Run
+from normexp.runs.result import Environment
+from normexp.settings import typed
+
+
+def state_section(runs: Sequence[Run], blocks: Sequence[Block]) -> Section:
+    """Return how many runs finished, and those that did not with the reason."""
+    counts = Counter(run.state for run in runs)
+    ended = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+    section = Section("State of the runs", [f"{plural(len(runs), 'run')}: {ended}."])
+    missing = [
+        " ".join([block.title, *(f"{k}={typed(v)}" for k, v in zip(block.by, cell, strict=False))])
+        for block in blocks
+        for cell in block.places
+        if cell not in block.cells
+    ]
+    if missing:
+        section.words.append(f"No run at all: {'; '.join(each.strip() for each in missing)}.")
+    lost = [
+        [run.name, run.state, _reason(run), run.command] for run in runs if run.state != "finished"
+    ]
+    if lost:
+        head = ["run", "state", "reason", "goes on with"]
+        section.tables.append(
+            Table("unfinished", "Diverged, failed and unfinished runs.", head, lost)
+        )
+    return section
+
+
+def _reason(run: Run) -> str:
+    if run.state == "diverged" and run.result:
+        return f"the loss was not finite after {plural(run.result.steps, 'step')}"
+    return run.failure or NONE
+
+
+def origin_section(runs: Sequence[Run]) -> Section:
+    """Return machines, versions and the command of every run."""
+    environments = Counter(run.result.environment for run in runs if run.result is not None)
+    table = Table(
+        "machines",
+        "Versions and machines that the runs were made with.",
+        ["runs", *(field.name for field in fields(Environment))],
+        [[str(n), *map(str, asdict(each).values())] for each, n in environments.most_common()],
+    )
+    section = Section("Where the numbers come from", tables=[table] if environments else [])
+    if len(environments) > 1:
+        section.words.append(
+            "The runs were made under more than one environment; seconds and images/s of "
+            "different rows of this table do not compare."
+        )
+    every = Table(
+        "runs",
+        "Every run: its accuracy in percent, and the command that makes it again.",
+        ["run", "state", "accuracy", "command"],
+        [[run.name, run.state, number(accuracy(run), 2), run.command] for run in runs],
+    )
+    section.sections.append(Section("Every run and its command", tables=[every]))
+    return section

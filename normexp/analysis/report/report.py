@@ -1,0 +1,114 @@
+"""The report on a study: its sections, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from normexp.analysis.measures import accuracy
+from normexp.analysis.render.canvas import png
+from normexp.analysis.render.document import Document, Figure, Section, plural
+from normexp.analysis.render.latex import latex
+from normexp.analysis.render.markdown import markdown
+from normexp.analysis.render.page import page
+from normexp.analysis.report.accuracy import accuracy_section, contrast_section
+from normexp.analysis.report.blocks import Block, blocks
+from normexp.analysis.report.comparisons import CellComparison, compare_cells, words
+from normexp.analysis.report.files import cells_csv, runs_csv
+from normexp.analysis.report.leads import leads
+from normexp.analysis.report.learned import readings_section
+from normexp.analysis.report.lens import lens_section
+from normexp.analysis.report.provenance import origin_section, state_section
+from normexp.analysis.report.training import training_section
+from normexp.analysis.rows import Run
+from normexp.runs.files import write_atomic
+
+MOST_LEADS = 12
+"""More are not told in short; the tables have them."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user may choose of a report."""
+
+    by: Sequence[str]
+    """What is compared, and over what: one or two settings."""
+    reference: str | None
+    """What the others are compared with; None: batch norm where there is one, else the first."""
+    margin: float
+    """Differences below this many points do not matter."""
+    level: float
+    """Of intervals."""
+
+
+def write_report(
+    runs: Sequence[Run], choices: Choices, title: str, question: str | None, origin: str, to: Path
+) -> Path:
+    """Write the report on `runs` into the folder `to`, and return its page.
+
+    Raises UserError where the runs have no such settings as `choices` names.
+    """
+    parts = blocks(runs, choices.by)
+    found = compare_cells(parts, choices.reference, choices.margin, choices.level)
+    of_blocks = [_block_sections(block, found, choices, i) for i, block in enumerate(parts)]
+    sections = [Section("In short", list(_in_short(parts, found, choices)))]
+    if len(parts) == 1:
+        sections += of_blocks[0]
+    else:
+        sections += [
+            Section(block.title, sections=own) for block, own in zip(parts, of_blocks, strict=True)
+        ]
+    sections += [state_section(runs, parts), origin_section(runs)]
+    document = Document(title, question, sections, origin)
+
+    (to / "figures").mkdir(parents=True, exist_ok=True)
+    for figure in _figures(sections):
+        write_atomic(to / "figures" / f"{figure.name}.svg", figure.svg.encode())
+        write_atomic(to / "figures" / f"{figure.name}.png", png(figure.drawing))
+    tables = [table for own in of_blocks for section in own for table in section.tables]
+    files = {
+        "report.md": markdown(document),
+        "report.tex": latex(tables),
+        "report.csv": cells_csv(parts, found, choices.level),
+        "runs.csv": runs_csv(runs),
+        "index.html": page(document),
+    }
+    for name, text in files.items():
+        write_atomic(to / name, text.encode())
+    return to / "index.html"
+
+
+def _block_sections(
+    block: Block, found: Sequence[CellComparison], choices: Choices, index: int
+) -> list[Section]:
+    """Return the sections of a block; `index` makes the names of its files its own."""
+    name, level = f"part{index + 1}_" if block.title else "", choices.level
+    own = [comparison for comparison in found if comparison.block is block]
+    sections = [accuracy_section(block, own, choices.margin, level, name)]
+    if block.has(accuracy):
+        sections.append(contrast_section(block, level, name))
+        sections.append(training_section(block, level, name))
+    more = [readings_section(block, level, name), lens_section(block, level, name)]
+    return sections + [section for section in more if section is not None]
+
+
+def _in_short(
+    parts: Sequence[Block], found: Sequence[CellComparison], choices: Choices
+) -> Iterator[str]:
+    """Yield what the report comes to."""
+    finished = sum(accuracy(run) is not None for block in parts for run in block.runs)
+    total = sum(len(block.runs) for block in parts)
+    yield f"{finished} of {plural(total, 'run')} have a test accuracy."
+    if not finished:
+        return
+    yield from words(found)
+    best = [lead for block in parts for lead in leads(block, choices.margin, choices.level)]
+    if len(best) <= MOST_LEADS:
+        yield from (str(lead) for lead in best if lead.second is not None)
+
+
+def _figures(sections: Sequence[Section]) -> Iterator[Figure]:
+    for section in sections:
+        yield from section.figures
+        yield from _figures(section.sections)

@@ -1,0 +1,99 @@
+"""How the trainings went: curves, steps to an accuracy, the gap to test, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from normexp.analysis.measures import (
+    curve,
+    gap,
+    parameters,
+    seconds,
+    speed,
+    steps_to,
+    train_accuracy,
+)
+from normexp.analysis.render import figures
+from normexp.analysis.render.document import NONE, Figure, Section, Table, with_interval
+from normexp.analysis.report.blocks import Block, short
+from normexp.analysis.rows import Run
+from normexp.analysis.statistics import spread
+from normexp.settings import typed
+
+TARGETS = (30, 50, 70, 90)
+XLABELS = {"images": "training images seen", "seconds": "seconds of training"}
+COST = {
+    "train accuracy, %": (train_accuracy, 1),
+    "train − test, points": (gap, 1),
+    "seconds": (seconds, 1),
+    "images/s": (speed, 0),
+}
+"""Measure and digits of each column."""
+
+
+def training_section(block: Block, level: float, name: str) -> Section:
+    """Return curves, steps to an accuracy, gap and cost."""
+    section = Section("Training")
+    for over, xlabel in XLABELS.items():
+        panels = [
+            (block.panel(column), list(_bands(block, column, over))) for column in block.drawn
+        ]
+        if any(bands for _, bands in panels):
+            caption = (
+                f"Validation accuracy by {xlabel}: the mean over finished runs, and the range of "
+                f"the seeds. A point is the end of an epoch.{block.left_out}"
+            )
+            drawing = figures.curves(panels, xlabel, "validation accuracy, %")
+            section.figures.append(Figure(f"{name}curves_{over}", caption, caption, drawing))
+    section.tables += [_reach(block, level, name), _cost(block, level, name)]
+    return section
+
+
+def _bands(block: Block, column: object, over: str) -> Iterator[figures.Band]:
+    for i, series in enumerate(block.series):
+        found = [curve(run, over) for run in block.cell(series, column)]
+        known = [each for each in found if each is not None and each[0]]
+        if known:
+            points = min(len(x) for x, _ in known)
+            x = [fmean(xs) for xs in zip(*(x[:points] for x, _ in known), strict=True)]
+            yield figures.Band(typed(series), i, x, [y[:points] for _, y in known])
+
+
+def _reach(block: Block, level: float, name: str) -> Table:
+    def text(runs: Sequence[Run], target: int) -> str:
+        ended = [run for run in runs if run.result is not None]
+        steps = [steps_to(target)(run) for run in ended]
+        reached = [step for step in steps if step is not None]
+        if not ended:
+            return NONE
+        if not reached:
+            return "not reached"
+        if len(reached) < len(ended):
+            return f"{len(reached)} of {len(ended)} seeds"
+        return with_interval(spread(reached, level), 0)
+
+    head = [short(block.by[0]), *(f"to {target} %" for target in TARGETS)]
+    caption = (
+        "Steps to a validation accuracy, known at the ends of epochs. Where not all seeds reach "
+        "it, diverged ones included, there is no mean."
+    )
+    rows = [
+        [block.place(*at), *(text(block.cell(*at), target) for target in TARGETS)]
+        for at in block.places
+    ]
+    return Table(f"{name}steps", caption, head, rows)
+
+
+def _cost(block: Block, level: float, name: str) -> Table:
+    rows = []
+    for at in block.places:
+        sizes = dict.fromkeys(block.values(*at, parameters))
+        means = [with_interval(block.spread(*at, m, level), digits) for m, digits in COST.values()]
+        size = " or ".join(f"{number:,.0f}" for number in sizes) or NONE
+        rows.append([block.place(*at), *means, size])
+    caption = (
+        "Accuracy over the last epoch of training, with augmentation and in training mode, the "
+        "gap to test, and the cost as it was on the machines named below."
+    )
+    return Table(f"{name}cost", caption, [short(block.by[0]), *COST, "parameters"], rows)

@@ -1,0 +1,125 @@
+"""Runs as rows, and rows in cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from normexp.errors import UserError, suggestion
+from normexp.runs.catalogue import Entry, catalogue
+from normexp.runs.files import DamagedFileError
+from normexp.runs.folder import RunFolder
+from normexp.runs.result import RunResult
+from normexp.runs.spec import RunSpec
+
+Cell = tuple[object, ...]
+LensRow = Mapping[str, Any]
+"""A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk: its settings, and what it found."""
+
+    folder: RunFolder
+    spec: RunSpec
+    state: str
+    """`finished`, `diverged`, `failed`, or `unfinished`."""
+    result: RunResult | None = None
+    failure: str | None = None
+    """Why it failed."""
+    studies: tuple[str, ...] = ()
+    command: str = ""
+
+    @classmethod
+    def of(cls, entry: Entry) -> Run:
+        """Return the row of a run in the catalogue."""
+        record = entry.record
+        found = (entry.state, entry.result, entry.failure)
+        return cls(entry.folder, record.spec, *found, record.studies, record.command)
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.folder.path
+
+    @property
+    def seed(self) -> int:
+        """What it shares with the runs that it is paired with."""
+        return self.spec.seed
+
+    @property
+    def factors(self) -> Mapping[str, object]:
+        """Its settings by dotted key; a group's name stands under the group's key."""
+        return self.spec.factors
+
+    @cached_property
+    def lens(self) -> Sequence[LensRow]:
+        """The rows of its `lens.json`; none where it was not evaluated."""
+        try:
+            record = self.folder.lens()
+        except DamagedFileError:
+            return ()
+        return record.rows if record else ()
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """A network that was measured for a claim without training."""
+
+    name: str
+    path: Path
+    """The file that says so."""
+    seed: int
+    factors: Mapping[str, object]
+    """Its settings by dotted key, as far as the claim names them."""
+    values: Mapping[str, float]
+
+
+Row = Run | MeasuredNetwork
+R = TypeVar("R", bound=Row)
+
+
+def runs(outputs: Path, study: str | None = None) -> list[Run]:
+    """Return the runs below `outputs`, of one study or all; raises UserError if there is none."""
+    entries = catalogue(outputs)
+    if not entries:
+        raise UserError(f"there is no run in {outputs}; make one: normexp train")
+    wanted = [entry for entry in entries if study is None or study in entry.record.studies]
+    if not wanted:
+        known = sorted({name for entry in entries for name in entry.record.studies})
+        hint = suggestion(str(study), known) if known else "the runs there belong to none"
+        raise UserError(f"study={study}: no run in {outputs} belongs to it; {hint}")
+    return list(map(Run.of, wanted))
+
+
+def cells(rows: Iterable[R], by: Sequence[str]) -> dict[Cell, list[R]]:
+    """Return the rows by their values of the settings `by`, in the order of these values.
+
+    Raises UserError where no row has such a setting.
+    """
+    rows = list(rows)
+    known = dict.fromkeys(key for row in rows for key in row.factors)
+    for key in by:
+        if rows and key not in known:
+            raise UserError(f"by={key}: no run has such a setting; {suggestion(key, known)}")
+    grouped: dict[Cell, list[R]] = {}
+    for row in rows:
+        grouped.setdefault(tuple(row.factors.get(key) for key in by), []).append(row)
+    return {cell: grouped[cell] for cell in sorted(grouped, key=_order)}
+
+
+def _order(cell: Cell) -> list[tuple[bool, float, str]]:
+    """Numbers by size, then everything else by its text."""
+    return [
+        (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, str(value))
+        for value in cell
+    ]

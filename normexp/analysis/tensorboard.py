@@ -1,0 +1,133 @@
+"""A view of the runs for TensorBoard, under `cells/`, made from `result.json` files alone.
+
+Each cell, the runs that differ in the seed only, has a run that stands for all its seeds: the mean
+of a curve under the tag that a single seed has, and with its interval under `interval/`. A cell of
+one seed has none: its mean is that seed. The run `cells` has the figures and tables.
+Files are named by their content, so what has not changed is left alone, and a TensorBoard that is
+open reads what has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from normexp import board
+from normexp.analysis.measures import accuracy
+from normexp.analysis.render.canvas import png
+from normexp.analysis.render.document import Section
+from normexp.analysis.report.accuracy import accuracy_section, contrast_section
+from normexp.analysis.report.blocks import blocks
+from normexp.analysis.report.learned import readings_section
+from normexp.analysis.report.report import Choices
+from normexp.analysis.rows import Run
+from normexp.analysis.statistics import spread
+from normexp.runs.files import write_atomic
+from normexp.runs.lock import locked
+from normexp.runs.result import RunResult
+from normexp.runs.text import markdown_table
+
+# What TensorBoard reads, also where a process was killed as it wrote.
+FILES = "*tfevents*"
+CURVES = {
+    f"{half}/{what}": f"{half}_{what}" for half in ("train", "val") for what in ("loss", "accuracy")
+}
+"""The tag of each entry of a result's history."""
+
+Point = tuple[int, Summary]
+"""What TensorBoard shows at a step."""
+
+
+def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, folder: Path) -> int:
+    """Write the view of the cells of `runs` into `folder`, and return their number.
+
+    The figures and tables are on the runs of `overview`. What is out of date is removed.
+    """
+    found = {name: own for name, own in _cells(runs).items() if len(own) > 1}
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, wait=True):
+        for name, own in found.items():
+            _put(folder / name, list(_aggregated(own)), own)
+        _put(folder, [(0, board.layout()), *_overview(overview, choices)], runs)
+        for cell in {file.parent for file in folder.glob(f"*/{FILES}")}:
+            if cell.name not in found:
+                shutil.rmtree(cell)
+    return len(found)
+
+
+def _cells(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    grouped: dict[str, list[Run]] = {}
+    for run in runs:
+        if accuracy(run) is not None:
+            grouped.setdefault(run.spec.cell_name, []).append(run)
+    return grouped
+
+
+def _aggregated(runs: Sequence[Run]) -> Iterator[Point]:
+    for places, values in _values([run.result for run in runs if run.result]):
+        found = spread(values)
+        for tag, step in places.items():
+            yield step, board.scalar(tag, found.mean)
+            for what in ("mean", "low", "high"):
+                yield step, board.scalar(board.interval_tag(tag, what), getattr(found, what))
+
+
+def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list[float]]]:
+    """Yield the value of each seed, and at which step of which curves it stands."""
+    for of_epoch in zip(*(result.history for result in results), strict=False):
+        step, images = of_epoch[0].step, of_epoch[0].images
+        for tag, key in CURVES.items():
+            yield {tag: step, f"by_images/{tag}": images}, [getattr(row, key) for row in of_epoch]
+    last = results[0].steps
+    tests = [result.test for result in results if result.test]
+    yield {"test/accuracy": last}, [test.accuracy for test in tests]
+    by_severity = ([test.accuracy, *test.contrast.values()] for test in tests)
+    for severity, values in enumerate(zip(*by_severity, strict=True)):
+        yield {"contrast/accuracy": severity}, list(values)
+    for name in results[0].readings:
+        yield {name: last}, [result.readings[name] for result in results]
+
+
+def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:
+    for block in blocks(runs, choices.by):
+        sections = [accuracy_section(block, [], choices.margin, choices.level, "")]
+        if block.has(accuracy):
+            sections.append(contrast_section(block, choices.level, ""))
+        if learned := readings_section(block, choices.level, ""):
+            sections.append(learned)
+        for section in sections:
+            yield from _shown(section, f" {block.title}" if block.title else "")
+
+
+def _shown(section: Section, where: str) -> Iterator[Point]:
+    for figure in section.figures:
+        yield 0, board.image(f"answer/{figure.name}{where}", png(figure.drawing))
+    for table in section.tables:
+        words = [*section.words, table.caption, markdown_table(table.head, table.rows)]
+        yield 0, board.text(f"answer/{table.name} table{where}", "\n\n".join(words))
+
+
+def _put(folder: Path, points: Sequence[Point], runs: Sequence[Run]) -> None:
+    """Make the points the only ones in `folder`; their time is that of the latest result."""
+    files = (run.folder.result_file for run in runs)
+    time = max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+    content = io.BytesIO()
+    writer = RecordWriter(content)
+    writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
+    for step, summary in points:
+        writer.write(Event(wall_time=time, step=step, summary=summary).SerializeToString())
+    digest = hashlib.sha256(content.getvalue()).hexdigest()[:8]
+    file = folder / f"events.out.tfevents.{time:.0f}.{digest}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        write_atomic(file, content.getvalue())
+    for other in folder.glob(FILES):
+        if other != file:
+            other.unlink()

@@ -1,1 +1,0 @@
-"""From runs to answers: statistics, tables, figures and a page. No torch."""

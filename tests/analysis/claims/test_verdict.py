@@ -1,0 +1,251 @@
+"""The verdict on a claim, from rows made by hand and from simulated studies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.made import made
+
+from normexp.analysis.claims.claim import Claim
+from normexp.analysis.claims.read import read_claim
+from normexp.analysis.claims.verdict import Verdict, judge_claim
+from normexp.analysis.rows import Run
+from normexp.errors import UserError
+
+JITTER = (0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.001, -0.001)
+"""So that differences have a spread; their mean is 0."""
+
+
+def claim(margin: float = 0.01, **comparison: object) -> Claim:
+    return of_blocks(margin, one=comparison)
+
+
+def of_blocks(margin: float, **blocks: Mapping[str, object]) -> Claim:
+    """A claim of test accuracies, by default that instance norm's are above batch norm's."""
+    usual = {"first": {"norm": "instance"}, "second": {"norm": "batch"}, "expect": "more"}
+    measure = {"value": "test.accuracy", "margin": margin, "diverged": 0.1}
+    return read_claim(
+        "c",
+        {
+            **dict.fromkeys(("claim", "prior", "how", "study"), "c"),
+            "measures": {"accuracy": measure},
+            "comparisons": {label: {**usual, **block} for label, block in blocks.items()},
+        },
+    )
+
+
+def runs(values: Sequence[float], validation: float | None = None, **settings: Any) -> list[Run]:
+    """A run of each seed, with these test accuracies."""
+    settings = {"batch_size": 128, **settings}
+    return [made(value, validation, seed=i, **settings) for i, value in enumerate(values)]
+
+
+def around(mean: float, seeds: int = 8) -> list[float]:
+    return [mean + jitter for jitter in JITTER[:seeds]]
+
+
+def verdict(of: Claim, cells: Mapping[tuple[str, int], Sequence[float]]) -> Verdict:
+    rows = [row for (norm, b), v in cells.items() for row in runs(v, norm=norm, batch_size=b)]
+    return judge_claim(of, rows)
+
+
+def word(of: Claim, cells: Mapping[tuple[str, int], Sequence[float]]) -> tuple[str, str]:
+    found = verdict(of, cells)
+    return found.word, found.reason
+
+
+ACROSS: dict[str, Any] = {"across": {"batch_size": [2, 128]}}
+
+
+def test_a_claim_that_every_comparison_bears_out_is_supported() -> None:
+    cells = {("instance", b): around(0.8) for b in (2, 128)}
+    cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
+    assert word(claim(**ACROSS), cells) == ("SUPPORTED", "")
+
+
+def test_a_claim_is_refuted_by_the_other_way_round() -> None:
+    cells = {("instance", 2): around(0.6), ("batch", 2): [0.7] * 8}
+    assert word(claim(), cells) == ("REFUTED", "it is less")
+
+
+def test_a_claim_of_a_difference_is_refuted_by_there_being_none() -> None:
+    cells = {("instance", 2): around(0.7), ("batch", 2): [0.7] * 8}
+    assert word(claim(), cells) == ("REFUTED", "it is the same")
+    assert word(claim(expect="same"), cells) == ("SUPPORTED", "")
+
+
+def test_a_difference_below_the_margin_is_none_even_if_it_is_certain() -> None:
+    cells = {("instance", 2): around(0.705), ("batch", 2): [0.7] * 8}
+    assert word(claim(margin=0.01), cells) == ("REFUTED", "it is the same")
+    assert word(claim(margin=0.001), cells) == ("SUPPORTED", "")
+
+
+def test_comparisons_that_disagree_make_it_depend_on_what_tells_them_apart() -> None:
+    cells = {("instance", 2): around(0.8), ("instance", 128): around(0.6)}
+    cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
+    assert word(claim(**ACROSS), cells) == ("DEPENDS", "batch_size: 2 as claimed, 128 not")
+
+
+def test_what_no_single_factor_tells_apart_is_told_in_full() -> None:
+    of = claim(first={"norm": ["a", "b"]}, **ACROSS)
+    cells = {(n, b): around(0.8 if (n, b) == ("a", 2) else 0.6) for n in "ab" for b in (2, 128)}
+    cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
+    assert word(of, cells) == (
+        "DEPENDS",
+        "1 of 4 comparisons as claimed, but not norm=a batch_size=128; norm=b batch_size=2; "
+        "norm=b batch_size=128",
+    )
+
+
+def test_a_factor_that_only_one_side_has_tells_nothing_apart() -> None:
+    # The second block alone has batch sizes; its one finding agrees, the first block's does not.
+    cells = {("instance", 128): around(0.6), ("batch", 128): [0.7] * 8}
+    cells |= {("both", b): around(0.8) for b in (2, 128)} | {("batch", 2): [0.7] * 8}
+    rows = [row for (n, b), v in cells.items() for row in runs(v, norm=n, batch_size=b)]
+    found = judge_claim(
+        of_blocks(
+            0.01,
+            two={"first": {"norm": "both"}, "across": {"batch_size": [2, 128]}},
+            one={"across": {"batch_size": 128}},
+        ),
+        rows,
+    )
+    assert (found.word, found.reason) == ("DEPENDS", "comparison: two as claimed, one not")
+
+
+def test_open_comparisons_leave_it_undecided_and_say_what_it_takes() -> None:
+    # Differences of mean 0.01 and deviation 0.0169: an effect of 0.59, of which a paired t test
+    # has 80 % power at 5 % from n = 25 on (noncentral t of scipy: 79 % at 24, 81 % at 25).
+    noisy = [0.71 + 0.0158 * (-1) ** seed for seed in range(8)]
+    found, reason = word(claim(), {("instance", 2): noisy, ("batch", 2): [0.7] * 8})
+    assert found == "UNDECIDED"
+    assert reason == "about 25 seeds would decide it, 8 are there"
+
+
+def test_one_seed_decides_nothing() -> None:
+    assert word(claim(), {("instance", 2): [0.9], ("batch", 2): [0.1]}) == (
+        "UNDECIDED",
+        "about 6 seeds would decide it, 1 are there",
+    )
+
+
+def test_no_runs_are_not_run_and_some_are_said() -> None:
+    assert word(claim(), {}) == ("NOT RUN", "")
+    assert word(claim(), {("instance", 2): [0.9] * 8}) == ("NOT RUN", "")
+    cells = {("instance", 2): around(0.8), ("batch", 2): [0.7] * 8}
+    assert word(claim(**ACROSS), cells) == ("UNDECIDED", "1 of 2 comparisons have no runs")
+
+
+def test_the_family_counts_so_that_six_seeds_decide_one_comparison_but_not_two() -> None:
+    # The smallest p of six seeds is 2/64 = 0.031, which counts twice in a family of two.
+    of, cells = claim(margin=0), {("instance", 2): around(0.8, 6), ("batch", 2): [0.7] * 6}
+    assert word(of, cells)[0] == "SUPPORTED"
+    assert word(claim(margin=0, **ACROSS), cells)[0] == "UNDECIDED"
+    both = cells | {("instance", 128): around(0.8, 6), ("batch", 128): [0.7] * 6}
+    (first, second) = verdict(claim(margin=0, **ACROSS), both).findings
+    assert first.comparison.p == second.comparison.p == pytest.approx(2 * 2 / 64)
+
+
+def test_a_value_may_be_taken_off() -> None:
+    # 0.6 − 0.5 at 2 against 0.9 − 0.7 at 128.
+    cells = {("batch", 2): around(0.6), ("batch", 128): [0.9] * 8}
+    cells |= {("group", 2): [0.5] * 8, ("group", 128): [0.7] * 8}
+    of = claim(
+        first={"norm": "batch", "batch_size": 2},
+        second={"norm": "batch", "batch_size": 128},
+        minus={"norm": "group"},
+        expect="less",
+    )
+    found = verdict(of, cells)
+    assert found.word == "SUPPORTED"
+    result = found.findings[0].comparison.paired
+    assert result is not None
+    assert result.mean == pytest.approx(-0.1)
+
+
+def test_a_number_may_be_the_other_side() -> None:
+    assert word(claim(second=0.5), {("instance", 2): around(0.5)})[0] == "REFUTED"
+    assert word(claim(second=0.5, expect="same"), {("instance", 2): around(0.5)})[0] == "SUPPORTED"
+
+
+def test_a_tuned_setting_is_chosen_by_validation_and_not_by_test() -> None:
+    rows = runs(around(0.9), norm="instance", lr=0.1, validation=0.5)
+    rows += runs(around(0.6), norm="instance", lr=0.4, validation=0.8)
+    rows += runs([0.7] * 8, norm="batch", lr=0.1, validation=0.5)
+    found = judge_claim(claim(tuned="optimizer.lr"), rows)
+    assert (found.word, found.reason) == ("REFUTED", "it is less")
+
+
+def test_runs_that_diverged_count() -> None:
+    rows = runs([0.7] * 8, norm="instance")
+    rows += [made("diverged", norm="batch", seed=seed, batch_size=128) for seed in range(8)]
+    assert judge_claim(claim(), rows).findings[0].comparison.pairs.second == (0.1,) * 8
+    assert judge_claim(claim(), rows).word == "SUPPORTED"
+
+
+def test_seeds_are_paired_and_those_of_one_side_only_are_left_out() -> None:
+    rows = runs(around(0.8), norm="instance")[2:] + runs([0.7] * 8, norm="batch")[:7]
+    (finding,) = judge_claim(claim(), rows).findings
+    pairs = finding.comparison.pairs
+    assert pairs.seeds == (2, 3, 4, 5, 6)
+    assert pairs.first == pytest.approx([0.8 + jitter for jitter in JITTER[2:7]])
+
+
+def test_two_runs_of_one_seed_are_not_mixed_up() -> None:
+    rows = runs([0.8] * 8, norm="instance", epochs=5) + runs([0.7] * 8, norm="instance", epochs=10)
+    with pytest.raises(UserError, match="differ in epochs"):
+        judge_claim(claim(), rows)
+
+
+# Simulated studies: accuracies of standard deviation 0.01 over seeds.
+
+
+def simulated(
+    of: Claim, studies: int, shift: float, sizes: Sequence[int], seeds: int
+) -> Counter[tuple[str, str]]:
+    random = np.random.default_rng(0)
+    found: Counter[tuple[str, str]] = Counter()
+    for _ in range(studies):
+        cells = {
+            (norm, b): list(
+                0.7 + shift * (norm == "instance") + 0.01 * random.standard_normal(seeds)
+            )
+            for norm in ("instance", "batch")
+            for b in sizes
+        }
+        found[word(of, cells)] += 1
+    return found
+
+
+def decided(found: Counter[tuple[str, str]], *outcomes: str) -> int:
+    return sum(
+        n
+        for (w, why), n in found.items()
+        if w in ("SUPPORTED", "REFUTED") and (not outcomes or why in outcomes)
+    )
+
+
+def test_of_1000_studies_without_a_difference_50_at_most_decide_a_claim() -> None:
+    assert decided(simulated(claim(margin=0), 1000, 0.0, (128,), 6)) <= 50
+
+
+def test_of_a_family_fewer_still_are_decided_by_chance() -> None:
+    found = simulated(claim(margin=0, **ACROSS), 200, 0.0, (2, 128), 8)
+    assert decided(found) + sum(n for (w, _), n in found.items() if w == "DEPENDS") <= 10
+
+
+def test_a_difference_of_the_margin_is_told_as_none_in_1_of_20_at_most() -> None:
+    found = simulated(claim(margin=0.01), 400, 0.01, (128,), 8)
+    # 20 expected at most; 4 standard deviations of a binomial count are 17.
+    assert decided(found, "it is the same") <= 37
+
+
+def test_an_effect_is_found_as_often_as_its_power_says() -> None:
+    # Differences have the deviation 0.01·√2. For 8 pairs a t test's power at an effect of 1.16 is
+    # 80 % (noncentral t of scipy); the sign-flip test's is a little below.
+    found = simulated(claim(margin=0), 200, 1.16 * 0.01 * 2**0.5, (128,), 8)
+    assert 140 <= found["SUPPORTED", ""] <= 180

@@ -1,0 +1,173 @@
+"""The page in a real browser: two widths, no error, no request, nothing on top of another."""
+
+from __future__ import annotations
+
+import functools
+import html
+import http.server
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.made import make_study
+
+from normexp.analysis.report.report import Choices, write_report
+from normexp.analysis.rows import runs
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--virtual-time-budget=5000", "--window-size=1800,1000"),
+)
+WIDTHS = (360, 1400)
+PROBE = """<!doctype html><title>probe</title>
+<iframe width=360 height=800 src="index.html"></iframe>
+<iframe width=1400 height=800 src="index.html"></iframe>
+<pre></pre>
+<script>
+const probe = (frame) => {
+  const page = frame.contentDocument, root = page.documentElement, on_top = [];
+  let least = 99;
+  for (const svg of page.querySelectorAll("svg")) {
+    const texts = [...svg.querySelectorAll("text")].filter(t => t.textContent.trim());
+    const boxes = texts.map(t => t.getBoundingClientRect());
+    boxes.forEach(box => least = Math.min(least, box.height));
+    boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b, j) => {
+      const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (wide > 1.5 && high > 0.3 * Math.min(a.height, b.height))
+        on_top.push(texts[i].textContent + " / " + texts[i + 1 + j].textContent);
+    }));
+  }
+  return {
+    overflow: root.scrollWidth - root.clientWidth,
+    figures: [...page.querySelectorAll("figure svg")].filter(s => s.clientWidth > 300).length,
+    headings: page.querySelectorAll("h1").length,
+    scrolling: [...page.querySelectorAll("main *")].filter(e =>
+      e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX == "auto"
+      && e.tabIndex != 0).length,
+    text: least, on_top,
+  };
+};
+onload = () => document.querySelector("pre").textContent =
+  JSON.stringify([...document.querySelectorAll("iframe")].map(probe));
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    outputs = tmp_path_factory.mktemp("outputs")
+    norms = ["batch", "both", "group", "instance", "none"]
+    make_study(
+        outputs,
+        norms,
+        [4, 16, 64, 256],
+        3,
+        lambda norm, batch_size, seed: round(
+            0.7 - 0.05 * norms.index(norm) + 0.0004 * batch_size + 0.013 * ((7 * seed) % 3), 4
+        ),
+    )
+    choices = Choices(["norm", "batch_size"], None, 0.5, 0.95)
+    return write_report(runs(outputs), choices, "Study", "Why?", "Made", outputs / "report")
+
+
+@pytest.fixture
+def address(page: Path) -> Iterator[str]:
+    (page.parent / "probe.html").write_text(PROBE, encoding="utf-8")
+    handler = functools.partial(Quiet, directory=str(page.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+def test_in_a_browser_the_page_is_whole_at_both_widths(
+    page: Path, address: str, tmp_path: Path
+) -> None:
+    assert CHROMIUM is not None
+    log = tmp_path / "net.json"
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}", f"--log-net-log={log}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", f"{address}/probe.html"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    (answer,) = re.findall(r"<pre>(.+?)</pre>", done.stdout)
+    for width, seen in zip(WIDTHS, json.loads(html.unescape(answer)), strict=True):
+        assert seen["overflow"] <= 0, width
+        assert seen["figures"] == page.read_text(encoding="utf-8").count("<figure>") == 6
+        assert (seen["headings"], seen["scrolling"]) == (1, 0)
+        assert seen["text"] >= 9, width
+        assert seen["on_top"] == [], width
+    text = log.read_text(encoding="utf-8")
+    asked = re.findall(r'"initiator":"(http[^"]*)".*?"url":"([^"]*)"', text)
+    assert any(url.endswith("/index.html") for _, url in asked)
+    assert all(url.startswith((address, "data:")) for _, url in asked)
+
+
+class Outline(HTMLParser):
+    """The tags of a page with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    outline = Outline(text)
+    assert outline.all("meta")[1]["content"] is not None
+    assert "default-src 'none'" in str(outline.all("meta")[1]["content"])
+    assert not outline.all("script")
+    for _, attributes in outline.tags:
+        for key in ("src", "href", "xlink:href"):
+            assert str(attributes.get(key, "#")).startswith(("#", "data:")), attributes
+    assert "url(http" not in text
+    assert "@import" not in text
+
+
+def test_the_page_is_for_a_reader_that_does_not_see_it(page: Path) -> None:
+    outline = Outline(page.read_text(encoding="utf-8"))
+    assert outline.all("html")[0]["lang"] == "en"
+    drawings = [svg for svg in outline.all("svg") if svg.get("role") == "img"]
+    assert len(drawings) == len(outline.all("figure")) == 6
+    assert all(len(str(svg["aria-label"])) > 30 for svg in drawings)
+    assert {th.get("scope") for th in outline.all("th")} == {"col", "row"}
+    assert len(outline.all("caption")) == len(outline.all("table")) >= 7
+    levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    ids = {str(attributes["id"]) for _, attributes in outline.tags if "id" in attributes}
+    text = page.read_text(encoding="utf-8")
+    assert {*re.findall(r'(?:url\(|href=")#([^")]+)', text)} <= ids
+
+
+def test_what_users_write_is_text_in_the_page(tmp_path: Path) -> None:
+    make_study(tmp_path, ["batch"], [4], 1, lambda *_: 0.5)
+    choices = Choices(["norm", "batch_size"], None, 0.5, 0.95)
+    evil = '<script>alert("x")</script> & "quotes"'
+    page = write_report(runs(tmp_path), choices, evil, evil, evil, tmp_path / "report")
+    outline = Outline(page.read_text(encoding="utf-8"))
+    assert not outline.all("script")

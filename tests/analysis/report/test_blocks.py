@@ -1,0 +1,58 @@
+"""Which runs of a report stand in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.made import make_run, make_study
+
+from normexp.analysis.report.blocks import blocks
+from normexp.analysis.rows import runs
+from normexp.errors import UserError
+
+
+def test_settings_that_differ_beside_the_table_make_blocks(tmp_path: Path) -> None:
+    for contrast in ("none", "jitter"):
+        make_study(tmp_path, ["batch", "both"], [4, 8], 2, lambda *_: 0.5, contrast=contrast)
+    found = blocks(runs(tmp_path), ["norm", "batch_size"])
+    assert [block.title for block in found] == ["contrast=jitter", "contrast=none"]
+    for block in found:
+        assert (block.series, block.columns) == (["batch", "both"], [4, 8])
+        assert {len(cell) for cell in block.cells.values()} == {2}
+
+
+def test_a_setting_that_follows_from_the_cell_makes_no_block(tmp_path: Path) -> None:
+    make_study(tmp_path, ["batch"], [4], 2, lambda *_: 0.5, lr=0.1)
+    make_study(tmp_path, ["batch"], [8], 2, lambda *_: 0.5, lr=0.2)
+    (block,) = blocks(runs(tmp_path), ["norm", "batch_size"])
+    assert (block.title, block.columns) == ("", [4, 8])
+
+
+def test_any_dotted_key_makes_columns_and_one_key_makes_one(tmp_path: Path) -> None:
+    for lr in (0.1, 0.4):
+        make_study(tmp_path, ["batch", "both"], [4], 2, lambda *_: 0.5, lr=lr)
+    (block,) = blocks(runs(tmp_path), ["norm", "optimizer.lr"])
+    assert block.columns == [0.1, 0.4]
+    assert block.head(0.4) == "optimizer.lr 0.4"
+    first, second = blocks(runs(tmp_path), ["norm"])
+    assert (first.title, second.title) == ("optimizer.lr=0.1", "optimizer.lr=0.4")
+    assert first.columns == [None]
+
+
+@pytest.mark.parametrize("by", [[], ["norm", "norm"], ["norm", "batch_size", "seed"]])
+def test_one_or_two_settings_make_a_table(by: list[str], tmp_path: Path) -> None:
+    make_run(tmp_path, 0.5)
+    with pytest.raises(UserError, match="one or two settings are needed"):
+        blocks(runs(tmp_path), by)
+
+
+def test_many_columns_have_three_panels_from_the_first_to_the_last(tmp_path: Path) -> None:
+    sizes = [1, 2, 4, 8, 16, 32, 64]
+    make_study(tmp_path, ["batch"], sizes, 1, lambda *_: 0.5)
+    (block,) = blocks(runs(tmp_path), ["norm", "batch_size"])
+    assert block.columns == sizes
+    assert block.drawn == [1, 8, 64]
+    assert "7 columns" in block.left_out
+    (few,) = blocks([run for run in runs(tmp_path) if run.spec.batch_size > 8], block.by)
+    assert (few.drawn, few.left_out) == ([16, 32, 64], "")
