@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
@@ -124,7 +124,10 @@ class RunSpec:
     @cached_property
     def settings(self) -> Settings:
         """The settings as plain values, in the groups and by the keys that they are typed in."""
-        plain = {key: value for key, value in asdict(self).items() if key != "numerics"}
+        # asdict would copy every list and mapping, in each run of a catalogue.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["numerics"]
+        plain = {k: {**vars(v)} if is_dataclass(v) else v for k, v in values.items()}
         own = plain["model"].pop("own")
         plain["model"] |= own
         for group, key in (("data", "root"), *(("norm", k) for k in ("at", "conv", "activation"))):
