@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from normexp.errors import UserError, mistakes_told
-from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime
+from normexp.errors import UserError, as_user_error, raised_in, sentence
+from normexp.runs.source import own_source
+from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
+from normexp.tuned import WORD, tuned_rate
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
     import torch
@@ -42,12 +45,34 @@ OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
 
 def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
     """Check the settings of a run; raises UserError with the value and what is allowed."""
-    try:
-        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise _root_mistake(error) from error
+    return checked_spec(plain(cfg))
+
+
+def checked_spec(settings: Settings) -> tuple[RunSpec, Runtime]:
+    """As `run_spec`, of settings as plain values."""
+    settings = dict(settings)
     runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
-    return RunSpec.from_settings(settings), runtime
+    is_tuned, source = settings["optimizer"]["lr"] == WORD, own_source(settings)
+    if is_tuned:  # any rate that can be checked, until the chosen one is known
+        settings["optimizer"] = {**settings["optimizer"], "lr": 1.0}
+    spec = RunSpec.from_settings(settings, source=source)
+    if is_tuned:
+        rate = tuned_rate(spec, Path(runtime.outputs).expanduser())
+        spec = replace(spec, optimizer=replace(spec.optimizer, lr=rate))
+    return spec, runtime
+
+
+def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
+    """Return what is at the `keys` as plain values; raises UserError if it refers to nothing."""
+    node: Any = cfg
+    try:
+        for key in keys:
+            node = node[key]
+        if not OmegaConf.is_config(node):
+            return node
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise _root_cause(error) from None
 
 
 def make(part: Part | None, key: str, **arguments: object) -> Any:
@@ -57,21 +82,24 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
     try:
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, OmegaConfBaseException) as error:
-        raise _root_mistake(error, f"{key}: ") from error
+        raise _root_cause(error, f"{key}: ") from None
 
 
 def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
-    """Return everything that a run needs, and warnings for the user.
+    """Return everything that a run needs, and notes and warnings for the user.
 
     Raises UserError where a part cannot be made or the parts cannot work together.
     """
     import torch
 
+    from normexp import kernels
+    from normexp.data.standardise import to_unit
     from normexp.engine.fit import Recipe, Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
-    from normexp.environment import choose_device, describe, keep_freed_memory, slow_norms
+    from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
+    from normexp.evaluation.features import NUM_IMAGES, feature_spread
     from normexp.models.check import check
     from normexp.precision import Precision
 
@@ -80,27 +108,37 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     device = choose_device(runtime.device)
     keep_freed_memory()
     precision = Precision.choose(spec.precision, device)
-    with mistakes_told():
+    with as_user_error():
         data = images(spec).to(device)
         standardise = standardiser(spec.data, data.train)
         train_loader = loader(spec, data.train, standardise)
-    with mistakes_told(f"norm={spec.norm.name}, model={spec.model.name}: "):
+    with as_user_error(f"norm={spec.norm.name}, model={spec.model.name}: "):
         net = network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
-        warnings = [check(net, (height, width), spec.batch_size), slow_norms(device)]
+        missing = kernels.missing(device) if spec.kernels == "auto" else ""
+        warnings = [check(net, (height, width), spec.batch_size), missing]
+    used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
     of = spec.optimizer
-    schedule = Schedule.scaled(of.lr, of.warmup, spec.batch_size, of.batch_exponent)
+    images_per_step = spec.batch_size * spec.accumulate
+    schedule = Schedule.scaled(of.lr, of.warmup, images_per_step, of.batch_exponent)
     groups = parameter_groups(net, of.weight_decay)
-    total_steps = spec.steps or (spec.epochs or 0) * train_loader.steps_per_epoch
+    steps_per_epoch = train_loader.batches_per_epoch // spec.accumulate
+    if not steps_per_epoch:
+        raise UserError(
+            f"accumulate={spec.accumulate}: so many batches of {spec.batch_size} are more than the "
+            f"{len(data.train)} training images; take fewer, or a larger data.limit"
+        )
+    total_steps = spec.steps or (spec.epochs or 0) * steps_per_epoch
     return Training(
         state=TrainingState.start(net, optimizer(spec, groups), device),
         data=data,
         loader=train_loader,
-        recipe=Recipe(total_steps, schedule, spec.label_smoothing, precision),
+        recipe=Recipe(total_steps, schedule, spec.accumulate, spec.label_smoothing, precision),
         evaluator=Evaluator(standardise, precision),
-        environment=describe(precision),
-    ), [f"warning: {warning}" for warning in warnings if warning]
+        environment=describe(precision, used),
+        feature_spread=feature_spread(net, standardise(to_unit(data.train.images[:NUM_IMAGES]))),
+    ), [*data.notes, *(f"warning: {warning}" for warning in warnings if warning)]
 
 
 _sources: dict[str, DataSource] = {}
@@ -156,6 +194,7 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
     import torch
 
     from normexp.contracts import NormSite
+    from normexp.kernels import accelerate
     from normexp.models.padding import set_padding_mode
     from normexp.norms.placing import place_norms
 
@@ -165,19 +204,24 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
         try:
             built: nn.Module = make_network(norm_layer=NormSite, num_classes=num_classes)
         except TypeError as error:
+            if raised_in(error) != "hydra":  # which makes the call, so it is of the network's code
+                raise
             raise UserError(
                 f"model.network: {error}; it is called with norm_layer, num_classes and the "
                 "settings below model.network"
             ) from error
         set_padding_mode(built, spec.model.padding_mode)
         place_norms(built, **norm_parts(spec))
+        if spec.kernels == "auto":
+            accelerate(built)
     return built
 
 
 def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
     """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
     norm = spec.norm
-    parts = {"layer": norm.layer, "at": norm.at, "conv": norm.conv, "activation": norm.activation}
+    keys = ("layer", "at", "conv", "activation", "init")
+    parts = {key: getattr(norm, key) for key in keys}
     return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
 
@@ -187,13 +231,13 @@ def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimi
         spec.optimizer.algorithm, "optimizer.algorithm"
     )
     of_torch = (TypeError, ValueError, RuntimeError)
-    with mistakes_told(f"optimizer={spec.optimizer.name}: ", of_torch):
+    with as_user_error(f"optimizer={spec.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.
         return algorithm(groups, lr=spec.optimizer.lr)
 
 
-def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
-    """Return the innermost cause as a user's mistake, on one line."""
+def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
+    """Return the innermost cause: a UserError where settings can mend it, else as it was raised."""
     if isinstance(error, MissingMandatoryValue):
         return UserError(f"{error.full_key} is not given; add {error.full_key}=...")
     cause = error
@@ -207,5 +251,10 @@ def _root_mistake(error: BaseException, prefix: str = "") -> UserError:
         cause = inner
     if isinstance(cause, UserError):
         return cause
-    hint = " A file of your own must lie in the folder where you type normexp."
-    return UserError(prefix + " ".join(str(cause).split()) + hint * isinstance(cause, ImportError))
+    if isinstance(cause, ImportError):
+        hint = "a file of your own must lie in the folder where you type normexp"
+        return UserError(f"{prefix}{sentence(cause)} ({hint})")
+    # Hydra calls the part, and itself raises what a call with other arguments raises.
+    if isinstance(cause, ValueError | OmegaConfBaseException) or raised_in(cause) == "hydra":
+        return UserError(prefix + sentence(cause))
+    return cause

@@ -8,18 +8,23 @@ import sys
 from pathlib import Path
 
 from normexp import __version__
-from normexp.errors import Stopped, one_line, suggestion
+from normexp.errors import Stopped, one_line, show, suggestion
 
 COMMANDS = {
-    "train": "train one run, or with -m a grid of runs; typing it again resumes",
-    "evaluate": "a trained network under every contrast and every choice of statistics: run=",
-    "prove": "what a norm layer is, measured on random inputs in seconds: norm=all",
-    "claims": "what the runs at hand say to seventeen claims about norms",
-    "report": "a page with the answer of a study: study=quickstart; figures and tables beside it",
-    "tensorboard": "curves, cells, figures and factors of all runs, in a browser",
-    "advise": "the norm to use according to the runs at hand: batch_size=4 contrast=varies",
-    "runs": "what lies under outputs/: a table of cells, their accuracy and state",
+    "train": "train one run, or with -m a grid of runs; typed again, it resumes",
+    "tune": "choose a learning rate for each norm and batch size by validation accuracy",
+    "evaluate": "evaluate trained networks under other contrasts and statistics: run=<name>",
+    "probe": "measure on random inputs what a norm layer does, in seconds: norm=all",
+    "claims": "judge seventeen claims about norms by the runs at hand",
+    "report": "write a page with the answer of a study: study=quickstart",
+    "tensorboard": "show curves, cells, figures and factors of all runs in a browser",
+    "advise": "name the norm to use, by the runs at hand: batch_size=4 contrast=varies",
+    "runs": "list the runs in outputs/: a table of cells, their accuracy and state",
 }
+
+CHILD = "child"
+"""What a sweep starts, not a person."""
+RENAMED = {"prove": "probe"}
 
 HELP = """\
 normexp: batch norm or instance norm, when, why, and can they be combined?
@@ -46,26 +51,9 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Return the exit code of `normexp <arguments>`."""
     word = arguments[0] if arguments else "--help"
-    if word in ("-h", "--help", "help"):
-        table = "\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items())
-        print(HELP.format(commands=table, version=__version__))
-        return 0
-    if word == "--version":
-        print(__version__)
-        return 0
-    if word not in COMMANDS:
-        print(f"normexp: no command '{word}'; {suggestion(word, COMMANDS)}", file=sys.stderr)
-        return 2
-
-    # A console script lacks the current folder, where a user's own module lies.
-    sys.path.insert(0, str(Path.cwd()))
-    # Hydra then raises instead of printing, and one place decides what an error looks like.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    # Hydra takes flags before or after the overrides, not between them.
-    flags_first = sorted(arguments[1:], key=is_override)
-    # A shell does not expand ~ behind '=', and Hydra's grammar has no ~ in a value.
-    home = [argument.replace("=~/", f"={Path.home()}/", 1) for argument in flags_first]
-    sys.argv = [f"normexp {word}", *home]
+    if word not in (*COMMANDS, CHILD):
+        return answer(word)
+    prepare(word, arguments[1:])
     try:
         command = importlib.import_module(f"normexp.commands.{word}")
         return int(command.main() or 0)
@@ -81,11 +69,36 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        line = one_line(error)
-        if line is None:
-            raise
-        print(f"normexp: {line}", file=sys.stderr)
+        show(error, one_line(error))
         return 1
+
+
+def answer(word: str) -> int:
+    """Print the help, the version, or what may be meant by a word that is no command."""
+    if word in ("-h", "--help", "help"):
+        table = "\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items())
+        print(HELP.format(commands=table, version=__version__))
+    elif word == "--version":
+        print(__version__)
+    else:
+        hint = f"it is 'normexp {RENAMED[word]}' now" if word in RENAMED else ""
+        hint = hint or suggestion(word, COMMANDS)
+        print(f"normexp: no command '{word}'; {hint}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def prepare(word: str, arguments: list[str]) -> None:
+    """Set up this process as Hydra expects it for the command `word`."""
+    # A console script lacks the current folder, where a user's own module lies.
+    sys.path.insert(0, str(Path.cwd()))
+    # Hydra then raises instead of printing, and one place decides what an error looks like.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # Hydra takes flags before or after the overrides, not between them.
+    flags_first = sorted(arguments, key=is_override)
+    # A shell does not expand ~ behind '=', and Hydra's grammar has no ~ in a value.
+    home = [argument.replace("=~/", f"={Path.home()}/", 1) for argument in flags_first]
+    sys.argv = [f"normexp {word}", *home]
 
 
 def is_override(argument: str) -> bool:

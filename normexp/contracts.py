@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,10 @@ class DataSource:
     train: LabelledImages
     test: LabelledImages
     classes: tuple[str, ...]
+    val: LabelledImages | None = None
+    """Without it, a share of the training images is held out."""
+    notes: tuple[str, ...] = ()
+    """Lines that a run prints and logs, such as what was left out."""
 
 
 @runtime_checkable
@@ -129,20 +133,6 @@ class HasReadings(Protocol):
 
     def readings(self) -> Mapping[str, Tensor]:
         """Scalars by name."""
-
-
-class ThenReLU(NamedTuple):
-    """A ReLU after a norm, and before it the addition of a shortcut, if there is one."""
-
-    shortcut: Tensor | None = None
-    """Of the shape and type of the norm's output."""
-
-
-class JoinsReLU:
-    """A base of layers that can apply the ReLU after them.
-
-    `layer(x, ThenReLU(shortcut))` is relu(layer(x) + shortcut), forward and backward.
-    """
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import torch
 
-from normexp import __version__, kernels
+from normexp import __version__
 from normexp.errors import UserError
 from normexp.precision import Precision
 from normexp.runs.result import Environment
@@ -31,16 +31,6 @@ def choose_device(setting: str) -> torch.device:
     return device
 
 
-def slow_norms(device: torch.device) -> str:
-    """Return what keeps norm layers from their full speed on `device`; empty if nothing does."""
-    if device.type != "cpu" or kernels.library():
-        return ""
-    return (
-        "norm layers are not at their full speed, for lack of a C++ compiler with OpenMP; "
-        "install g++ if you can"
-    )
-
-
 def keep_freed_memory() -> None:
     """Have the C library keep what a step frees for the next, where it is GNU's.
 
@@ -54,8 +44,8 @@ def keep_freed_memory() -> None:
         mallopt(mmap_threshold, 2**30)
 
 
-def describe(precision: Precision) -> Environment:
-    """Return what two runs must share for bit-equal results."""
+def describe(precision: Precision, kernels: str) -> Environment:
+    """Return what two runs must share for bit-equal results; `kernels` are `compiled` or `none`."""
     device = precision.device
     is_cuda = device.type == "cuda"
     return Environment(
@@ -66,7 +56,7 @@ def describe(precision: Precision) -> Environment:
         processor=str(torch.cpu.get_capabilities().get("cpu_name", platform.machine())),
         threads=torch.get_num_threads(),
         precision=precision.name,
-        kernels="compiled" if not is_cuda and kernels.library() else "none",
+        kernels=kernels,
     )
 
 

@@ -1,13 +1,29 @@
-"""What ends a command without a traceback, and in which words. Standard library only."""
+"""What a user reads of an error: one line. Standard library only.
+
+A mistake of the user's says what happened, to what value, and what to do now. A fault, in normexp
+or in a part of the user's own, says where it was raised. NORMEXP_TRACEBACK=1 shows the traceback
+of either.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
-from traceback import walk_tb
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+PLUGIN = "hydra_plugins/normexp_launcher/"
+LIBRARIES = tuple({sysconfig.get_path(k) for k in ("stdlib", "platstdlib", "purelib", "platlib")})
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
@@ -26,32 +42,46 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def mistakes_told(
+def as_user_error(
     prefix: str = "", kinds: tuple[type[Exception], ...] = (ValueError,)
 ) -> Iterator[None]:
     """Turn what a part says of its settings into a UserError on one line."""
     try:
         yield
     except kinds as error:
-        raise UserError(prefix + " ".join(str(error).split())) from error
+        raise UserError(prefix + sentence(error)) from error
 
 
-def one_line(error: BaseException) -> str | None:
-    """Return what to tell the user, or None where the error is ours and wants its traceback."""
+def sentence(error: BaseException) -> str:
+    """Return the message of `error`, and the line of the user's own file that led to it."""
+    frames = [frame for frame in _frames(_root(error)) if not _is_normexp(frame.filename)]
+    where = "" if isinstance(error, UserError) or not frames else f" ({_shown(frames[-1])})"
+    return _one_line(str(error)) + where
+
+
+def show(error: BaseException, line: str) -> None:
+    """Print the line on `error`, and before it the traceback where it is asked for."""
+    if os.environ.get("NORMEXP_TRACEBACK"):
+        traceback.print_exception(error)
+    print(f"normexp: {line}", file=sys.stderr)
+
+
+def one_line(error: BaseException, folders: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return what the user reads of `error`; `folders` are those written to, by their setting."""
     if isinstance(error, UserError):
-        return " ".join(str(error).split())  # a value may have line breaks
-    # Hydra raises its own types, but a plain ValueError at model=5, say.
-    raised_in = [frame.f_globals["__name__"] for frame, _ in walk_tb(error.__traceback__)][-1:]
-    sources = {name.split(".")[0] for name in (type(error).__module__, *raised_in)}
-    if sources & {"hydra", "omegaconf"}:
-        return " ".join(_about_settings(error).split())
+        return _one_line(str(error))
+    if _is_about_settings(error):
+        return _one_line(_about_settings(error))
     if isinstance(error, OSError) and error.strerror:
-        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
-        return (
-            f"{error.strerror}{where}; runtime.outputs and runtime.cache_dir must be folders "
-            "that can be written, with room left"
-        )
-    return None
+        return _about_file(error, folders)
+    return f"{_location(error)}{type(error).__name__}: {_one_line(str(error))}"
+
+
+def raised_in(error: BaseException) -> str:
+    """Return the package that raised `error`, the standard library aside."""
+    frames = traceback.walk_tb(error.__traceback__)
+    packages = [str(frame.f_globals.get("__name__")).split(".")[0] for frame, _ in frames]
+    return next((p for p in reversed(packages) if p not in sys.stdlib_module_names), "")
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -61,11 +91,73 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
 
 
-def _about_settings(error: BaseException) -> str:
+def _one_line(text: str) -> str:
+    return " ".join(text.split())  # a value may have line breaks
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _is_normexp(file: str) -> bool:
+    return Path(file).is_relative_to(PACKAGE) or PLUGIN in Path(file).as_posix()
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the frames of a traceback that are normexp's or the user's."""
+    return [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _is_normexp(frame.filename) or not frame.filename.startswith((*LIBRARIES, "<"))
+    ]
+
+
+def _shown(frame: traceback.FrameSummary) -> str:
+    file = Path(frame.filename)
+    for folder in (PACKAGE.parent, Path.cwd()):
+        if file.is_relative_to(folder):
+            file = file.relative_to(folder)
+    return f"{file}:{frame.lineno}"
+
+
+def _location(error: BaseException) -> str:
+    frames = _frames(_root(error)) or _frames(error)
+    return f"{_shown(frames[-1])}: " if frames else ""
+
+
+def _about_file(error: OSError, folders: Mapping[str, str]) -> str:
+    """Return the reason and the file, and which setting chose its folder."""
+    file = os.fsdecode(error.filename) if error.filename else ""
+    guilty = [key for key, folder in folders.items() if file and _is_below(file, folder)]
+    if not file and error.errno in FULL_DISK:
+        guilty = list(folders)
+    if raised_in(error) == "hydra":  # it makes a folder, before the command begins
+        guilty = ["runtime.outputs"]
+    said = ": ".join(filter(None, [error.strerror, file]))
+    if guilty:
+        what = "a folder that can be written, with room left"
+        return f"{said}; {' and '.join(guilty)} must be {what}"
+    return f"{_location(error)}{said}"
+
+
+def _is_below(file: str, folder: str) -> bool:
+    return Path(file).absolute().is_relative_to(Path(folder).expanduser().absolute())
+
+
+def _is_about_settings(error: BaseException) -> bool:
+    if type(error).__module__.split(".")[0] in ("hydra", "omegaconf"):
+        return True
+    # At model=5, say, Hydra raises a plain ValueError.
+    return isinstance(error, ValueError) and raised_in(error) in ("hydra", "omegaconf")
+
+
+def _about_settings(error: Any) -> str:
     """Return what Hydra or OmegaConf says about settings, or better words for it."""
     group, _, name = (getattr(error, "missing_cfg_file", None) or "").rpartition("/")
     if group:
-        return f"{group}={name}: there is no such choice; {suggestion(name, error.options or ())}"  # type: ignore[attr-defined]
+        return f"{group}={name}: there is no such choice; {suggestion(name, error.options or ())}"
     if override := getattr(error, "override", None):
         if "=" not in override:
             return f"'{override}' is not of the form key=value, such as norm=batch"
@@ -78,5 +170,5 @@ def _about_settings(error: BaseException) -> str:
         siblings = getattr(error.__cause__, "parent_node", None) or ()
         known = [str(key) for key in siblings if key != "hydra"]
         return f"there is no setting '{match[1]}'; {suggestion(last, known)}"
-    told = [" ".join(str(e).split()) for e in (error, error.__cause__) if e is not None]
-    return "; ".join(dict.fromkeys(told))
+    said = [_one_line(str(e)) for e in (error, error.__cause__) if e is not None]
+    return "; ".join(dict.fromkeys(said))

@@ -55,12 +55,12 @@ class Number:
     def words(self) -> str:
         """What is needed, such as `a whole number of 1 or more`."""
         limits = [
-            f"from {self.least:g} to {self.most:g}"
+            f"from {typed(self.least)} to {typed(self.most)}"
             if -inf < self.least and self.most < inf
             else "",
-            f"of {self.least:g} or more" if -inf < self.least and self.most == inf else "",
-            f"above {self.above:g}" if self.above > -inf else "",
-            f"below {self.below:g}" if self.below < inf else "",
+            f"of {typed(self.least)} or more" if -inf < self.least and self.most == inf else "",
+            f"above {typed(self.above)}" if self.above > -inf else "",
+            f"below {typed(self.below)}" if self.below < inf else "",
         ]
         kind = "a whole number" if self.whole else "a number"
         return " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
@@ -185,6 +185,12 @@ STUDY = Setting("study", Name(optional=True), "name for runs that answer one que
 RUN = (
     Setting("seed", SEED, "the replicate: first weights and order of images; runs pair by it"),
     Setting("batch_size", COUNT, "images of a training step"),
+    Setting(
+        "accumulate",
+        COUNT,
+        "batches of an optimizer step, which has accumulate × batch_size images; running "
+        "statistics move once a batch",
+    ),
     Setting("epochs", OPTIONAL_COUNT, "budget in passes over the training images"),
     Setting("steps", OPTIONAL_COUNT, "budget in optimizer steps; where given, it replaces epochs"),
     Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
@@ -193,6 +199,13 @@ RUN = (
     Setting("data.name", Name(), "cifar10, images (your own), generated (drawn shapes)"),
     Setting("data.source", Part(), "function that returns the images"),
     Setting("data.root", Text(optional=True), "folder of the images", required=False),
+    Setting("data.convert", Flag(), "make images RGB; false: refuse others", required=False),
+    Setting(
+        "data.resize",
+        OPTIONAL_COUNT,
+        "pixels to which the shorter side is scaled, and the middle cut out; null: as they are",
+        required=False,
+    ),
     Setting("data.limit", OPTIONAL_COUNT, "use so many training and validation images, and test"),
     Setting("data.val_fraction", Number(above=0, below=1), "share held out for validation"),
     Setting(
@@ -220,14 +233,15 @@ RUN = (
     Setting("norm.at", Part(optional=True), "other norm layers at some places", required=False),
     Setting("norm.conv", Part(optional=True), "change of every convolution", required=False),
     Setting("norm.activation", Part(optional=True), "in the place of ReLU", required=False),
+    Setting("norm.init", Part(optional=True), "first weights of the network", required=False),
     Setting("contrast.name", Name(), "none, jitter, strong, low, gain"),
     Setting("contrast.augmentation", Part(), "contrast augmentation, drawn per image"),
     Setting("optimizer.name", Name(), "sgd, adamw, muon"),
-    Setting("optimizer.lr", Number(above=0), "learning rate at a batch size of 128"),
+    Setting("optimizer.lr", Number(above=0), "learning rate where a step has 128 images"),
     Setting(
         "optimizer.batch_exponent",
         POSITIVE,
-        "the learning rate is lr × (batch_size / 128) ^ batch_exponent",
+        "the learning rate is lr × (images of a step / 128) ^ batch_exponent",
     ),
     Setting("optimizer.weight_decay", POSITIVE, "on weights of convolutions and linear layers"),
     Setting("optimizer.warmup", Number(least=0, below=1), "share of the training of rising rate"),

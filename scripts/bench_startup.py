@@ -38,32 +38,32 @@ TYPED = [*PYTHON, "-c", FIRST_STEP + "cli.main()", "train"]
 CELLS = (
     FIRST_STEP
     + """
-import contextlib, io, sys, time
+import sys, time
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
 
 from hydra_plugins.normexp_launcher.launcher import keep_images
+from normexp import build
+from normexp.runs.folder import RunFolder
+from normexp.sweep.cell import Cell
 from normexp.sweep.fork import ForkedChild, import_training, share_images
-from normexp.sweep.pool import NORMEXP
 
-arguments = sys.argv[1:]
-with contextlib.redirect_stdout(io.StringIO()) as composed:
-    cli.run([*arguments, "--cfg", "job", "--resolve"])
-settings = [OmegaConf.to_container(OmegaConf.create(composed.getvalue()))]
-import_training(settings)
-share_images(settings, keep_images)
+with initialize_config_dir(build.conf_dir(), version_base="1.3"):
+    spec, runtime = build.run_spec(compose("train", sys.argv[1:]))
+cell = Cell("", spec, runtime, RunFolder.of(Path("outputs"), spec), ())
+import_training([spec.settings])
+share_images([spec.settings], keep_images)
 print("ready", flush=True)
 for _ in sys.stdin:
     began = time.perf_counter()
-    child = ForkedChild([*NORMEXP, *arguments], Path("console.log"), {})
+    child = ForkedChild(cell.task(1), Path("console.log"), {})
     while child.exit_code() is None:
         time.sleep(0.001)
     print(time.perf_counter() - began if child.exit_code() == 0 else child.said(), flush=True)
     child.end()
 """
 )
-CELL = ["train", "hydra.mode=RUN", "runtime.threads=1"]
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
     times: dict[str, list[float]] = {"import torch": [], "typed": [], "cell": []}
     with TemporaryDirectory() as folder:
         cells = subprocess.Popen(
-            [*PYTHON, "-c", CELLS, *CELL, *overrides],
+            [*PYTHON, "-c", CELLS, *overrides],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -91,9 +91,9 @@ def main() -> None:
         cells.communicate()
     # The first round fills the system's cache of files.
     table = {name: median(measured[1:]) for name, measured in times.items()}
-    print(f"{' '.join(overrides)}: median seconds to the first step, {rounds} rounds")
+    print(f"{' '.join(overrides)}: seconds to the first step, {rounds} rounds: median, least")
     for name, value in table.items():
-        print(f"{name:<13} {value:5.2f}")
+        print(f"{name:<13} {value:5.2f} {min(times[name][1:]):5.2f}")
     out = Path("outputs/bench/startup.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     record = {"settings": overrides, "rounds": rounds, "seconds": table, "all": times}

@@ -143,15 +143,16 @@ class Pace:
 
 def contend(kind: str, threads: int, how: str, overrides: list[str]) -> None:
     """Train for ever, at the parent's pace."""
-    from normexp import environment, kernels
+    from normexp import environment
     from normexp.engine.fit import training_step
+    from normexp.kernels import compiled
 
     overrides = [*overrides, f"runtime.threads={threads}"]
     if kind == "ours":
         overrides = [*overrides, f"precision={how}"]
     else:  # what only ours has
         environment.keep_freed_memory = lambda: None
-        kernels.library = lambda: None
+        compiled.library = lambda: None
     training = composed(overrides)
     batch_size = training.loader.batch_size
     network = training.state.network.train()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import hydra
 import pytest
@@ -9,6 +10,7 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.runs.spec import RunSpec
 
 torch.set_num_threads(1)
 
@@ -22,3 +24,9 @@ def compose() -> Callable[..., DictConfig]:
             return hydra.compose("train", overrides=list(overrides))
 
     return composed
+
+
+@pytest.fixture(scope="session")
+def spec_of(compose: Callable[..., DictConfig]) -> Callable[..., RunSpec]:
+    """The `RunSpec` of `normexp train <overrides>`."""
+    return cache(lambda *overrides: build.run_spec(compose(*overrides))[0])

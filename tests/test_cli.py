@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine.typed import SMALL, normexp
+from helpers.typed import SMALL, normexp
 
 from normexp import __version__
 from normexp.cli import COMMANDS
@@ -136,12 +137,12 @@ MISTAKES = {
     "norm=btach": ("norm=btach", "did you mean batch?"),
     "optimizer=rprop": ("optimizer=rprop", "there are: adamw, muon, sgd"),
     "typo=1": ("'typo'", "there are: seed, batch_size, epochs"),
-    "+typo=1": ("'typo'", "there are: data, model, norm"),
+    "+typo=1": ("'typo'", "there are: seed, batch_size, epochs"),
     "bacth_size=1": ("'bacth_size'", "did you mean batch_size?"),
     "optimizer.momentum=1": ("'optimizer.momentum'", "there are: name, lr, batch_exponent"),
     "optimizer.algorithm.momentun=1": ("'optimizer.algorithm.momentun'", "did you mean momentum?"),
     "runtime.thread=1": ("'runtime.thread'", "did you mean threads?"),
-    "+runtime.typo=1": ("'runtime.typo'", "there are: cache_dir"),
+    "+runtime.typo=1": ("'runtime.typo'", "there are: outputs, cache_dir"),
     "norm.name=a/b": ("norm.name=a/b", "letters, digits"),
     # Grammar.
     "norm=[": ("'norm=['", "quote"),
@@ -227,18 +228,99 @@ def test_a_mistake_in_cells_of_a_grid_is_told_in_a_line_for_each(flag: str, tmp_
         assert_one_line(line, (f"{batch_size}: a whole number of 1 or more is needed", cell))
 
 
-def test_an_error_of_ours_keeps_its_traceback(
+# A fault: in a part of the user's own, or in normexp.
+
+OWN = """\
+from torch import nn
+
+class Typo(nn.BatchNorm2d):
+    def forward(self, x):
+        return self.no_such_name(x)
+
+class Refuses(nn.BatchNorm2d):
+    def forward(self, x):
+        raise ValueError("4 channels at least")
+
+class Signature(nn.Module):
+    pass
+
+def source():
+    return open("no_such_file.csv")
+
+def maker():
+    return {}["the key"]
+
+class Network(nn.Module):
+    def __init__(self, norm_layer, num_classes):
+        super().__init__()
+        self.norm = norm_layer(3) + 1
+"""
+FAULTS = {
+    "norm=custom norm.layer._target_=own_parts.Typo": ("own_parts.py:5: AttributeError: ",),
+    "norm=custom norm.layer._target_=own_parts.Refuses": (
+        "norm=custom, model=cnn: layer stage0.0.norm",
+        "4 channels at least (own_parts.py:9)",
+    ),
+    "norm=custom norm.layer._target_=own_parts.Signature": (
+        "norm=custom",
+        "the norm cannot stand at stage0.0.norm",
+        "__init__() takes 1 positional argument",
+    ),
+    "model=own_parts data=generated": ("own_parts.py:23: TypeError: ",),
+    "data=own_parts": ("own_parts.py:18: KeyError: 'the key'",),
+    "data=own_parts data.source._target_=own_parts.source": (
+        "own_parts.py:15: No such file or directory: no_such_file.csv",
+    ),
+    "data=own_parts +data.source.typo=1": ("data.source: ", "unexpected keyword argument 'typo'"),
+    "contrast.augmentation._target_=own_parts.nothing": ("contrast.augmentation: ", "own_parts"),
+}
+
+
+@pytest.fixture
+def own_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_parts.py").write_text(OWN)
+    for group, key, target in (("data", "source", "maker"), ("model", "network", "Network")):
+        part = (
+            f"{key}: {{_target_: own_parts.{target}, _partial_: {str(group == 'model').lower()}}}"
+        )
+        (tmp_path / "conf" / group).mkdir(parents=True)
+        (tmp_path / "conf" / group / "own_parts.yaml").write_text(f"name: own\n{part}\n")
+    monkeypatch.delitem(sys.modules, "own_parts", raising=False)
+
+
+@pytest.mark.parametrize(("typed", "parts"), FAULTS.items(), ids=FAULTS)
+def test_a_fault_in_a_part_of_one_s_own_is_a_line_with_its_place(
+    typed: str, parts: tuple[str, ...], own_parts: None, tmp_path: Path
+) -> None:
+    small = () if "data=" in typed else SMALL
+    answer = normexp(tmp_path, "train", "--config-dir=conf", *small, *typed.split())
+    assert (answer.code, answer.out) == (1, "")
+    assert_one_line(answer.err, parts)
+
+
+def test_the_whole_traceback_is_shown_where_it_is_asked_for(
+    own_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NORMEXP_TRACEBACK", "1")
+    typed = ("norm=custom", "norm.layer._target_=own_parts.Typo")
+    answer = normexp(tmp_path, "train", *SMALL, *typed)
+    assert answer.code == 1
+    assert answer.err.startswith("Traceback (most recent call last):")
+    assert "in forward\n    return self.no_such_name(x)" in answer.err
+    *_, last = answer.err.splitlines()
+    assert last.startswith("normexp: own_parts.py:5: AttributeError: ")
+
+
+def test_a_fault_of_normexp_is_a_line_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "faulty.py").write_text(
-        "from torch import nn\n\n"
-        "class Norm(nn.BatchNorm2d):\n"
-        "    def forward(self, x):\n"
-        "        return {}['the key']\n"
-    )
-    monkeypatch.delitem(sys.modules, "faulty", raising=False)
-    with pytest.raises(KeyError, match="the key"):
-        normexp(tmp_path, "train", *SMALL, "norm=custom", "norm.layer._target_=faulty.Norm")
+    def faulty(*_: object) -> None:
+        raise RuntimeError("of a test")
+
+    monkeypatch.setattr("normexp.commands.runs.catalogue", faulty)
+    answer = normexp(tmp_path, "runs")
+    assert answer.code == 1
+    assert_one_line(answer.err, ("test_cli.py:", "RuntimeError: of a test"))
 
 
 # The words for an error, apart from the command that raised it.
@@ -250,13 +332,46 @@ def raised(code: Callable[[], object]) -> Exception:
     return caught.value
 
 
-def test_a_full_disk_is_told_with_its_reason() -> None:
-    line = one_line(OSError(28, "No space left on device"))
-    assert line is not None
-    assert line.startswith("No space left on device; ")
-    assert "runtime.outputs" in line
+def test_a_file_that_cannot_be_written_is_named_and_the_setting_only_where_it_chose_it(
+    tmp_path: Path,
+) -> None:
+    folders = {"runtime.outputs": str(tmp_path / "out"), "runtime.cache_dir": "~/cache"}
+    inside = tmp_path / "out" / "runs" / "result.json"
+    line = one_line(PermissionError(13, "Permission denied", str(inside)), folders)
+    assert line.startswith(f"Permission denied: {inside}; runtime.outputs must be a folder ")
+    assert "cache_dir" not in line
+    in_cache = Path("~/cache").expanduser() / "images.pt"
+    line = one_line(FileNotFoundError(2, "No such file", str(in_cache)), folders)
+    assert "runtime.cache_dir must be" in line
+    assert "runtime.outputs" not in line
+    elsewhere = raised(lambda: (tmp_path / "mine.csv").read_text())
+    line = one_line(elsewhere, folders)
+    assert line.endswith(f"No such file or directory: {tmp_path / 'mine.csv'}")
+    assert line.startswith("tests/test_cli.py:")
 
 
-def test_what_is_not_known_to_be_the_users_has_no_line() -> None:
-    assert one_line(raised(lambda: int("x"))) is None
-    assert one_line(UserError("seed=-1: 0 or more is needed")) == "seed=-1: 0 or more is needed"
+def test_a_full_disk_that_names_no_file_may_be_either_folder_s() -> None:
+    folders = {"runtime.outputs": "outputs", "runtime.cache_dir": "cache"}
+    line = one_line(OSError(28, "No space left on device"), folders)
+    assert line.startswith("No space left on device; runtime.outputs and runtime.cache_dir must")
+
+
+def test_what_is_not_known_to_be_the_user_s_has_its_type_and_its_place() -> None:
+    line = one_line(raised(lambda: int("x")))
+    assert line.startswith("tests/test_cli.py:")
+    assert "ValueError: invalid literal for int()" in line
+    assert one_line(UserError("seed=-1:\n0 or more")) == "seed=-1: 0 or more"
+
+
+def test_the_place_of_a_chain_of_errors_is_that_of_the_first() -> None:
+    def chain() -> None:
+        try:
+            json.loads("{")
+        except ValueError as error:
+            raise RuntimeError("as told by json") from error
+
+    error = raised(chain)
+    assert "RuntimeError: as told by json" in one_line(error)
+    lines = Path(__file__).read_text().splitlines()
+    number = int(one_line(error).split(":")[1])
+    assert lines[number - 1].strip() == 'json.loads("{")'

@@ -67,8 +67,7 @@ def run(command: str) -> int:
     _, word, *arguments = shlex.split(command)
     if word == "train" and not {"--help", "--cfg"} & set(arguments):
         arguments += [setting for setting in SMALL if setting.split("=")[0] not in command]
-        if "experiment=fast" not in command:
-            arguments.append("model.network.widths=[8,8,8,8,8,8]")
+        arguments.append("model.network.widths=[8,8,8,8,8,8]")
         if "data=" not in command:
             arguments.append("data=generated")
         if "data=images" not in command:
@@ -98,6 +97,36 @@ def test_tensorboard_starts_on_the_outputs(command: str, home: Path) -> None:
         assert server.stdout is not None
         assert any("http://localhost" in line for line in server.stdout)
         server.kill()
+
+
+ROOT = Path(__file__).parents[1]
+TREE = next(block for block in BLOCKS if "contracts.py" in block)
+
+
+def test_the_tree_of_the_readme_is_that_of_the_repository() -> None:
+    named, inside = set(), ROOT
+    for line in TREE.splitlines():
+        names = re.match(r"( *)((?:[\w.]+(?:/|\.py) ?)+)", line)
+        assert names, line
+        folder = inside if names[1] else ROOT
+        for name in names[2].split():
+            assert (folder / name).exists(), name
+            named.add(name.rstrip("/"))
+        if line.strip() == "normexp/":
+            inside = ROOT / "normexp"
+    assert {path.parent.name for path in (ROOT / "normexp").glob("*/__init__.py")} <= named
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        (path, page)
+        for page in ("CONTRIBUTING.md", "docs/design.md", "docs/performance.md")
+        for path in re.findall(r"`((?:\w+/)+\w+\.\w+)`", (ROOT / page).read_text(encoding="utf-8"))
+    ],
+)
+def test_a_file_that_a_page_names_is_there(path: str, where: str) -> None:
+    assert (ROOT / path).exists() or (ROOT / "normexp" / path).exists(), f"{where}: {path}"
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("scripts/")])

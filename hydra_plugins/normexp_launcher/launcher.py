@@ -8,19 +8,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from normexp.sweep.cell import Cell
     from normexp.sweep.jobs import Jobs
     from normexp.sweep.plan import Plan
+
+
+MANY = 20
+"""Cells whose composition may be felt."""
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own, which composes each cell once more to see whether it can be composed."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Leave it to the launcher, where that is ours."""
+        if not isinstance(self.launcher, ProcessLauncher):
+            super().validate_batch_is_legal(batch)
 
 
 class ProcessLauncher(Launcher):
@@ -43,42 +57,42 @@ class ProcessLauncher(Launcher):
         initial_job_idx: int,  # noqa: ARG002 - no run is named by a number
     ) -> Sequence[JobReturn]:
         """Carry out a run for each list of overrides; see `normexp.sweep.sweep.sweep`."""
-        from normexp.sweep.cell import labels
         from normexp.sweep.sweep import sweep
 
-        cells: dict[str, Cell] = {}
-        for label, overrides in zip(labels(job_overrides), job_overrides, strict=True):
-            cell = self._cell(label, list(overrides))
-            cells.setdefault(cell.spec.name, cell)
-        checker = [sys.executable, "-P", "-m", f"{__package__}.checker"]
-        every = list(cells.values())
-        sweep(every, checker, keep_images, self.jobs(every))
+        cells = self.cells(job_overrides)
+        sweep(cells, keep_images, self.jobs(cells))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs | None:  # noqa: ARG002 - for those below
         """Return what carries out the cells, None for processes on this machine."""
         return None
 
-    def _cell(self, label: str, overrides: list[str]) -> Cell:
-        """Compose and check a cell's settings."""
+    def cells(self, job_overrides: Sequence[Sequence[str]]) -> list[Cell]:
+        """Compose and check the settings of all cells, each of which is there once."""
+        from tqdm import tqdm
+
         from normexp import build
-        from normexp.commands.train import by_hand
+        from normexp.commands.grid import Grid
         from normexp.errors import UserError
         from normexp.runs.folder import RunFolder
-        from normexp.sweep.cell import Cell
+        from normexp.sweep.cell import Cell, labels
 
-        cfg = self._context.config_loader.load_sweep_config(self._config, overrides)
-        HydraConfig.instance().set_config(cfg)  # settings may refer to it
-        arguments = tuple(by_hand(cfg.hydra))
-        with open_dict(cfg):
-            del cfg["hydra"]
-        try:
-            spec, runtime = build.run_spec(cfg)
-        except UserError as error:
-            where = f" (in the cell {label})" if label else ""
-            raise UserError(f"{error}{where}; nothing was started") from error
-        folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
-        return Cell(label or spec.name, spec, runtime, folder, arguments)
+        if len(job_overrides) >= MANY:
+            print(f"composing {len(job_overrides)} cells", file=sys.stderr)
+        grid = Grid(self._context.config_loader, self._config)
+        cells: dict[str, Cell] = {}
+        asked = tqdm(job_overrides, "composing", disable=None, leave=False, delay=1, unit=" cells")
+        for label, overrides in zip(labels(job_overrides), asked, strict=True):
+            try:
+                settings, arguments = grid.cell(overrides)
+                spec, runtime = build.checked_spec(settings)
+            except UserError as error:
+                where = f" (in the cell {label})" if label else ""
+                raise UserError(f"{error}{where}; nothing was started") from error
+            folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
+            cell = Cell(label or spec.name, spec, runtime, folder, tuple(arguments))
+            cells.setdefault(spec.name, cell)
+        return list(cells.values())
 
 
 class SlurmLauncher(ProcessLauncher):
@@ -128,14 +142,26 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
 
 
 def keep_images(settings: Mapping[str, Any]) -> None:
-    """Read the images of a run with these `settings`, which forks of this process then have."""
+    """Read the images of a run with these `settings`, which forks of this process then have.
+
+    What is to be said of them is printed, once for the sweep.
+    """
     from normexp import build
     from normexp.environment import one_thread
     from normexp.runs.spec import RunSpec
 
     spec = RunSpec.from_settings(settings)
     with one_thread():
-        build.standardiser(spec.data, build.images(spec).train)
+        images = build.images(spec)
+        build.standardiser(spec.data, images.train)
+    for line in images.notes:
+        print_once(line)
+
+
+@cache
+def print_once(line: str) -> None:
+    """Print a line to stderr, if this process has not yet."""
+    print(line, file=sys.stderr)
 
 
 @contextmanager

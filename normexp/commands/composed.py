@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.commands.quoting import quoted
 from normexp.engine.requeue import requeue
-from normexp.errors import Stopped, one_line
+from normexp.errors import Stopped, one_line, show
 
 
 def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], int]]:
     """Make a command of a task: Hydra calls it with the settings, or with -m for each cell.
 
-    A cell that fails is told in a line, and the cells after it go on. The command returns the
-    exit code.
+    A cell that fails is one line on the screen, and the cells after it go on. The command returns
+    the exit code.
     """
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], int]:
@@ -30,34 +30,38 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
         def main() -> int:
             failed = []
 
-            # An error that reached Hydra would be told in its words too, and only at the end.
+            # An error that reached Hydra would be shown in its words too, and only at the end.
             @wraps(task)
             def cell(cfg: DictConfig) -> None:
                 try:
                     task(cfg)
                 except Exception as error:
-                    line = one_line(error)
-                    if line is None:
-                        raise
+                    line = one_line(error, folders_of(cfg.runtime))
                     failed.append(line)
                     job = HydraConfig.get()
                     if job.mode == RunMode.MULTIRUN:
                         line += f" (in the cell {' '.join(job.overrides.task)})"
-                    print(f"normexp: {line}", file=sys.stderr)
+                    show(error, line)
 
             # What Hydra says where its own launchers for submitit and Ray are installed as well.
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
-            GlobalHydra.instance().clear()  # a sweep's cell is a fork of it, and has its Hydra
+            sys.argv[1:] = quoted(sys.argv[1:])
             try:
                 hydra.main(
                     version_base="1.3", config_path=build.conf_dir(), config_name=config_name
                 )(cell)()
             except Stopped as stopped:
-                if told := requeue(stopped.signal_number):
-                    raise Stopped(stopped.signal_number, f"{stopped}; {told}") from stopped
+                if outcome := requeue(stopped.signal_number):
+                    raise Stopped(stopped.signal_number, f"{stopped}; {outcome}") from stopped
                 raise
             return 1 if failed else 0
 
         return main
 
     return decorate
+
+
+def folders_of(runtime: Mapping[str, object] | DictConfig) -> dict[str, str]:
+    """Return the folders that are written to, by their setting."""
+    keys = [key for key in ("outputs", "cache_dir") if key in runtime]
+    return {f"runtime.{key}": str(runtime[key]) for key in keys}

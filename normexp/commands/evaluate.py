@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from normexp.analysis.lens.tables import comparison, short_names, tables
@@ -23,14 +22,13 @@ from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
-from normexp.runs.spec import Runtime
+from normexp.runs.spec import Runtime, Settings
 from normexp.settings import EVALUATE, checked
 from normexp.sweep.fork import beginning
 from normexp.sweep.plan import Machine, Plan
-from normexp.sweep.pool import NORMEXP, POLL_SECONDS, Pool
+from normexp.sweep.pool import Pool, Task, carry_out
 
 Row = Mapping[str, Any]
-Settings = dict[str, Any]
 
 AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.
@@ -46,11 +44,9 @@ def main(cfg: DictConfig) -> None:
     outputs = Path(runtime.outputs).expanduser()
     entries = finished(named(settings["run"], settings["study"], outputs))
     if len(entries) == 1:
-        folder = entries[0].folder
-        print(tables(evaluate(folder, asked, runtime)))
-        print(f"\nevery number: {folder.lens_table}")
+        show(entries[0].folder, asked, runtime)
         return
-    failed = evaluate_each([entry.folder for entry in entries], runtime)
+    failed = evaluate_each([entry.folder for entry in entries], asked, runtime)
     records = {e.folder.name: e.folder.lens() for e in entries if e.folder not in failed}
     found = {name: record.rows for name, record in records.items() if record}
     if found:
@@ -115,6 +111,12 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
     return good
 
 
+def show(folder: RunFolder, asked: Settings, runtime: Runtime) -> None:
+    """Print what is found of a finished run."""
+    print(tables(evaluate(folder, asked, runtime)))
+    print(f"\nevery number: {folder.lens_table}")
+
+
 def evaluate(folder: RunFolder, asked: Settings, runtime: Runtime) -> list[Row]:
     """Measure what `lens.json` does not have yet, axis by axis, and return all rows."""
     with locked(folder.path):
@@ -162,33 +164,32 @@ def look(
     write_curves(folder, every)
 
 
-def evaluate_each(folders: Sequence[RunFolder], runtime: Runtime) -> set[RunFolder]:
+def evaluate_each(
+    folders: Sequence[RunFolder], asked: Settings, runtime: Runtime
+) -> set[RunFolder]:
     """Evaluate each run in a process of its own, several at once; return those that failed."""
     from tqdm import tqdm
 
     plan = Plan.choose(len(folders), runtime, Machine.this(runtime.device))
     by_name = {folder.name: folder for folder in folders}
-    waiting = deque(folders)
-    failed = set()
-    bar = tqdm(total=len(folders), unit=" runs", disable=None, leave=False, smoothing=0)
     begin = beginning([folder.record().spec.settings for folder in folders], plan.slots)
+    if plan.threads is not None:
+        runtime = replace(runtime, threads=plan.threads)
+    given = {"asked": asked, "runtime": asdict(runtime)}
+    failed: set[RunFolder] = set()
+
+    def start(folder: RunFolder) -> None:
+        task = Task("evaluate", {"folder": str(folder.path), **given})
+        pool.start(folder.name, task, folder.lens_console)
+
+    def note(name: str, code: int, said: str) -> None:
+        bar.update()
+        if code:
+            failed.add(by_name[name])
+            lines = [*said.split("normexp: ")[-1].splitlines(), f"exit code {code}"]
+            tqdm.write(f"{name}: {lines[0]}", file=sys.stderr)
+
+    bar = tqdm(total=len(folders), unit=" runs", disable=None, leave=False, smoothing=0)
     with bar, Pool(plan.slots, begin) as pool:
-        while waiting or pool.running:
-            while waiting and pool.has_room:
-                folder = waiting.popleft()
-                pool.start(folder.name, command(folder, plan), folder.lens_console)
-            for name, code, said in pool.ended():
-                bar.update()
-                if code:
-                    failed.add(by_name[name])
-                    told = [*said.split("normexp: ")[-1].splitlines(), f"exit code {code}"]
-                    tqdm.write(f"{name}: {told[0]}", file=sys.stderr)
-            time.sleep(POLL_SECONDS)
+        carry_out(folders, pool, start, note)
     return failed
-
-
-def command(folder: RunFolder, plan: Plan) -> list[str]:
-    """Return the command that does of this one what this process is asked to do of several."""
-    given = [o for o in HydraConfig.get().overrides.task if not o.startswith(("run=", "study="))]
-    threads = [] if plan.threads is None else [f"runtime.threads={plan.threads}"]
-    return [*NORMEXP, "evaluate", *given, *threads, f"run='{folder.path}'"]

@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from normexp import build
-from normexp.errors import UserError, mistakes_told
+from normexp.errors import UserError, as_user_error
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import Environment
@@ -31,7 +31,7 @@ def lens_on(
 
     spec = folder.record().spec
     source = spec.data.source
-    with mistakes_told(f"{folder.name}: ", (UserError,)):
+    with as_user_error(f"{folder.name}: ", (UserError,)):
         if "content" in source and source["content"] != images_digest(source["root"]):
             raise UserError(f"the images in {source['root']} are not those that it was trained on")
         fresh, _ = build.training(spec, runtime)
@@ -46,7 +46,7 @@ def lens_on(
 
     def step() -> None:
         fresh.state.step = 0
-        training_step(fresh.state, *batch, fresh.recipe)
+        training_step(fresh.state, [batch], fresh.recipe)
 
     test, standardise = fresh.data.test[:images], fresh.evaluator.standardise
     subject = Subject(trained, test, standardise, fresh.recipe.precision, seed)

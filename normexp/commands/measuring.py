@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
-import torch
 from omegaconf import DictConfig
 from tqdm import tqdm
 
 from normexp import build
 from normexp.analysis.claims.claim import Claim, MeasurementPlan
 from normexp.analysis.claims.measured import write_measured
-from normexp.environment import choose_device
-from normexp.errors import UserError, mistakes_told
+from normexp.errors import UserError, as_user_error
 from normexp.runs.record import Measurement, Measurements
 
 
@@ -37,17 +35,21 @@ def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> 
 
 def values(plan: MeasurementPlan, where: str, cfg: DictConfig) -> dict[str, float]:
     """Measure the network that `cfg` describes; `where` names the claim's file on an error."""
+    import torch
+
+    from normexp.environment import choose_device
+
     function = build.make(plan.of, f"{where}measurement.of")
     spec, runtime = build.run_spec(cfg)
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
-    with mistakes_told(where):
+    with as_user_error(where):
         images = build.images(spec).to(device)
         standardise = build.standardiser(spec.data, images.train)
         loader = build.loader(spec, images.train, standardise)
         network = build.network(spec, len(images.classes)).to(device)
-        if plan.batches > loader.steps_per_epoch:
+        if plan.batches > loader.batches_per_epoch:
             raise UserError(
                 f"{where}{plan.batches} batches of {spec.batch_size} are more images than the "
                 f"{len(images.train)} for training; data.limit and data choose how many there are"

@@ -1,4 +1,4 @@
-"""`normexp runs`: what lies under `outputs/`. Standard library only, so that it answers at once."""
+"""`normexp runs`: list the runs in `outputs/`. Standard library only, to answer at once."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from normexp import build
 from normexp.commands.composed import composed
@@ -35,14 +35,15 @@ def main(cfg: DictConfig) -> None:
 def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     """Train a run that is not finished, show its result, and record who asked for it."""
     folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
-    if folder.is_finished():
-        result = folder.result()
+    result = folder.result() if folder.is_finished() else None
+    if result:
         print(f"{folder.name} is finished already")
     else:
         with recorded_failure(folder, spec):
             result = train(spec, runtime, folder, command)
     revisit(folder, spec, command, runtime.study)
-    print(f"{result}\n{folder.path}")
+    hint = result.hint(spec.model.own)
+    print(f"{result}\n{hint}\n{folder.path}" if hint else f"{result}\n{folder.path}")
 
 
 def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> RunResult:
@@ -78,6 +79,12 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
 
 def by_hand(hydra: HydraConf) -> list[str]:
     """Return the arguments of `normexp train` that make one run, given Hydra's record of it."""
+    as_typed: list[str] = OmegaConf.to_container(hydra.overrides.task)  # type: ignore[assignment]
+    return [*flags_of(hydra), *as_typed]
+
+
+def flags_of(hydra: HydraConf) -> list[str]:
+    """Return those of them that say where settings come from, and those for Hydra."""
     folders = {source.provider: source.path for source in hydra.runtime.config_sources}
     flags = []
     if folders["main"] != build.conf_dir():
@@ -87,7 +94,7 @@ def by_hand(hydra: HydraConf) -> list[str]:
     if hydra.job.config_name != "train":
         flags.append(f"--config-name={hydra.job.config_name}")
     of_hydra = [o for o in hydra.overrides.hydra if not o.lstrip("+~").startswith(OF_A_SWEEP)]
-    return [*flags, *of_hydra, *hydra.overrides.task]
+    return [*flags, *of_hydra]
 
 
 @contextmanager
@@ -109,8 +116,7 @@ def recorded_failure(folder: RunFolder, spec: RunSpec) -> Iterator[None]:
             )
         with suppress(OSError):  # a full disk may be the error
             if folder.record_file.exists():
-                line = one_line(shown) or f"{type(shown).__name__}: {shown}"
-                folder.record_failure(" ".join(line.split()))
+                folder.record_failure(one_line(shown))
         if shown is not error:
             raise shown from error
         raise

@@ -24,7 +24,12 @@ def with_gains(source: DataSource, spread: float, seed: int) -> DataSource:
         normal = torch.randn(len(images), generator=stream(seed, half, "gain"))
         return replace(images, gain=(spread * normal - spread**2).exp())
 
-    return replace(source, train=gained(source.train, "train"), test=gained(source.test, "test"))
+    return replace(
+        source,
+        train=gained(source.train, "train"),
+        test=gained(source.test, "test"),
+        val=None if source.val is None else gained(source.val, "val"),
+    )
 
 
 def amplified(images: Tensor, gain: Tensor | None) -> Tensor:

@@ -2,109 +2,112 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
-from tqdm import tqdm
-
-from normexp.contracts import DataSource, LabelledImages
-from normexp.data.cache import HALVES, cached
+from normexp.contracts import DataSource
+from normexp.data.decoding import digest_of
+from normexp.data.image_cache import ImageCache
+from normexp.data.stacking import stacked
 from normexp.errors import UserError
-from normexp.runs.tree import tree_state, walk
+from normexp.runs.names import composed
+from normexp.runs.tree import ImageFile, ImageTree, image_root, tree_of
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+Classes = dict[str, list[ImageFile]]
 
 
-def images(root: str, cache_dir: str, content: str) -> DataSource:
+def images(
+    root: str, cache_dir: str, content: str, convert: bool, resize: int | None
+) -> DataSource:
     """Return the images below `root`/train/<class>/ and `root`/test/<class>/.
 
-    `content` names the tree as it was when the run was named (`normexp.runs.tree`). The cache in
-    `cache_dir` is made anew when a path, a size or a modification time below `root` has changed.
-    Raises UserError that names the file or folder that cannot be used.
+    `root`/val/<class>/ has the validation images where there is one, or the test images where there
+    is no test/. `content` is the digest of the tree when the run was named (`normexp.runs.tree`).
+    Without `convert`, images that are not RGB are refused; `resize` makes all of one size
+    (`normexp.data.decoding`). Raises UserError that names the files or the folder that cannot be
+    used.
     """
-    folder = Path(root).expanduser().resolve()
-    cache = Path(cache_dir).expanduser() / f"images-{content}-{tree_state(folder)}.pt"
-    return cached(cache, partial(_decode, folder), outdated=f"images-{content}-*.pt")
-
-
-def _decode(folder: Path) -> DataSource:
-    files = {half: _files_by_class(folder / half) for half in HALVES}
-    classes = tuple(files["train"])
-    if tuple(files["test"]) != classes:
-        differing = sorted(set(classes) ^ set(files["test"]))
+    folder = image_root(root)
+    tree = tree_of(folder)
+    if tree.digest != content:
         raise UserError(
-            f"{folder}: train/ and test/ have different class folders: {', '.join(differing)}"
+            f"the images below {folder} have changed since the run got its name; type the command "
+            "again"
         )
-    paths = [path for half in HALVES for group in files[half].values() for path in group]
-    with ThreadPoolExecutor() as pool:
-        decoded = tqdm(
-            pool.map(_pixels, paths),
-            total=len(paths),
-            desc="decoding images, once",
-            unit=" files",
-            disable=None,
-        )
-        pixels = _stacked(paths, decoded)
-    labels = {
-        half: [k for k, group in enumerate(files[half].values()) for _ in group] for half in HALVES
-    }
-    num_train = len(labels["train"])
-    return DataSource(
-        LabelledImages(pixels[:num_train], torch.tensor(labels["train"])),
-        LabelledImages(pixels[num_train:], torch.tensor(labels["test"])),
-        classes,
-    )
+    sets = _sets(folder, tree)
+    files = [file for classes in sets.values() for group in classes.values() for file in group]
+    cache = ImageCache(Path(cache_dir).expanduser(), folder, content, f"{convert} {resize}")
+    source = cache.find(tree.state, partial(_digest, folder, files))
+    if source is None:
+        source, contents = stacked(folder, sets, convert=convert, resize=resize)
+        source = cache.keep(source, tree.state, _combined(files, contents))
+    notes = (*_suffixes(files), *tree.left_out.lines(), *_roles(tree, source), *source.notes)
+    return replace(source, notes=notes)
 
 
-def _files_by_class(folder: Path) -> dict[str, list[Path]]:
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; data=images needs <root>/train and /test")
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    found = {
-        c.name: [c / path for path, _ in walk(c) if path.lower().endswith(SUFFIXES)]
-        for c in classes
-    }
-    if len(found) < 2:
-        raise UserError(f"{folder} has {len(found)} class folders; at least two are needed")
-    for name, group in found.items():
-        if not group:
-            raise UserError(f"{folder / name} has no image ({', '.join(SUFFIXES)}); add or remove")
-    return found
-
-
-def _stacked(paths: list[Path], decoded: Iterable[np.ndarray | str]) -> torch.Tensor:
-    """(N, H, W, 3) from pixels or, for a file that cannot be used, the reason."""
-    stacked: np.ndarray | None = None
-    for i, (path, pixels) in enumerate(zip(paths, decoded, strict=True)):
-        if isinstance(pixels, str):
-            raise UserError(f"{path}: {pixels}")
-        if stacked is None:
-            stacked = np.empty((len(paths), *pixels.shape), np.uint8)
-        if pixels.shape != stacked.shape[1:]:
-            height, width = stacked.shape[1:3]
+def _sets(folder: Path, tree: ImageTree) -> dict[str, Classes]:
+    """Return the files by class for training, test and, where it is given, validation."""
+    test = "test" if "test" in tree.files else "val"
+    for name in ("train", test):
+        if name not in tree.files:
+            missing = "train" if name == "train" else "test"
             raise UserError(
-                f"{path} has {pixels.shape[1]}×{pixels.shape[0]} pixels, but {paths[0]} has "
-                f"{width}×{height}; all images must be of one size: resize or remove it"
+                f"there is no folder {folder / missing}; data=images needs <root>/train/<class>/ "
+                "and <root>/test/<class>/"
             )
-        stacked[i] = pixels
-    assert stacked is not None
-    return torch.from_numpy(stacked)
-
-
-def _pixels(path: Path) -> np.ndarray | str:
-    """uint8 (H, W, 3), or the reason why there are none."""
-    try:
-        with Image.open(path) as image:
-            if image.mode != "RGB":
-                return (
-                    f"the image is of mode '{image.mode}', not RGB (grey images are 'L'); "
-                    "convert or remove it"
+    names = {"train": "train", "test": test} | ({"val": "val"} if len(tree.files) == 3 else {})
+    sets = {role: tree.files[name] for role, name in names.items()}
+    for role, classes in sets.items():
+        if set(classes) != set(sets["train"]):
+            differing = sorted(set(classes) ^ set(sets["train"]))
+            hint = "; without test/, val/ has the test images" if len(tree.files) == 3 else ""
+            raise UserError(
+                f"{folder}: train/ and {names[role]}/ have different class folders: "
+                f"{', '.join(differing)}{hint * (role == 'test')}"
+            )
+        for name, group in classes.items():
+            if not group:
+                raise UserError(
+                    f"{folder / names[role] / name} has no image; add some, or remove the folder"
                 )
-            return np.asarray(image)
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"the image cannot be read ({error}); replace or remove it"
+    if len(sets["train"]) < 2:
+        raise UserError(
+            f"{folder / 'train'} has {len(sets['train'])} class folders; at least two are needed"
+        )
+    return sets
+
+
+def _suffixes(files: list[ImageFile]) -> list[str]:
+    """Return a line where the images are of several kinds, as classes may differ in it."""
+    counts = Counter(file.path.rpartition(".")[2].lower() for file in files)
+    kinds = ", ".join(f"{number:,} .{suffix}" for suffix, number in counts.most_common())
+    return [f"images by suffix: {kinds}"] if len(counts) > 1 else []
+
+
+def _roles(tree: ImageTree, source: DataSource) -> list[str]:
+    if "val" not in tree.files:
+        return []
+    if source.val is None:
+        return [f"there is no test/: the {len(source.test):,} images of val/ are the test images"]
+    return [
+        f"the {len(source.val):,} images of val/ are for validation, and no others are held out"
+    ]
+
+
+def _digest(folder: Path, files: list[ImageFile]) -> str:
+    """Return the digest of all files; raises OSError where one cannot be read."""
+    with ThreadPoolExecutor() as pool:
+        contents = pool.map(lambda file: digest_of((folder / file.path).read_bytes()), files)
+        return _combined(files, contents)
+
+
+def _combined(files: list[ImageFile], contents: Iterable[bytes]) -> str:
+    combined = hashlib.sha256()
+    for file, content in zip(files, contents, strict=True):
+        combined.update(composed(file.path).encode("utf-8", "surrogateescape") + b"\0" + content)
+    return combined.hexdigest()[:16]

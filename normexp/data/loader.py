@@ -58,7 +58,7 @@ class Loader:
         self.seed = seed
         self.augmentation = augmentation
         self.standardise = standardise
-        self.steps_per_epoch = len(images) // batch_size
+        self.batches_per_epoch = len(images) // batch_size
         self._last: Epoch | None = None
 
     def epoch(self, number: int) -> Epoch:
@@ -71,7 +71,7 @@ class Loader:
         """Return the first images of epoch 0, augmented but not standardised: (3, H, W)."""
         first = max(1, 64 // self.batch_size)
         epoch = self.epoch(0)
-        images = torch.cat([epoch.images(i) for i in range(min(first, self.steps_per_epoch))])
+        images = torch.cat([epoch.images(i) for i in range(min(first, self.batches_per_epoch))])
         framed = F.pad(images[:64], (1, 1, 1, 1))
         sheet = framed.new_zeros(64, *framed.shape[1:])
         sheet[: len(framed)] = framed
@@ -87,40 +87,40 @@ class Epoch:
         self.loader = loader
         self.number = number
         num_images, height, width = loader.images.images.shape[:3]
-        num = loader.steps_per_epoch * loader.batch_size
         device = loader.images.images.device
         do = loader.augmentation
 
         def draws(purpose: str) -> torch.Generator:
             return stream(loader.seed, number, purpose)
 
-        order = torch.randperm(num_images, generator=draws("order"))[:num]
-        shifts = torch.randint(-do.crop, do.crop + 1, (2, num), generator=draws("crop"))
-        flips = torch.rand(num, generator=draws("flip")) < 0.5 * do.flip
+        # For all images, also those that fill no batch: so the draws do not depend on its size.
+        order = torch.randperm(num_images, generator=draws("order"))
+        shifts = torch.randint(-do.crop, do.crop + 1, (2, num_images), generator=draws("crop"))
+        flips = torch.rand(num_images, generator=draws("flip")) < 0.5 * do.flip
         rows = _reflected(torch.arange(height) + shifts[0, :, None], height)
         columns = _reflected(torch.arange(width) + shifts[1, :, None], width)
         columns = torch.where(flips[:, None], columns.flip(1), columns)
         self.order = order.to(device)
         self.rows = rows.to(device)
         self.columns = columns.to(device)
-        self.draws = do.contrast.draw(num, draws("contrast")).to(device)
-        self.steps_per_block = max(1, BLOCK // loader.batch_size)
+        self.draws = do.contrast.draw(num_images, draws("contrast")).to(device)
+        self.batches_per_block = max(1, BLOCK // loader.batch_size)
         self._block = -1
 
-    def images(self, step: int) -> Tensor:
-        """Return the augmented images (B, 3, H, W), in [0, 1], of the epoch's `step`."""
-        return self._augmented(self._steps(step, step + 1))
+    def images(self, index: int) -> Tensor:
+        """Return the augmented images (B, 3, H, W), in [0, 1], of the epoch's batch `index`."""
+        return self._augmented(self._batches(index, index + 1))
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """Return the same images, standardised and with their gain, and their labels (B,)."""
-        block, within = divmod(step, self.steps_per_block)
+        block, within = divmod(index, self.batches_per_block)
         if block != self._block:
             self._prepare(block)
-        part = self._steps(within, within + 1)
+        part = self._batches(within, within + 1)
         return self._images[part], self._labels[part]
 
     def _prepare(self, block: int) -> None:
-        part = self._steps(block * self.steps_per_block, (block + 1) * self.steps_per_block)
+        part = self._batches(block * self.batches_per_block, (block + 1) * self.batches_per_block)
         order, images = self.order[part], self.loader.images
         gain = None if images.gain is None else images.gain[order]
         self._images = amplified(self.loader.standardise(self._augmented(part)), gain)
@@ -133,7 +133,7 @@ class Epoch:
         ]
         return self.loader.augmentation.contrast(to_unit(pixels), self.draws[part])
 
-    def _steps(self, first: int, end: int) -> slice:
+    def _batches(self, first: int, end: int) -> slice:
         size = self.loader.batch_size
         return slice(first * size, end * size)
 

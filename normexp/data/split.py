@@ -21,26 +21,33 @@ class Split:
     val: LabelledImages
     test: LabelledImages
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What the source of the images has to say."""
 
     def to(self, device: torch.device) -> Split:
         """Return the same images on `device`."""
-        return Split(self.train.to(device), self.val.to(device), self.test.to(device), self.classes)
+        train, val, test = (part.to(device) for part in (self.train, self.val, self.test))
+        return Split(train, val, test, self.classes, self.notes)
 
 
 @lru_cache(maxsize=1)  # a copy of the images, which many runs in one process share
 def split(source: DataSource, limit: int | None, val_fraction: float) -> Split:
     """Hold out `val_fraction` of the first `limit` training images of a fixed shuffle.
 
-    The test set is cut to `limit` images likewise. Raises ValueError where a set would be empty.
+    The test set is cut to `limit` images likewise, and so are validation images of the source's
+    own, for which none are held out. Raises ValueError where a set would be empty.
     """
     train, test = (_shuffled(images, limit) for images in (source.train, source.test))
+    if source.val is not None:
+        val = _shuffled(source.val, limit)
+        return Split(train, val, test, source.classes, source.notes)
     num_val = round(len(train) * val_fraction)
     if not 0 < num_val < len(train):
         raise ValueError(
             f"data.val_fraction={val_fraction} of {len(train)} training images leaves {num_val} "
             f"for validation and {len(train) - num_val} for training; both need at least one"
         )
-    return Split(train[num_val:], train[:num_val], test, source.classes)
+    return Split(train[num_val:], train[:num_val], test, source.classes, source.notes)
 
 
 def _shuffled(images: LabelledImages, limit: int | None) -> LabelledImages:

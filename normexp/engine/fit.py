@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -31,13 +31,15 @@ class Recipe:
 
     total_steps: int
     schedule: Schedule
+    accumulate: int
+    """Batches of an optimizer step."""
     label_smoothing: float
     precision: Precision
 
 
 @dataclass(frozen=True)
 class Training:
-    """A network, what it is trained on and how, and what has become of it so far."""
+    """A network with its data, recipe, evaluator and state."""
 
     state: TrainingState
     data: Split
@@ -45,21 +47,39 @@ class Training:
     recipe: Recipe
     evaluator: Evaluator
     environment: Environment
+    feature_spread: float | None
+    """At the start, see `evaluation/features.py`."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch; the few batches that do not fill a step are left out."""
+        return self.loader.batches_per_epoch // self.recipe.accumulate
+
+    @property
+    def images_per_step(self) -> int:
+        """Images of an optimizer step."""
+        return self.loader.batch_size * self.recipe.accumulate
+
+    def batches(self, step: int) -> list[tuple[Tensor, Tensor]]:
+        """Return the batches of an optimizer step of the training, counted from 0."""
+        number, within = divmod(step, self.steps_per_epoch)
+        epoch, count = self.loader.epoch(number), self.recipe.accumulate
+        return [epoch.batch(i) for i in range(within * count, (within + 1) * count)]
 
     def summary(self) -> str:
-        """Return what is about to happen, in a line."""
+        """Return the sizes of the training, in a line."""
         data, here = self.data, self.environment
         return (
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
             f"images; {sum(p.numel() for p in self.state.network.parameters()):,} parameters; "
-            f"{self.recipe.total_steps} steps of {self.loader.batch_size}; "
+            f"{self.recipe.total_steps} steps of {self.images_per_step}; "
             f"{here.precision} on {here.device}, {here.threads} threads"
         )
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often a training tells and saves; none of it changes the result."""
+    """How often a training logs and saves; none of it changes the result."""
 
     log_every: int
     """Steps between two points of a training curve."""
@@ -74,24 +94,23 @@ def fit(
     rhythm: Rhythm,
     stop_signal: Callable[[], int | None],
 ) -> bool:
-    """Train to the end of the budget; return False if the loss became infinite.
+    """Train to the end of the budget; return False if the loss became infinite or not a number.
 
-    Raises Stopped, with a checkpoint written, once `stop_signal()` is a signal's number.
+    Raises Stopped, with a checkpoint written, once `stop_signal()` returns a signal's number.
     """
     state, loader, recipe = training.state, training.loader, training.recipe
     if state.step == 0:
         tracker.begin(loader.contact_sheet())
     saved_at = time.monotonic()
     while state.step < recipe.total_steps:
-        number, first = divmod(state.step, loader.steps_per_epoch)
-        last = min(loader.steps_per_epoch, recipe.total_steps - number * loader.steps_per_epoch)
-        epoch = loader.epoch(number)
+        epoch_end = (state.step // training.steps_per_epoch + 1) * training.steps_per_epoch
+        epoch_end = min(epoch_end, recipe.total_steps)
         began = time.monotonic() - state.seconds
-        for i in range(first, last):
+        while state.step < epoch_end:
             seed_layers(loader.seed * 1_000_003 + state.step, state.totals.device)
-            training_step(state, *epoch.batch(i), recipe)
+            training_step(state, training.batches(state.step), recipe)
             state.seconds = time.monotonic() - began
-            at_end = i + 1 == last
+            at_end = state.step == epoch_end
             if (state.step % rhythm.log_every == 0 or at_end) and not log_point(training, tracker):
                 return False
             if at_end and not end_epoch(training, tracker):
@@ -108,30 +127,36 @@ def fit(
 
 
 def seed_layers(seed: int, device: torch.device) -> None:
-    """Set the generator of layers with randomness of their own, such as dropout."""
+    """Seed torch's generator, from which layers such as dropout draw."""
     if device.type == "cpu":  # torch.manual_seed takes 0.2 ms, for devices that are not there
         torch.default_generator.manual_seed(seed)
     else:
         torch.manual_seed(seed)
 
 
-def training_step(state: TrainingState, images: Tensor, labels: Tensor, recipe: Recipe) -> None:
-    """Make one optimizer step on `images` (N, 3, H, W), standardised, and `labels` (N,)."""
+def training_step(
+    state: TrainingState, batches: Sequence[tuple[Tensor, Tensor]], recipe: Recipe
+) -> None:
+    """Make one optimizer step on batches of images (N, 3, H, W), standardised, and labels (N,)."""
     progress = (state.step + 1) / recipe.total_steps
     set_lr(state.optimizer, recipe.schedule.lr(progress))
     state.optimizer.zero_grad()
-    with recipe.precision.autocast():
-        logits = state.network(images)
-    logits = logits.float()
-    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    loss.backward()  # type: ignore[no-untyped-call]
+    for images, labels in batches:
+        with recipe.precision.autocast():
+            logits = state.network(images)
+        logits = logits.float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        (loss / len(batches)).backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            # What is reported is the validation's measure, without label smoothing.
+            plain = F.cross_entropy(logits, labels) if recipe.label_smoothing else loss.detach()
+            state.totals[0] += plain * len(labels)
+            state.totals[1] += (logits.argmax(1) == labels).sum()
+            state.totals[2] += len(labels)
     state.optimizer.step()
     with torch.no_grad():
         for layer in state.followers:
             layer.after_step(progress)
-        state.totals[0] += loss.detach() * len(labels)
-        state.totals[1] += (logits.argmax(1) == labels).sum()
-        state.totals[2] += len(labels)
     state.step += 1
 
 
@@ -152,7 +177,7 @@ def log_point(training: Training, tracker: Tracker) -> bool:
         if isinstance(module, HasReadings):
             for what, reading in module.readings().items():
                 values[f"{what}/{name}"] = reading.item()
-    tracker.curves(values, state.step, state.step * training.loader.batch_size)
+    tracker.curves(values, state.step, state.step * training.images_per_step)
     tracker.progress(
         state.step,
         loss=f"{values['train/loss']:.3f}",
@@ -173,7 +198,7 @@ def end_epoch(training: Training, tracker: Tracker) -> bool:
     row = EpochResult(
         epoch=len(state.history) + 1,
         step=state.step,
-        images=state.step * training.loader.batch_size,
+        images=state.step * training.images_per_step,
         train_loss=loss / count,
         train_accuracy=right / count,
         val_loss=val.loss,

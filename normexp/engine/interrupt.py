@@ -1,4 +1,4 @@
-"""Stopping on request: the step in flight is finished first."""
+"""Stop a training by a signal: the current step is finished first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopRequest:
-    """Within its `with`, a first signal is noted, and a second Ctrl-C stops at once.
+    """A context that notes the first signal; a second Ctrl-C raises KeyboardInterrupt at once.
 
-    No other signal does: SLURM sends its signals to every process of a job, and a sweep that gets
-    one sends it on to its runs, so one request may come twice.
+    A second signal of another kind does nothing: SLURM sends its signals to every process of a
+    job, and a sweep that gets one sends it on to its runs, so one request may come twice.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,11 @@ class StopRequest:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal has come."""
+        return self.signal_number is not None
 
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.signal_number is None:

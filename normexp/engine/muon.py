@@ -1,4 +1,4 @@
-"""Muon: momentum whose steps on the weights of convolutions are orthogonal matrices.
+"""The Muon optimizer: momentum, orthogonalised, for the weights of convolutions.
 
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
 kellerjordan.github.io/posts/muon.
@@ -12,34 +12,45 @@ import torch
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""a, b, c of x ↦ ax + bx³ + cx⁵, which takes numbers of (0, 1] near 1 in few turns (Jordan)."""
-TURNS = 3
+"""a, b, c of x ↦ ax + bx³ + cx⁵, which takes numbers of (0, 1] near 1 in few steps (Jordan)."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for the weights of convolutions, SGD with Nesterov momentum for everything else.
+    """Muon for the weights of convolutions, SGD with Nesterov momentum for all other parameters.
 
-    A convolution's weights, as a matrix with a row for each output channel, are brought to the
-    norm √rows before a step: a norm layer after it undoes their size anyway, and so `lr` says by
-    what share of themselves they change. Weight decay is for what SGD moves. torch's own Muon
-    takes no convolutions.
+    Differs from `torch.optim.Muon` in that it takes convolutions, as matrices with a row for each
+    output channel, and not linear layers; in that it scales such a matrix to the Frobenius norm
+    √rows before each step, as a norm layer makes its size void, so that `lr` is the relative size
+    of a step; and in that weight decay acts on the parameters of SGD only.
     """
 
     def __init__(
-        self, params: Any, lr: float, *, momentum: float, sgd_factor: float, sgd_momentum: float
+        self,
+        params: Any,
+        lr: float,
+        *,
+        momentum: float,
+        ns_steps: int,
+        sgd_factor: float,
+        sgd_momentum: float,
     ) -> None:
-        """`sgd_factor` times `lr` is the learning rate of SGD. Raises ValueError."""
+        """`ns_steps`: of the Newton-Schulz iteration; SGD's learning rate is `sgd_factor · lr`.
+
+        Raises ValueError.
+        """
         for name, value in (("momentum", momentum), ("sgd_momentum", sgd_momentum)):
             if not 0 <= value < 1:
                 raise ValueError(f"{name}={value}: at least 0 and less than 1 is needed")
         if not sgd_factor >= 0:
             raise ValueError(f"sgd_factor={sgd_factor}: at least 0 is needed")
+        if not isinstance(ns_steps, int) or ns_steps < 1:
+            raise ValueError(f"ns_steps={ns_steps}: a whole number of 1 or more is needed")
         of_sgd = {"weight_decay": 0.0, "sgd_factor": sgd_factor, "sgd_momentum": sgd_momentum}
-        super().__init__(params, {"lr": lr, "momentum": momentum, **of_sgd})
+        super().__init__(params, {"lr": lr, "momentum": momentum, "ns_steps": ns_steps, **of_sgd})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Move all parameters that have a gradient."""
+        """Update all parameters that have a gradient."""
         if closure is not None:
             raise ValueError("this optimizer takes no closure")
         for group in self.param_groups:
@@ -47,18 +58,18 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is None:
                     continue
                 if weight.ndim == 4:
-                    along = self._along(weight, weight.grad, group["momentum"])
+                    update = self._nesterov(weight, weight.grad, group["momentum"])
                     weight.mul_(len(weight) ** 0.5 / weight.norm().clamp_min(1e-7))
-                    step = orthogonal(along.flatten(1)).view(along.shape)
-                    weight.sub_(step, alpha=group["lr"])
+                    step = newton_schulz(update.flatten(1), group["ns_steps"])
+                    weight.sub_(step.view(update.shape), alpha=group["lr"])
                 else:
                     gradient = weight.grad.add(weight, alpha=group["weight_decay"])
-                    along = self._along(weight, gradient, group["sgd_momentum"])
-                    weight.sub_(along, alpha=group["lr"] * group["sgd_factor"])
+                    update = self._nesterov(weight, gradient, group["sgd_momentum"])
+                    weight.sub_(update, alpha=group["lr"] * group["sgd_factor"])
         return None
 
-    def _along(self, weight: Tensor, gradient: Tensor, momentum: float) -> Tensor:
-        """Return the direction of Nesterov's momentum, and remember it."""
+    def _nesterov(self, weight: Tensor, gradient: Tensor, momentum: float) -> Tensor:
+        """Add `gradient` to the momentum buffer, and return the direction of Nesterov momentum."""
         state = self.state[weight]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(weight)
@@ -67,18 +78,18 @@ class Muon(torch.optim.Optimizer):
         return gradient.add(buffer, alpha=momentum)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return about U·Vᵀ where `matrix` (M, N) is U·S·Vᵀ.
+def newton_schulz(matrix: Tensor, steps: int) -> Tensor:
+    """Return about U·Vᵀ where `matrix` (M, N) has the singular value decomposition U·S·Vᵀ.
 
-    By a Newton-Schulz iteration in bfloat16, as its authors have it: singular values of more than
-    a 50th of the matrix's norm become 0.65 to 1.25.
+    In bfloat16, as its authors do it: with 3 steps, singular values of more than a 50th of the
+    matrix's norm become 0.65 to 1.25.
     """
     x: Tensor = matrix.bfloat16()
     x = x / x.norm().clamp_min(1e-7)
     is_tall = len(x) > x.shape[1]
     x = x.T if is_tall else x
     a, b, c = COEFFICIENTS
-    for _ in range(TURNS):
+    for _ in range(steps):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
     x = x.T if is_tall else x

@@ -7,16 +7,16 @@ import re
 import signal
 import subprocess
 
-# What `scontrol show job` says of a job that was cancelled or whose end has come. One that is to
-# be preempted after its time of grace is still RUNNING.
+# What `scontrol show job` reports of a job that is cancelled or out of time. One that will be
+# preempted after its grace time is still RUNNING.
 ENDING = re.compile(r"JobState=(COMPLETING|CANCELLED|TIMEOUT|COMPLETED|FAILED)")
 PATIENCE_SECONDS = 20.0
 
 
 def requeue(signal_number: int) -> str | None:
-    """Return what has become of the SLURM job that was sent this signal, None for nothing.
+    """Put the SLURM job that was sent this signal back into the queue, and return a line on it.
 
-    A person's Ctrl-C and `scancel` end the job for good.
+    None where nothing was done: a person's Ctrl-C and `scancel` end the job for good.
     """
     job = _job()
     if job is None or signal_number == signal.SIGINT or is_ending():
@@ -24,13 +24,13 @@ def requeue(signal_number: int) -> str | None:
     try:
         _scontrol("requeue", job)
     except (OSError, subprocess.SubprocessError) as error:
-        told = (getattr(error, "stderr", None) or str(error)).strip()
-        return f"SLURM job {job} could not be requeued ({told})"
+        reason = (getattr(error, "stderr", None) or str(error)).strip()
+        return f"SLURM job {job} could not be requeued ({reason})"
     return f"SLURM job {job} is requeued"
 
 
 def is_ending() -> bool:
-    """Whether SLURM has decided that this process's job shall end."""
+    """Whether SLURM is ending this process's job."""
     job = _job()
     try:
         return job is not None and bool(ENDING.search(_scontrol("show", "job", job)))

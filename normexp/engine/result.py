@@ -1,12 +1,16 @@
-"""What a training found."""
+"""The result of a training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
+from typing import Literal
 
+import torch
 from torch import nn
 
 from normexp.contracts import HasReadings
+from normexp.data.fingerprint import fingerprint
 from normexp.data.standardise import ScaledChannels
 from normexp.engine.fit import Training
 from normexp.evaluation.inputs import (
@@ -15,42 +19,78 @@ from normexp.evaluation.inputs import (
     gradient_by_gain,
 )
 from normexp.evaluation.modes import mode_gap
-from normexp.runs.result import ByGain, ChannelValues, RunResult, TestResult, Timing
+from normexp.runs.bits import packed
+from normexp.runs.plain import to_plain
+from normexp.runs.result import (
+    ByGain,
+    ChannelValues,
+    ImageCounts,
+    RunResult,
+    TestResult,
+    Timing,
+)
 
 
 def findings(training: Training, finite: bool) -> RunResult:
-    """Return what a training found: test images are seen here, once."""
-    state = training.state
+    """Return the result of a training; the test images are used here, once.
+
+    A run whose loss is finite and one of whose numbers is not, such as a running variance, has
+    diverged.
+    """
+    if finite:
+        found = _findings(training, _test(training), "finished")
+        if all(map(isfinite, _numbers(to_plain(found)))):
+            return found
+    return _findings(training, None, "diverged")
+
+
+def _findings(
+    training: Training, test: TestResult | None, outcome: Literal["finished", "diverged"]
+) -> RunResult:
+    state, data = training.state, training.data
     seconds = sum(state.epoch_seconds) + state.seconds
-    num_images = state.step * training.loader.batch_size
+    num_images = state.step * training.images_per_step
     return RunResult(
-        outcome="finished" if finite else "diverged",
-        test=_test(training) if finite else None,
+        outcome=outcome,
+        test=test,
         steps=state.step,
         images=num_images,
         parameters=sum(p.numel() for p in state.network.parameters()),
-        classes=training.data.classes,
+        classes=data.classes,
         history=tuple(state.history),
-        readings={
-            f"{what}/{name}": reading.item()
-            for name, module in state.network.named_modules()
-            if finite and isinstance(module, HasReadings)  # JSON has no NaN
-            for what, reading in module.readings().items()
-        },
-        layers=dict(_layers(state.network)) if finite else {},
+        readings=dict(_readings(state.network)) if test else {},
+        layers=dict(_layers(state.network)) if test else {},
         timing=Timing(seconds, tuple(state.epoch_seconds), num_images / seconds),
         environment=training.environment,
+        counts=ImageCounts(len(data.train), len(data.val), len(data.test)),
+        feature_spread=training.feature_spread,
     )
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Yield every number in nested plain values."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, float):
+        yield value
 
 
 def _test(training: Training) -> TestResult:
     network, images, evaluator = training.state.network, training.data.test, training.evaluator
-    clean = evaluator.score(network, images)
+    clean, classes = evaluator.score(network, images), len(training.data.classes)
+    labels = images.labels.cpu()
+    counts = torch.bincount(labels * classes + clean.predictions, minlength=classes**2)
     return TestResult(
         loss=clean.loss,
         accuracy=clean.accuracy,
         contrast=evaluator.contrast_accuracy(network, images),
         mode_gap=mode_gap(evaluator, network, images, training.loader.batch_size),
+        confusion=tuple(map(tuple, counts.view(classes, classes).tolist())),
+        correct=packed((clean.predictions == labels).tolist()),
+        fingerprint=fingerprint(images),
         by_gain=None
         if images.gain is None
         else ByGain(
@@ -63,8 +103,16 @@ def _test(training: Training) -> TestResult:
     )
 
 
+def _readings(network: nn.Module) -> Iterator[tuple[str, float]]:
+    """Yield the numbers that layers speak of, such as a learned gate."""
+    for name, module in network.named_modules():
+        if isinstance(module, HasReadings):
+            for what, reading in module.readings().items():
+                yield f"{what}/{name}", reading.item()
+
+
 def _layers(network: nn.Module) -> Iterator[tuple[str, ChannelValues]]:
-    """Yield what the tensors with a value a channel have become, such as a norm's scale."""
+    """Yield the mean, spread and limits of each tensor with a value a channel, such as a scale."""
     for name, module in network.named_modules():
         own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
         if any(tensor.ndim > 1 for _, tensor in own):  # a convolution, a linear layer

@@ -1,4 +1,4 @@
-"""The learning rate, and which parameters take how much of it."""
+"""The learning rate schedule, and parameter groups by weight decay and learning rate factor."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ REFERENCE_BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class Schedule:
-    """A straight warm-up to `peak`, then half a cosine to zero."""
+    """Linear warm-up to `peak`, then cosine decay to zero."""
 
     peak: float
     warmup: float
-    """The share of the training in which the learning rate rises."""
+    """Share of the training in which the learning rate rises."""
 
     @classmethod
-    def scaled(cls, lr: float, warmup: float, batch_size: int, batch_exponent: float) -> Schedule:
-        """Peak lr · (batch_size / 128) ^ batch_exponent.
+    def scaled(
+        cls, lr: float, warmup: float, images_per_step: int, batch_exponent: float
+    ) -> Schedule:
+        """Return the schedule with the peak lr · (images_per_step / 128) ^ batch_exponent.
 
-        The exponent 1 keeps the noise of SGD alike over batch sizes (Goyal et al. 2017).
+        The exponent 1 is the linear scaling rule: it keeps the noise of SGD alike over batch sizes
+        (Goyal et al., "Accurate, Large Minibatch SGD", 2017).
         """
-        return cls(lr * (batch_size / REFERENCE_BATCH_SIZE) ** batch_exponent, warmup)
+        return cls(lr * (images_per_step / REFERENCE_BATCH_SIZE) ** batch_exponent, warmup)
 
     def lr(self, progress: float) -> float:
         """Return the learning rate at the share `progress` of the training, in (0, 1]."""

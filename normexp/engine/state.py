@@ -1,4 +1,4 @@
-"""What changes during a training, and how it is kept."""
+"""The state of a training, and its checkpoints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from normexp.runs.result import Environment, EpochResult
 
 @dataclass
 class TrainingState:
-    """Everything that a training needs to go on exactly as if it had not stopped."""
+    """Everything that a training needs to go on bit for bit as if it had not stopped."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -35,7 +35,7 @@ class TrainingState:
     epoch_seconds: list[float] = field(default_factory=list)
     """How long each finished epoch took."""
     seconds: float = 0.0
-    """How long the epoch in flight has taken."""
+    """How long the current epoch has taken so far."""
 
     def __post_init__(self) -> None:
         self.followers = [m for m in self.network.modules() if isinstance(m, FollowsSteps)]
@@ -76,9 +76,9 @@ class TrainingState:
         self.seconds = 0.0
 
     def load(self, path: Path) -> dict[str, Any]:
-        """Take over a checkpoint and return what was saved as `extra`.
+        """Load a checkpoint and return what was saved as `extra`.
 
-        Raises FileNotFoundError and DamagedFileError, and UserError if it is another network's.
+        Raises FileNotFoundError and DamagedFileError, and UserError where it is of another network.
         """
         saved = tensors.load(path, self.totals.device)
         try:
@@ -99,20 +99,20 @@ class TrainingState:
 def resume(
     state: TrainingState, folder: RunFolder, here: Environment
 ) -> tuple[dict[str, int], list[str]]:
-    """Go on from the latest whole checkpoint in `folder`, if there is one.
+    """Load the latest whole checkpoint in `folder`, if there is one.
 
-    Return the lengths of the event files at that moment, and what to tell the user. A damaged
+    Return the lengths of the event files when it was written, and lines for the user. A damaged
     checkpoint is set aside, and the run goes on from the one before, or else starts again.
     """
-    told: list[str] = []
+    notes: list[str] = []
     for checkpoint in folder.checkpoints:
         try:
             extra = state.load(checkpoint)
         except DamagedFileError as error:
-            told.append(f"{error}; it is set aside as {set_aside(checkpoint)}")
+            notes.append(f"{error}; it is set aside as {set_aside(checkpoint)}")
             continue
-        told.append(f"going on after step {state.step}")
+        notes.append(f"going on after step {state.step}")
         if changed := differences(from_plain(Environment, extra["environment"]), here):
-            told.append(f"under other conditions, so bits may differ from one go: {changed}")
-        return extra["events"], told
-    return {}, [*told, "the run starts again"] if told else []
+            notes.append(f"in another environment, so bits may differ from one go: {changed}")
+        return extra["events"], notes
+    return {}, [*notes, "the run starts again"] if notes else []

@@ -1,4 +1,4 @@
-"""What a run found, as a text for TensorBoard."""
+"""A run's result as a text for TensorBoard."""
 
 from __future__ import annotations
 

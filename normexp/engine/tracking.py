@@ -1,4 +1,4 @@
-"""What a person sees of a training: TensorBoard curves, a progress bar, a log file."""
+"""Log a training: TensorBoard curves, a progress bar, a log file."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LOG_FORMAT = "%(asctime)s %(message)s"
 
 
 class Tracker:
-    """Writes the curves of one run into its folder and drives its bar.
+    """Writes the curves of one run into its folder and moves its progress bar.
 
     Curves come twice: by step, and as `by_images/…` by the number of images seen.
     `positions` are the lengths of the event files at the checkpoint from which the run goes on:
-    what was written after it is cut off, so curves do not zig-zag.
+    what was written after it is cut off, so that no step appears twice.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Tracker:
         finally:
             threading.excepthook = self._hook_before
 
-    def _tell(self, *messages: Summary) -> None:
+    def _write(self, *messages: Summary) -> None:
         for message in messages:
             self._writer.file_writer.add_summary(message)  # type: ignore[attr-defined]
 
     def _of_a_thread(self, error: threading.ExceptHookArgs) -> None:
-        # A full disk in the writer's thread is raised again by the next `flush`, and told there.
+        # A full disk in the writer's thread is raised again by the next `flush`.
         if not issubclass(error.exc_type, OSError):
             self._hook_before(error)
 
@@ -92,12 +92,12 @@ class Tracker:
             self._writer.add_scalar(f"by_images/{tag}", value, images)
 
     def begin(self, sheet: Tensor) -> None:
-        """Write what is known before the first step.
+        """Write the settings and the first images.
 
         `sheet`, float (3, H, W) in [0, 1], shows the first images as they are trained on.
         """
         factors = self._spec.factors
-        self._tell(experiment(factors), session(self._spec.cell_name, factors), layout())
+        self._write(experiment(factors), session(self._spec.cell_name, factors), layout())
         self._writer.add_image("augmented", sheet)
 
     def progress(self, step: int, **shown: str) -> None:
@@ -106,7 +106,7 @@ class Tracker:
         self._bar.update(step - self._bar.n)
 
     def finish(self, result: RunResult) -> None:
-        """Write what the run found, once, at its end."""
+        """Write the result, once, at the end of the run."""
         step, timing = result.steps, result.timing
         last = {
             "cost/seconds": timing.seconds,
@@ -117,12 +117,13 @@ class Tracker:
             for severity, accuracy in enumerate(by_severity):
                 self._writer.add_scalar("contrast/accuracy", accuracy, severity)
                 last[f"test/accuracy_contrast_{severity}"] = accuracy
-            last["test/accuracy"] = last.pop("test/accuracy_contrast_0")
+            del last["test/accuracy_contrast_0"]
+            last |= {f"test/{k}": v for k, v in vars(test).items() if isinstance(v, float)}
             last["test/mode_gap"] = test.mode_gap.accuracy
             last["test/gap"] = result.history[-1].train_accuracy - test.accuracy
         for tag, value in last.items():
             self._writer.add_scalar(tag, value, step)
-        self._tell(text("summary", summary(result)), session_end(result.outcome, time.time()))
+        self._write(text("summary", summary(result)), session_end(result.outcome, time.time()))
         self._log.info(str(result))
 
     def note(self, line: str) -> None:

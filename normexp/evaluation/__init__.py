@@ -1,1 +1,1 @@
-"""A trained model under other contrasts."""
+"""Measurements of a network: accuracy, contrast, statistics, cost, and of a norm layer alone."""

@@ -1,4 +1,4 @@
-"""How well a network classifies."""
+"""Loss and accuracy of a network on images, as they are and at reduced contrast."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ BATCH_SIZE = 250
 
 @dataclass(frozen=True)
 class Score:
-    """Mean cross-entropy in nats, and the share of right answers."""
+    """Mean cross-entropy in nats, and accuracy as a share."""
 
     loss: float
     accuracy: float
+    predictions: Tensor
+    """The classes (N,) that were predicted, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,25 @@ class Evaluator:
         images: LabelledImages,
         change: Callable[[Tensor], Tensor] = lambda pixels: pixels,
     ) -> Score:
-        """Score `network` on uint8 `images` after `change`; its mode is as before afterwards."""
+        """Score `network` in eval mode on uint8 `images` after `change`; then restore its mode."""
         was_training = network.training
         network.eval()
         loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
-        right = torch.zeros((), dtype=torch.int64, device=images.images.device)
+        predictions = []
         for start in range(0, len(images), BATCH_SIZE):
             batch = images[start : start + BATCH_SIZE]
             x = amplified(self.standardise(to_unit(change(batch.images))), batch.gain)
             with self.precision.autocast():
                 logits = network(x).float()
             loss += F.cross_entropy(logits, batch.labels, reduction="sum")
-            right += (logits.argmax(1) == batch.labels).sum()
+            predictions.append(logits.argmax(1))
         network.train(was_training)
-        return Score(loss.item() / len(images), right.item() / len(images))
+        predicted = torch.cat(predictions)
+        right = (predicted == images.labels).sum().item()
+        return Score(loss.item() / len(images), right / len(images), predicted.cpu())
 
     def contrast_accuracy(self, network: nn.Module, images: LabelledImages) -> dict[str, float]:
-        """Accuracy at each severity of the contrast corruption."""
+        """Return the accuracy at each severity of the contrast corruption."""
         return {
             str(severity): self.score(
                 network, images, partial(reduce_contrast, share=share)

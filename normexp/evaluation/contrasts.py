@@ -1,4 +1,4 @@
-"""Changes of contrast, made of the test images on their device."""
+"""Changes of the test images' contrast, computed on their device."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from normexp.evaluation.corruption import SEVERITIES, reduce_contrast
 
 @dataclass(frozen=True)
 class Change:
-    """A change of images, of a level that is 1 where nothing changes."""
+    """A change of images with a level; at level 1 nothing changes."""
 
     name: str
     level: float
     draw: Callable[[int, torch.Generator], Tensor]
-    """The random numbers of so many images, (N, P)."""
+    """`draw(N, generator)` returns the random numbers (N, P) of N images."""
     apply: Callable[[Tensor, Tensor], Tensor]
-    """Images uint8 (N, H, W, 3) and their draws to float (N, 3, H, W) in [0, 1]."""
+    """`apply(images, draws)`: uint8 (N, H, W, 3) to float (N, 3, H, W) in [0, 1]."""
 
 
 def unchanged() -> Change:
-    """The images as they are."""
+    """Return the change that leaves images as they are."""
     return Change("none", 1.0, _no_draws, lambda images, _: to_unit(images))
 
 
 def corruption(share: float) -> Change:
-    """The published corruption, cut to uint8 (`corruption.py`)."""
+    """Return the corruption of CIFAR-10-C, in uint8 (`corruption.py`)."""
     return Change("corruption", share, _no_draws, partial(_corrupt, share=share))
 
 
 def contrast(name: str, share: float) -> Change:
-    """(x − m)·share + m, cut to [0, 1], m the channel's mean: the corruption in float."""
+    """Return (x − m)·share + m, cut to [0, 1], m the channel's mean: the corruption in float."""
     return Change(name, share, partial(_same, share), _about_mean)
 
 
 def contrast_per_image(level: float) -> Change:
-    """The same with a share for each image, from U[level, 1], or U[1, level]."""
+    """Return `contrast` with a share for each image, from U[level, 1], or U[1, level]."""
     return Change("curve_per_image", level, partial(_per_image, level), _about_mean)
 
 
 def channel_gain(level: float) -> Change:
-    """The same with a share for each channel of each image, as the training's `contrast=gain`."""
+    """Return `contrast` with a share for each channel of each image, as `contrast=gain` trains."""
     return Change("gain", level, _between(level).draw, _about_mean)
 
 
 def power(level: float) -> Change:
-    """x^level: the control, which no scale and shift undoes."""
+    """Return x^level: the control, which no scale and shift undoes."""
     return Change("gamma", level, _no_draws, lambda images, _: to_unit(images) ** level)
 
 
 def all_changes(
     curve: list[float], per_image: list[float], gain: list[float], gamma: list[float]
 ) -> Iterator[Change]:
-    """Yield every change of the contrast axis, the images as they are first."""
+    """Yield every change of the contrast axis, `unchanged` first."""
     yield unchanged()
     for share in SEVERITIES.values():
         yield corruption(share)

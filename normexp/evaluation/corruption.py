@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}
-"""The share of contrast that is left, by severity."""
+"""Share of contrast that is left, by severity."""
 
 
 def reduce_contrast(images: Tensor, share: float) -> Tensor:
-    """uint8 (N, H, W, 3) to the same: (x − m)·share + m, m the channel's mean, cut to uint8.
+    """Return (x − m)·share + m, m the channel's mean, cut to uint8; uint8 (N, H, W, 3) to the same.
 
-    In float64 and truncated, as published. numpy does it: another order of summing a mean, or a
-    GPU's division, ends in other last bits, and truncation makes whole steps of them.
+    In float64 and truncated, as published, by numpy: another order of summing a mean, or a GPU's
+    division, changes last bits, of which truncation makes whole steps.
     """
     x = images.cpu().numpy() / 255.0
     mean = x.mean((1, 2), keepdims=True)

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, time and memory of a training step."""
+"""Multiply-adds of a network, and the time and memory of a training step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def multiply_adds(network: nn.Module, image: Tensor) -> int:
-    """Return those of convolutions and linear layers for one `image` (1, 3, H, W)."""
+    """Return the multiply-adds of convolutions and linear layers for one `image` (1, 3, H, W)."""
     total = 0
 
     def count(layer: nn.Module, _: Any, output: Tensor) -> None:
@@ -38,11 +38,10 @@ def multiply_adds(network: nn.Module, image: Tensor) -> int:
 
 
 def step_cost(step: Callable[[], None], steps: int, device: torch.device) -> dict[str, Any]:
-    """Return the median time of a training step, and the memory that it takes on top.
+    """Return the median time of a training step, and its peak memory.
 
-    `peak_memory` in bytes: on CUDA what the allocator held at most, on Linux by how much the
-    process grew at most in the first step, as an allocator that keeps freed memory may take a new
-    place in each; null where neither can be known.
+    `peak_memory` in bytes: on CUDA the peak of the allocator, on Linux the peak growth of the
+    process in the first step, as later ones reuse freed memory; None where neither is known.
     """
     measure = _cuda_peak(device) if device.type == "cuda" else _process_growth()
     seconds = [_timed(step, device)]
@@ -81,6 +80,6 @@ def _process_growth() -> Callable[[], int | None]:
 
 
 def _status(key: str) -> int:
-    """Return a number of bytes that the kernel tells of this process."""
+    """Return a size of this process in bytes, from /proc/self/status."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(dict(line.split(":", 1) for line in lines)[key].split()[0]) * 1024

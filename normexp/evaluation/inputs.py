@@ -1,4 +1,4 @@
-"""What a network makes of unequal inputs: of weak and strong images, of one channel or another."""
+"""Accuracy and gradients by the gain of an image, and accuracy without a colour channel."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CHANNELS = ("red", "green", "blue")
 
 
 def quarters(gain: Tensor) -> tuple[Tensor, ...]:
-    """Return which images are the weakest quarter by `gain` (N,), the next, …, the strongest."""
+    """Return the indices of the images in each quarter by `gain` (N,), the weakest first."""
     return gain.argsort(stable=True).tensor_split(4)
 
 
 def accuracy_by_gain(
     evaluator: Evaluator, network: nn.Module, images: LabelledImages
 ) -> list[float]:
-    """Accuracy on each quarter of the images, which have gains, from the weakest on."""
+    """Return the accuracy on each quarter of the images by gain, the weakest first."""
     assert images.gain is not None
     return [evaluator.score(network, images[part]).accuracy for part in quarters(images.gain)]
 
 
 def gradient_by_gain(evaluator: Evaluator, network: nn.Module, loader: Loader) -> list[float]:
-    """The gradient that each quarter of a training batch sends to the weights, as its norm.
+    """Return the norm of the weights' gradient for each quarter of a training batch by gain.
 
     The batch is the first of epoch 0, in training mode; the loss is the mean over the quarter.
     Empty where a batch has less than four images. `network` stays as it is.
@@ -56,7 +56,7 @@ def gradient_by_gain(evaluator: Evaluator, network: nn.Module, loader: Loader) -
 def accuracy_without_channels(
     evaluator: Evaluator, network: nn.Module, images: LabelledImages
 ) -> dict[str, float]:
-    """Accuracy where each channel in its turn is left out: held at its mean over the data set."""
+    """Return the accuracy without each colour channel: it is held at its mean over the data set."""
     scaled = evaluator.standardise
     assert isinstance(scaled, ScaledChannels)
     accuracy = {}

@@ -1,7 +1,7 @@
-"""The lens: one trained network under every contrast and every choice of statistics.
+"""The lens: evaluate a trained network under every contrast and every choice of statistics.
 
-What it finds is a list of rows, flat dicts that `lens.json` and `lens.csv` hold. Every row has an
-`axis`, and those of its keys:
+It returns rows, flat dicts that `lens.json` and `lens.csv` hold. Every row has an `axis`, and the
+keys of that axis:
 
 axis "contrast", a change of the test images under running or under test-batch statistics:
     change      "none" | "corruption" (published, uint8) | "corruption_float" | "curve" (one share
@@ -23,7 +23,8 @@ axis "statistics", the unchanged images and severity 5 under other statistics:
     alpha               of "mix": the weight of the example's own statistics; else null
     accuracy, loss, drift, largest, changed     as above, but against the same image under running
                         statistics
-axis "noise", an image's values over random draws of its batch mates, test-batch statistics:
+axis "noise", an image's values over random draws of the other images in the batch, under
+test-batch statistics:
     batch_size  images of a batch, the image itself among them
     layer       a norm's name, or "logits" for the spread in total
     spread      standard deviation over draws, root mean square over values, mean over images
@@ -70,7 +71,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Lens:
-    """Each axis is a list of tasks, each of which measures a few rows."""
+    """Measures a network; each axis is a list of tasks, each of which returns a few rows."""
 
     subject: Subject
     loader: Loader
@@ -79,7 +80,7 @@ class Lens:
     """Makes a training step, on a network that is not the trained one."""
 
     def tasks(self, axis: str, settings: Settings) -> list[Task]:
-        """Return what there is to measure on `axis`, with its `settings`."""
+        """Return the tasks of `axis` with its `settings`."""
         axes: Mapping[str, Callable[..., Iterator[Task]]] = {
             "cost": self.cost,
             "contrast": self.contrast,
@@ -89,7 +90,7 @@ class Lens:
         return list(axes[axis](**settings))
 
     def contrast(self, batch_size: int, **levels: list[float]) -> Iterator[Task]:
-        """Every change under running and under test-batch statistics."""
+        """Yield every change of contrast under running and under test-batch statistics."""
         test_batch = of_batches(min(batch_size, len(self.subject.images)))
         for change in all_changes(**levels):
             for statistics in (RUNNING, test_batch):
@@ -116,7 +117,7 @@ class Lens:
         precise_batch_sizes: list[int],
         precise_images: int,
     ) -> Iterator[Task]:
-        """Every choice of statistics; batches that the test set does not fill are left out."""
+        """Yield every choice of statistics; batches larger than the test set are left out."""
         fitting = [size for size in batch_sizes if size <= len(self.subject.images)]
         for statistics in [RUNNING, *map(of_batches, fitting), *map(mixed, alphas)]:
             yield partial(self._statistics_rows, statistics)
@@ -164,7 +165,7 @@ class Lens:
             yield epoch.batch(i)[0]
 
     def noise(self, batch_sizes: list[int], images: int, draws: int) -> Iterator[Task]:
-        """The spread over random draws of batch mates."""
+        """Yield the spread over random draws of the other images in the batch."""
         images = min(images, len(self.subject.images))
         for size in batch_sizes:
             if size <= len(self.subject.images):
@@ -185,7 +186,7 @@ class Lens:
         ]
 
     def cost(self, steps: int) -> Iterator[Task]:
-        """What the network costs to run and to train."""
+        """Yield the cost of the network."""
         yield partial(self._cost_rows, steps)
 
     def _cost_rows(self, steps: int) -> list[Row]:

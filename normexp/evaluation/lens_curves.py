@@ -1,4 +1,4 @@
-"""What the lens found, as curves of TensorBoard in the run's folder."""
+"""The rows of the lens as TensorBoard curves in the run's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIX = ".lens"
 
 
 def write_curves(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write an event file beside those of the training, in the place of one from before."""
+    """Write an event file beside those of the training, and remove an older one."""
     for before in folder.events(SUFFIX):
         before.unlink()
     with SummaryWriter(str(folder.path), filename_suffix=SUFFIX) as writer:

@@ -1,4 +1,4 @@
-"""What the lens leaves in a run's folder: `lens.json`, and its rows as `lens.csv`. No torch."""
+"""Write `lens.json` and `lens.csv`, and find the rows that are still valid. No torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(folder: RunFolder, record: LensRecord) -> None:
 
 
 def digest_of_weights(folder: RunFolder) -> str:
-    """Return what changes when the run is trained anew; raises UserError without weights."""
+    """Return the SHA-256 of the weights; raises UserError where there are none."""
     try:
         return hashlib.sha256(folder.weights.read_bytes()).hexdigest()
     except FileNotFoundError as error:
@@ -29,7 +29,7 @@ def digest_of_weights(folder: RunFolder) -> str:
 
 
 def still_good(record: LensRecord | None, asked: Mapping[str, object]) -> dict[str, list[Row]]:
-    """Return by axis the rows of `record` that the lens would find again if `asked` now."""
+    """Return by axis the rows of `record` that hold for what is `asked` now."""
     rows: dict[str, list[Row]] = {}
     for row in record.rows if record else ():
         axis = str(row["axis"])

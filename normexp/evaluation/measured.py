@@ -1,7 +1,7 @@
-"""What claims say of networks that need no training to be tested.
+"""Measurements of untrained networks, for the claims that need no training.
 
-Each measurement takes a network with its norms in place and batches of standardised training
-images (N, 3, H, W) with labels (N,), and returns numbers by name. A function of `conf/claims/`.
+Each takes a network with its norms in place and batches of standardised training images
+(N, 3, H, W) with labels (N,), and returns numbers by name. `conf/claims/` names the function.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NamesPlaces
-from normexp.evaluation.prove import TINY, deviation, explained, standardised
+from normexp.evaluation.probe import TINY, deviation, explained, standardised
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 
 
 @torch.no_grad()
 def logit_gap(network: nn.Module, batches: Batches) -> Mapping[str, float]:
-    """Return how far logits in training are from those in evaluation, over their root mean square.
+    """Return the difference of logits between train and eval mode, over their root mean square.
 
     `largest`: the largest difference, `gap`: the root mean square of the differences, over the
     last 8 batches. Running statistics have seen all batches.
@@ -39,7 +39,7 @@ def logit_gap(network: nn.Module, batches: Batches) -> Mapping[str, float]:
 
 @torch.no_grad()
 def identity_fit(network: nn.Module, batches: Batches) -> Mapping[str, float]:
-    """Return how well the first norm can be the identity in evaluation.
+    """Return how well the first norm can be the identity in eval mode.
 
     `r2`: R² of its input by its output with the best scale and shift for each channel, the same
     for all images.
@@ -53,7 +53,7 @@ def identity_fit(network: nn.Module, batches: Batches) -> Mapping[str, float]:
 
 
 def first_over_last(network: nn.Module, batches: Batches) -> Mapping[str, float]:
-    """Return the gradient norm of the first convolution's weights over the last's.
+    """Return the ratio of the gradient norms of the first and the last convolution's weights.
 
     `log10_ratio`: its logarithm, on the first batch, in training.
     """
@@ -71,7 +71,7 @@ def first_over_last(network: nn.Module, batches: Batches) -> Mapping[str, float]
 
 @torch.no_grad()
 def distance_to_instance(network: nn.Module, batches: Batches) -> Mapping[str, float]:
-    """Return how far the norms' outputs are from instance norm's, up to a scale and a shift.
+    """Return the distance of the norms' outputs from instance norm's, up to a scale and a shift.
 
     `distance`: the largest over the norms of 1 − R², in evaluation.
     """
@@ -87,10 +87,10 @@ def distance_to_instance(network: nn.Module, batches: Batches) -> Mapping[str, f
 
 @torch.no_grad()
 def answer_spread(network: nn.Module, batches: Batches) -> Mapping[str, float]:
-    """Return how much the answers to the images of a batch differ, whatever was learned.
+    """Return how much the logits of the images in a batch differ, with random scales and shifts.
 
     `spread`: the largest difference between an image's logits and their mean over images, over the
-    root mean square, with random scales and shifts in all norms.
+    root mean square.
     """
     generator = torch.Generator().manual_seed(0)
     for norm in norms(network):
@@ -102,16 +102,15 @@ def answer_spread(network: nn.Module, batches: Batches) -> Mapping[str, float]:
 
 
 def settle(network: nn.Module, batches: Batches) -> None:
-    """Let the running statistics see all batches."""
+    """Run all batches through the network in train mode, so that running statistics settle."""
     network.train()
     for images, _ in batches:
         network(images)
 
 
 def norms(network: nn.Module) -> list[nn.Module]:
-    """Return the norms of a network; raises ValueError if it does not tell where they are."""
+    """Return the norms of a network; raises ValueError if it has no `norm_roles`."""
     if not isinstance(network, NamesPlaces):
-        # As told of a user's other settings.
         raise ValueError("the network does not tell where its norms are: give it norm_roles")
     return [
         module
@@ -123,7 +122,7 @@ def norms(network: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def passing(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Collect what goes into `module` and what comes out of it."""
+    """Collect the inputs and outputs of `module`."""
     seen: list[tuple[Tensor, Tensor]] = []
     handle = module.register_forward_hook(lambda _, i, o: seen.append((i[0].clone(), o.clone())))
     try:

@@ -1,4 +1,4 @@
-"""Train mode against eval mode: what a network answers under the test batches' own statistics."""
+"""Compare train mode with eval mode: test-batch statistics with running ones."""
 
 from __future__ import annotations
 

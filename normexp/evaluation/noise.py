@@ -1,4 +1,4 @@
-"""How far an image's logits, and what each norm makes of it, depend on its batch mates."""
+"""Spread of an image's logits and norm outputs over the other images in its batch."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def spreads(
     generator = torch.Generator().manual_seed(subject.seed)
     totals: dict[str, list[Tensor]] = {}
     for image in range(num_images):
-        mates = _mates(len(subject.images), image, batch_size - 1, draws, generator)
+        drawn = _batches_around(image, len(subject.images), batch_size, draws, generator)
         seen: dict[str, list[Tensor]] = {}
         with statistics.use(subject.network), _outputs(subject.network, batch_size, seen):
-            for batches in torch.split(mates, at_once):
+            for batches in torch.split(drawn, at_once):
                 batch = subject.images[batches.flatten().to(subject.images.labels.device)]
                 logits = subject.answer(to_unit(batch.images), batch.gain)
                 seen.setdefault(LOGITS, []).append(logits[::batch_size])
@@ -63,18 +63,20 @@ def _has_weights(module: nn.Module) -> bool:
     return any(isinstance(m, nn.Conv2d | nn.Linear) for m in module.modules())
 
 
-def _mates(number: int, image: int, mates: int, draws: int, generator: torch.Generator) -> Tensor:
-    """Batches (draws, 1 + mates) of indices of images, all different, `image` first."""
+def _batches_around(
+    image: int, number: int, batch_size: int, draws: int, generator: torch.Generator
+) -> Tensor:
+    """Return batches (draws, batch_size) of different indices below `number`, `image` first."""
     rows = []
     for _ in range(draws):
-        others = torch.randperm(number - 1, generator=generator)[:mates]
+        others = torch.randperm(number - 1, generator=generator)[: batch_size - 1]
         rows.append(torch.cat([torch.tensor([image]), others + (others >= image)]))
     return torch.stack(rows)
 
 
 @contextmanager
 def _outputs(network: nn.Module, every: int, seen: dict[str, list[Tensor]]) -> Iterator[None]:
-    """Keep what each norm makes of the first of `every` images."""
+    """Collect each norm's output for the first of `every` images."""
 
     def keep(name: str, _: nn.Module, __: object, output: Tensor) -> None:
         seen.setdefault(name, []).append(output[::every].float())

@@ -1,4 +1,4 @@
-"""Other statistics for the layers that have batch statistics, without touching the model.
+"""Evaluate a network with other batch statistics than its running ones, without changing it.
 
 Such layers are, or hold, `torch.nn.BatchNorm2d`. The network stays in evaluation mode; within one
 of the contexts below each such layer evaluates its input with other moments in the place of its
@@ -43,13 +43,15 @@ RUNNING = Statistics("running", lambda _: nullcontext())
 
 
 def of_batches(size: int) -> Statistics:
-    """Those of the batch itself, of `size` images, as in training."""
+    """Return the statistics of the batch itself, of `size` images, as in training."""
     chunk = size * max(1, CHUNK // size)
     return Statistics("batch", partial(in_parts, size=size), batch_size=size, chunk=chunk)
 
 
 def mixed(alpha: float) -> Statistics:
-    """The one image's times alpha + running ones times (1 − alpha), mean and variance each.
+    """Return alpha times one image's statistics + (1 − alpha) times the running ones.
+
+    Mean and variance each.
 
     Schneider et al., "Improving robustness against common corruptions by covariate shift
     adaptation", NeurIPS 2020, for one image.
@@ -58,7 +60,7 @@ def mixed(alpha: float) -> Statistics:
 
 
 def fixed(name: str, moments: Mapping[str, Moments], batch_size: int) -> Statistics:
-    """Moments by layer that were estimated over batches of `batch_size`."""
+    """Return given moments by layer, estimated over batches of `batch_size`."""
     return Statistics(name, partial(given, moments=moments), batch_size=batch_size)
 
 

@@ -1,4 +1,4 @@
-"""A trained network, and how it answers to changed images under other statistics."""
+"""The logits of a trained network for changed images under other statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from normexp.precision import Precision
 
 @dataclass
 class Subject:
-    """What is looked at. Logits are kept, so that no condition is computed twice."""
+    """A trained network with its test images. Logits are kept, so that none is computed twice."""
 
     network: nn.Module
     images: LabelledImages
@@ -26,7 +26,7 @@ class Subject:
     standardise: Standardise
     precision: Precision
     seed: int
-    """Of the draws of changes, and of batch mates."""
+    """Of the draws of changes, and of the other images in a batch."""
     _kept: dict[object, Tensor] = field(default_factory=dict)
 
     def logits(self, statistics: Statistics, change: Change | None = None) -> Tensor:

@@ -1,6 +1,5 @@
-// 3×3 convolutions of bfloat16 images in channels last with a border of one zero, if wanted with
-// the 2×2 max pooling after them: forward, and the gradient of the filters. The gradient of the
-// images is the forward of the turned filters.
+// 3×3 convolutions of bfloat16 images in channels last with a border of one zero: forward, and the
+// gradient of the filters. The gradient of the images is the forward of the turned filters.
 //
 // By Winograd's F(2×2, 3×3) a tile of 2×2 answers needs 16 products for a pair of channels, not 36;
 // in the matrices of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015,
@@ -77,8 +76,7 @@ long block_size(long all, long most, int threads, long step) {
   return std::min(most, (all + threads * step - 1) / (threads * step) * step);
 }
 
-void forward(Shape s, const bfloat16* x, const bfloat16* filters, bfloat16* y, uint8_t* which,
-             int threads) {
+void forward(Shape s, const bfloat16* x, const bfloat16* filters, bfloat16* y, int threads) {
   const long tiles = s.tiles(), most = block_size(tiles, TILES, threads, ROWS);
   const long window = apart(TILES * s.from * sizeof(bfloat16)) / sizeof(bfloat16);
   constexpr long SUMS = apart(TILES * COLUMNS * sizeof(float)) / sizeof(float);
@@ -111,10 +109,7 @@ void forward(Shape s, const bfloat16* x, const bfloat16* filters, bfloat16* y, u
           const Tile tile(s, first + t);
           for (long c = 0; c < columns; c += LANES) {
             const Answers answers(&sums[t * columns + c], SUMS);
-            if (which)
-              answers.store_maximum(tile, k + c, y, which);
-            else
-              answers.store_all(tile, k + c, y);
+            answers.store_all(tile, k + c, y);
           }
         }
       }
@@ -122,8 +117,8 @@ void forward(Shape s, const bfloat16* x, const bfloat16* filters, bfloat16* y, u
   }
 }
 
-void filter_gradient(Shape s, const bfloat16* x, const bfloat16* dy, const uint8_t* which,
-                     float* gradient, int threads) {
+void filter_gradient(Shape s, const bfloat16* x, const bfloat16* dy, float* gradient,
+                     int threads) {
   const long pairs = (s.tiles() + 1) / 2, most = block_size(pairs, PAIRS, threads, 1);
   const long window = apart(PAIRS * s.from * sizeof(uint32_t)) / sizeof(uint32_t);
   constexpr long GRADIENTS = apart(PAIRS * COLUMNS * sizeof(uint32_t)) / sizeof(uint32_t);
@@ -155,8 +150,7 @@ void filter_gradient(Shape s, const bfloat16* x, const bfloat16* dy, const uint8
         const long columns = std::min(COLUMNS, s.to - k);
         for (long t = 0; t < count; t++) {
           const Tile even(s, 2 * (first + t)), odd(s, 2 * (first + t) + 1);
-          const Gradients from[] = {{even, dy, which, zeros.data()},
-                                    {odd, dy, which, zeros.data()}};
+          const Gradients from[] = {{even, dy, zeros.data()}, {odd, dy, zeros.data()}};
           for (long c = 0; c < columns; c += LANES) {
             Window d[2];
             for (int i = 0; i < 2; i++) from[i].transform(k + c, d[i]);
@@ -191,29 +185,39 @@ void filter_gradient(Shape s, const bfloat16* x, const bfloat16* dy, const uint8
   }
 }
 
+// As `Convolution` in calls.py. Filters lie as `num_out`, pixels and `num_in`; or, to be turned by
+// half a turn, as `num_in`, pixels and `num_out`. `filters` are transformed ones.
+struct Call {
+  long images, height, width, num_in, num_out;
+  int is_turned, threads;
+  void* x;
+  float* weight;
+  void *filters, *y, *dy;
+  float* dweight;
+
+  Shape shape() const { return {images, height, width, num_in, num_out}; }
+};
+
 }  // namespace
 
 extern "C" {
 
-// Filters lie as `to`, pixels and `from`; or, to be turned by half a turn, as `from`, pixels, `to`.
-void winograd_filters(long from, long to, const float* filters, int is_turned, void* transformed) {
-  transform_filters(from, to, filters, is_turned, (bfloat16*)transformed);
+// Writes `filters`.
+void winograd_filters(const Call* call) {
+  transform_filters(call->num_in, call->num_out, call->weight, call->is_turned,
+                    (bfloat16*)call->filters);
 }
 
-// To maps y of the size of x; or, with `which`, to their maxima of 2×2 and the place of each, 0 to
-// 3 in rows. Filters are transformed ones.
-void winograd_forward(long images, long height, long width, long from, long to, const void* x,
-                      const void* filters, void* y, uint8_t* which, int threads) {
-  Shape s{images, height, width, from, to, which != nullptr};
-  forward(s, (const bfloat16*)x, (const bfloat16*)filters, (bfloat16*)y, which, threads);
+// Writes `y`, maps of the size of x.
+void winograd_forward(const Call* call) {
+  forward(call->shape(), (bfloat16*)call->x, (bfloat16*)call->filters, (bfloat16*)call->y,
+          call->threads);
 }
 
-// Of filters that lie as `to`, pixels and `from`. With `which`, dy is the gradient of the maxima.
-void winograd_filter_gradient(long images, long height, long width, long from, long to,
-                              const void* x, const void* dy, const uint8_t* which, float* gradient,
-                              int threads) {
-  Shape s{images, height, width, from, to, which != nullptr};
-  filter_gradient(s, (const bfloat16*)x, (const bfloat16*)dy, which, gradient, threads);
+// Writes `dweight`, of filters that lie as `num_out`, pixels and `num_in`.
+void winograd_filter_gradient(const Call* call) {
+  filter_gradient(call->shape(), (bfloat16*)call->x, (bfloat16*)call->dy, call->dweight,
+                  call->threads);
 }
 }
 #endif

@@ -69,11 +69,9 @@ inline void transform_back(const Window d, Filters f, long i) {
 // Images of `from` channels become maps of `to` channels.
 struct Shape {
   long images, height, width, from, to;
-  bool is_pooled;
 
-  // Pooling leaves out an odd last row or column.
-  long down() const { return (height + !is_pooled) / 2; }
-  long across() const { return (width + !is_pooled) / 2; }
+  long down() const { return (height + 1) / 2; }
+  long across() const { return (width + 1) / 2; }
   long tiles() const { return images * down() * across(); }
 };
 
@@ -158,18 +156,15 @@ struct Pixels {
   }
 };
 
-// The gradient of a tile's answers, or of their maximum.
+// The gradient of a tile's answers.
 struct Gradients {
   const bfloat16* at[2][2];
-  const uint8_t* which;
 
-  Gradients(const Tile& tile, const bfloat16* dy, const uint8_t* all, const bfloat16* zeros) {
-    const long to = tile.s.to;
-    which = all && tile.is_there() ? all + tile.index * to : nullptr;
+  Gradients(const Tile& tile, const bfloat16* dy, const bfloat16* zeros) {
     for (long i = 0; i < 2; i++)
       for (long j = 0; j < 2; j++) {
-        long pixel = all ? (which ? tile.index : -1) : tile.pixel(tile.top + i, tile.left + j);
-        at[i][j] = pixel < 0 ? zeros : dy + pixel * to;
+        long pixel = tile.pixel(tile.top + i, tile.left + j);
+        at[i][j] = pixel < 0 ? zeros : dy + pixel * tile.s.to;
       }
   }
 
@@ -177,18 +172,13 @@ struct Gradients {
   void transform(long c, Window d) const {
     Floats columns[2][4];
     for (int j = 0; j < 2; j++) {
-      Floats y[] = {answer(0, j, c), answer(1, j, c)};
+      Floats y[] = {load(at[0][j] + c), load(at[1][j] + c)};
       times_a(y, columns[j]);
     }
     for (int i = 0; i < 4; i++) {
       Floats row[] = {columns[0][i], columns[1][i]};
       times_a(row, d[i]);
     }
-  }
-
-  Floats answer(int i, int j, long c) const {
-    Words y = bits(at[i][j] + c);
-    return (Floats)(which ? (Words)(places(which + c) == uint32_t(2 * i + j)) & y : y);
   }
 };
 
@@ -216,14 +206,6 @@ struct Answers {
         long pixel = tile.pixel(tile.top + i, tile.left + j);
         if (pixel >= 0) store(to + pixel * tile.s.to + c, y[i][j]);
       }
-  }
-
-  // Rounded before they are compared, so that equals are those of a pooling that comes after.
-  void store_maximum(const Tile& tile, long c, bfloat16* to, uint8_t* which) const {
-    Words corners[4];
-    for (int k = 0; k < 4; k++) corners[k] = bits(rounded(y[k / 2][k % 2]));
-    const long at = tile.index * tile.s.to + c;
-    store_highest(corners, to + at, which + at);
   }
 };
 

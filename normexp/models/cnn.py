@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NormLayer
-from normexp.models.conv import Conv3x3
 from normexp.models.initial import he_initialise
-from normexp.models.joined import norm_and_act
-from normexp.models.pool import MaxPool
+from normexp.models.norm_act import NormAct
 
 # Widths on maps of one size: 32, 16, 8 and 4 pixels when all poolings are there.
 STAGES = (1, 2, 2, 1)
@@ -55,7 +53,7 @@ class CNN(nn.Module):
         _check_choice("model.order", order, BLOCKS)
         _check_choice("model.after", after, HEADS)
         _check_choice("model.poolings", poolings, range(len(STAGES)))
-        self.pool = MaxPool()
+        self.pool = nn.MaxPool2d(2)
         self.poolings = poolings
         channels = [3, *(width for width in widths for _ in range(repeats))]
         blocks = [BLOCKS[order](i, o, norm_layer) for i, o in pairwise(channels)]
@@ -83,13 +81,15 @@ class ConvNormAct(nn.Module):
 
     def __init__(self, num_in: int, num_out: int, norm_layer: NormLayer) -> None:
         super().__init__()
-        self.conv = Conv3x3(num_in, num_out)
+        self.conv = nn.Conv2d(num_in, num_out, 3, padding=1, bias=False)
         self.norm = norm_layer(num_out)
         self.end = EmptySite(num_out)
         self.act: nn.Module = nn.ReLU(inplace=True)
+        self.norm_act = NormAct()
 
     def forward(self, x: Tensor) -> Tensor:
-        return norm_and_act(self.conv(x), self.norm, self.end, self.act)
+        y: Tensor = self.norm_act(self.conv(x), self.norm, self.act, self.end)
+        return y
 
 
 class ConvActNorm(ConvNormAct):

@@ -9,7 +9,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from normexp.contracts import EmptySite, NormLayer
 from normexp.models.initial import he_initialise
-from normexp.models.joined import norm_and_act
+from normexp.models.norm_act import NormAct
 
 
 class Block(BasicBlock):  # type: ignore[misc]
@@ -19,11 +19,13 @@ class Block(BasicBlock):  # type: ignore[misc]
         super().__init__(inplanes, planes, *args, **kwargs)
         self.act1 = nn.ReLU(inplace=True)
         self.end = EmptySite(planes)
+        self.norm_act = NormAct()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = norm_and_act(self.conv1(x), self.bn1, None, self.act1)
+        y: Tensor = self.norm_act(self.conv1(x), self.bn1, self.act1)
         shortcut = x if self.downsample is None else self.downsample(x)
-        return norm_and_act(self.conv2(y), self.bn2, self.end, self.relu, shortcut)
+        out: Tensor = self.norm_act(self.conv2(y), self.bn2, self.relu, self.end, shortcut)
+        return out
 
 
 class SmallImageResNet18(ResNet):  # type: ignore[misc]

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from normexp.contracts import EmptySite, NormLayer
-from normexp.models.conv import Conv3x3
 from normexp.models.initial import he_initialise
-from normexp.models.joined import norm_and_act
+from normexp.models.norm_act import NormAct
 
 BLOCKS_PER_STAGE = 3
 
@@ -36,6 +35,7 @@ class ResNet20(nn.Module):
         self.conv = nn.Conv2d(3, width, 3, padding=1, bias=False)
         self.norm = norm_layer(width)
         self.act = nn.ReLU(inplace=True)
+        self.norm_act = NormAct()
         num_in = width
         for stage, num_out in enumerate((width, 2 * width, 4 * width), start=1):
             blocks = nn.Sequential()
@@ -47,7 +47,7 @@ class ResNet20(nn.Module):
         he_initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = norm_and_act(self.conv(images), self.norm, None, self.act)
+        x = self.norm_act(self.conv(images), self.norm, self.act)
         for stage in ("stage1", "stage2", "stage3"):
             x = self.get_submodule(stage)(x)
         return torch.as_tensor(self.head(x.mean((2, 3))))
@@ -60,20 +60,18 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.stride = 1 if num_in == num_out else 2
         self.new_channels = num_out - num_in
-        self.conv1: nn.Module = (
-            Conv3x3(num_in, num_out)
-            if self.stride == 1
-            else nn.Conv2d(num_in, num_out, 3, self.stride, padding=1, bias=False)
-        )
+        self.conv1 = nn.Conv2d(num_in, num_out, 3, self.stride, padding=1, bias=False)
         self.norm1 = norm_layer(num_out)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = Conv3x3(num_out, num_out)
+        self.conv2 = nn.Conv2d(num_out, num_out, 3, padding=1, bias=False)
         self.norm2 = norm_layer(num_out)
         self.end = EmptySite(num_out)
         self.act2 = nn.ReLU(inplace=True)
+        self.norm_act = NormAct()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = norm_and_act(self.conv1(x), self.norm1, None, self.act1)
+        y: Tensor = self.norm_act(self.conv1(x), self.norm1, self.act1)
         if self.new_channels:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
-        return norm_and_act(self.conv2(y), self.norm2, self.end, self.act2, shortcut=x)
+        out: Tensor = self.norm_act(self.conv2(y), self.norm2, self.act2, self.end, shortcut=x)
+        return out

@@ -12,7 +12,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from normexp.contracts import ThenReLU
 from normexp.norms.batch_instance import BatchInstanceNorm
 
 
@@ -30,8 +29,8 @@ class GatedNorm(BatchInstanceNorm):
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.gate = nn.Parameter(torch.ones(num_features))
 
-    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
-        return self.mixed(x, self.gate, then)
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mixed(x, self.gate)
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002 (the contract's)
         """Put the gate back into [0, 1]."""

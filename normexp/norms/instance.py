@@ -5,41 +5,26 @@ Ulyanov et al., "Instance Normalization: The Missing Ingredient for Fast Styliza
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from normexp.contracts import JoinsReLU, ThenReLU
-from normexp.norms.mixed import group_norm, has_kernel, rectified
+from normexp.norms.wide import widened
 
 
-class InstanceNorm(nn.InstanceNorm2d, JoinsReLU):
-    """torch's instance norm with scale and shift, faster on the CPU.
-
-    `x` (N, C, H, W) comes back in the same shape and type. Raises ValueError at 1×1 maps.
-    """
+class InstanceNorm(nn.InstanceNorm2d):
+    """torch's instance norm, with a scale and a shift for each channel."""
 
     def __init__(self, num_features: int, *, eps: float) -> None:
         super().__init__(num_features, eps=eps, affine=True)
 
-    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
-        return instance_norm(x, self.eps, self.weight, self.bias, then)
 
+class PlainInstanceNorm(nn.InstanceNorm2d):
+    """torch's instance norm as it is by default, without scale and shift.
 
-def instance_norm(
-    x: Tensor,
-    eps: float,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    then: ThenReLU | None = None,
-) -> Tensor:
-    """Return weight·IN(x) + bias, 1 and 0 if not given, or what comes of it by `then`.
-
-    Raises ValueError at 1×1 maps.
+    Of bfloat16 torch would take the statistics in bfloat16; here they are taken in float32.
     """
-    if not has_kernel(x):
-        return rectified(F.instance_norm(x, weight=weight, bias=bias, eps=eps), then)
-    num_channels = x.shape[1]
-    weight = torch.ones(num_channels) if weight is None else weight
-    bias = torch.zeros(num_channels) if bias is None else bias
-    return group_norm(x, weight, bias, num_channels, eps, then)
+
+    def __init__(self, num_features: int, *, eps: float) -> None:
+        super().__init__(num_features, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(widened(x)).to(x.dtype)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from normexp.contracts import ThenReLU
 from normexp.norms.batch_instance import BatchInstanceNorm
 
 
@@ -19,5 +18,5 @@ class MeanNorm(BatchInstanceNorm):
     instance norm is not defined.
     """
 
-    def forward(self, x: Tensor, then: ThenReLU | None = None) -> Tensor:
-        return self.mixed(x, torch.full_like(self.weight, 0.5), then)
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mixed(x, torch.full_like(self.weight, 0.5))

@@ -11,7 +11,7 @@ from normexp.runs.record import RecordError, from_json, to_json
 
 MARK = b"normexp\x01"
 _SEAL_BYTES = len(MARK) + hashlib.sha256().digest_size
-_CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**20
 T = TypeVar("T")
 
 
@@ -31,8 +31,10 @@ def write_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk names no file
+            error.filename = str(path)
         raise
 
 
@@ -55,8 +57,8 @@ def check_sealed(path: Path) -> None:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size - _SEAL_BYTES
         digest = hashlib.sha256()
-        for start in range(0, size, _CHUNK_BYTES):
-            digest.update(file.read(min(_CHUNK_BYTES, size - start)))
+        for start in range(0, size, CHUNK_BYTES):
+            digest.update(file.read(min(CHUNK_BYTES, size - start)))
         if file.read() != MARK + digest.digest():
             raise DamagedFileError(f"{path} is damaged: its checksum does not fit its content")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from normexp.runs.files import DamagedFileError, read_record, set_aside, write_record
-from normexp.runs.migration import former_name
 from normexp.runs.record import Failure, LensRecord, RunRecord
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec
@@ -24,10 +23,7 @@ class RunFolder:
     @classmethod
     def of(cls, outputs: Path, spec: RunSpec) -> RunFolder:
         """Return where the run lies below `outputs`, or will lie."""
-        path, former = outputs / "runs" / spec.name, former_name(spec)
-        if former and not path.exists() and (outputs / "runs" / former).exists():
-            path = outputs / "runs" / former
-        return cls(path)
+        return cls(outputs / "runs" / spec.name)
 
     @classmethod
     def all_below(cls, outputs: Path, name: str = "*") -> list[RunFolder]:

@@ -1,34 +1,41 @@
-"""Records of format 0, which commit f186aea wrote, and the names of their folders."""
+"""Records of format 0, which commit f186aea wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from normexp.runs.spec import digest
-
-if TYPE_CHECKING:
-    from normexp.runs.spec import RunSpec
+from typing import Any
 
 FORMER_SGD = "normexp.engine.sgd.SGD"
 SGD = "torch.optim.SGD"
 """With `fused`, it does the same to the bit."""
+MUON = "normexp.engine.muon.Muon"
+FORMER_NS_STEPS = 3
 
 
 def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return `run.json` of format 0 as of format 1."""
-    settings = {**plain["settings"], "kernels": "auto"}
+    settings = {**plain["settings"], "kernels": "auto", "accumulate": 1}
+    if "content" in settings["data"]["source"]:  # all images were RGB and of one size
+        source = {**settings["data"]["source"], "convert": True, "resize": None}
+        settings["data"] = {**settings["data"], "convert": True, "source": source}
     optimizer = settings["optimizer"]
     if optimizer["algorithm"]["_target_"] == FORMER_SGD:
         algorithm = {**optimizer["algorithm"], "_target_": SGD, "fused": True}
         settings["optimizer"] = {**optimizer, "algorithm": algorithm}
-    return {**plain, "settings": settings, "numerics": 1}
+    elif optimizer["algorithm"]["_target_"] == MUON:
+        algorithm = {**optimizer["algorithm"], "ns_steps": FORMER_NS_STEPS}
+        settings["optimizer"] = {**optimizer, "algorithm": algorithm}
+    return {**plain, "settings": settings, "numerics": 1, "source": {}}
 
 
 def migrated_result(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return `result.json` of format 0 as of format 1."""
     without_name = {key: value for key, value in plain.items() if key != "name"}
-    return {**without_name, "environment": migrated_environment(plain["environment"])}
+    return {
+        **without_name,
+        "numerics": 1,
+        "environment": migrated_environment(plain["environment"]),
+    }
 
 
 def migrated_lens(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,17 +48,3 @@ def migrated_environment(plain: Mapping[str, Any]) -> dict[str, Any]:
     environment = dict(plain)
     environment["kernels"] = "compiled" if environment.pop("norms", None) == "kernels" else "none"
     return environment
-
-
-def former_name(spec: RunSpec) -> str | None:
-    """Return the name that commit f186aea gave the run, or None where it knew no such run."""
-    if spec.numerics != 1 or spec.kernels != "auto":
-        return None
-    settings: dict[str, Any] = {**spec.settings}
-    del settings["kernels"]
-    algorithm = dict(settings["optimizer"]["algorithm"])
-    if algorithm["_target_"] == SGD and algorithm.pop("fused", False):
-        algorithm["_target_"] = FORMER_SGD
-        settings["optimizer"] = {**settings["optimizer"], "algorithm": algorithm}
-    readable = f"{spec.model.name}-{spec.norm.name}-b{spec.batch_size}-{spec.contrast.name}"
-    return f"{readable}-s{spec.seed}-{digest(settings)}"

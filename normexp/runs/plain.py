@@ -51,7 +51,7 @@ def _reader(hint: Any) -> Reader:
 def _reader_of_record(kind: type[object]) -> Reader:
     hints = get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}  # type: ignore[arg-type]
-    needed = [f.name for f in fields(kind) if f.default is MISSING]  # type: ignore[arg-type]
+    needed = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING]  # type: ignore[arg-type]
 
     def read(value: object) -> object:
         if not isinstance(value, Mapping):

@@ -41,6 +41,7 @@ class RunRecord:
             "name": self.spec.name,
             "command": self.command,
             "numerics": self.spec.numerics,
+            "source": self.spec.source,
             "settings": self.spec.settings,
             "studies": list(self.studies),
         }
@@ -48,7 +49,7 @@ class RunRecord:
     @classmethod
     def from_plain(cls, plain: Plain) -> RunRecord:
         """Return what `to_plain` was given; raises UserError, ValueError, TypeError or KeyError."""
-        spec = RunSpec.from_settings(plain["settings"], plain["numerics"])
+        spec = RunSpec.from_settings(plain["settings"], plain["numerics"], plain["source"])
         return cls(spec, str(plain["command"]), tuple(map(str, plain["studies"])))
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal
 
-from normexp.runs.spec import NUMERICS
+from normexp.runs.spec import NUMERICS, Settings
+
+SMALL_SPREAD = 0.1
+"""Measured with the CNN: 0.6 after batch norm, 0.06 after instance norm with average pooling."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,54 @@ class TestResult:
     contrast: Mapping[str, float]
     """Accuracy by severity of reduced contrast, "1" to "5"."""
     mode_gap: ModeGap
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Number of images by class (row) and prediction (column); empty in records of format 0."""
+    correct: str = ""
+    """Which images were classified right: bits, packed and in base64, in the order of the set."""
+    fingerprint: str = ""
+    """Of the test images and their labels, in their order."""
     by_gain: ByGain | None = None
     """Where images have gains."""
     without_channel: Mapping[str, float] | None = None
     """Accuracy with a channel left out, where one is scaled."""
+
+    @property
+    def num_images(self) -> int:
+        """The number of test images; 0 in records of format 0."""
+        return sum(map(sum, self.confusion))
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of always predicting the largest class."""
+        return max(map(sum, self.confusion), default=0) / max(self.num_images, 1)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean over the classes of the share of their images that are classified right."""
+        shares = [row[i] / sum(row) for i, row in enumerate(self.confusion) if sum(row)]
+        return sum(shares) / max(len(shares), 1)
+
+    @property
+    def has_equal_classes(self) -> bool:
+        """Whether all classes have as many test images."""
+        return len({sum(row) for row in self.confusion}) <= 1
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether the accuracy is not above chance by two standard errors of the test images."""
+        if not self.num_images:
+            return False
+        error = sqrt(self.chance * (1 - self.chance) / self.num_images)
+        return self.accuracy <= self.chance + 2 * error
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """How many images a run had."""
+
+    train: int
+    val: int
+    test: int
 
 
 @dataclass(frozen=True)
@@ -112,13 +160,47 @@ class RunResult:
     """By tensor with a value a channel."""
     timing: Timing
     environment: Environment
+    counts: ImageCounts | None = None
+    """None in records of format 0."""
+    feature_spread: float | None = None
+    """Spread over images of the last linear layer's inputs, over their root mean square, at the
+    start; None where the network has no such layer."""
     numerics: int = NUMERICS
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether the accuracy is above chance."""
+        return self.test is not None and not self.test.is_at_chance
+
+    def hint(self, model: Settings) -> str:
+        """Return what to try where the run has not learned; empty where it has."""
+        if self.test is None or not self.test.is_at_chance:
+            return ""
+        tries = ["train longer", "try another learning rate"]
+        if model.get("after", "flatten") != "flatten":
+            tries.append("try model.after=flatten")
+        cause = ""
+        if self.feature_spread is not None and self.feature_spread < SMALL_SPREAD:
+            cause = (
+                f"; at the start the features of the images differed by only "
+                f"{self.feature_spread:.2f} of their size, as after instance norm and average "
+                "pooling, which begins slowly"
+            )
+        return (
+            f"has not learned: chance is {100 * self.test.chance:.3g} %{cause}; "
+            f"{', or '.join([', '.join(tries[:-1]), tries[-1]])}"
+        )
 
     def __str__(self) -> str:
         if self.test is None:
-            return f"diverged after {self.steps} steps: the loss is not finite"
+            return f"diverged after {self.steps} steps: the loss or a statistic is not finite"
         contrast = " ".join(f"{100 * accuracy:.1f}" for accuracy in self.test.contrast.values())
+        balanced = (
+            ""
+            if self.test.has_equal_classes
+            else f" (balanced over classes {100 * self.test.balanced_accuracy:.1f} %)"
+        )
         return (
-            f"test accuracy {100 * self.test.accuracy:.1f} %, "
+            f"test accuracy {100 * self.test.accuracy:.1f} %{balanced}, "
             f"at contrast severity 1 to 5: {contrast} %"
         )

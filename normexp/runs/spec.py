@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from normexp.errors import UserError
 from normexp.runs.plain import from_plain
 from normexp.settings import RUN, RUNTIME, STUDY, check_keys, checked, keys_of
 
-NUMERICS = 1
+NUMERICS = 2
 """Raised by a change of the code that changes results beyond rounding, or random draws."""
 
 Part = Mapping[str, Any]
@@ -43,6 +44,8 @@ class DataSpec:
     red_scale: float | None
     gain_spread: float | None
     root: str | None = None
+    convert: bool | None = None
+    resize: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class NormSpec:
     at: Settings | None = None
     conv: Part | None = None
     activation: Part | None = None
+    init: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class RunSpec:
 
     seed: int
     batch_size: int
+    accumulate: int
+    """Batches of an optimizer step."""
     epochs: int | None
     """The budget in epochs, or None where it is given in `steps`."""
     steps: int | None
@@ -105,9 +111,16 @@ class RunSpec:
     contrast: ContrastSpec
     optimizer: OptimizerSpec
     numerics: int = NUMERICS
+    source: Mapping[str, str] = field(default_factory=dict)
+    """The digest of each module of the user's own (`runs/source.py`)."""
 
     @classmethod
-    def from_settings(cls, settings: Settings, numerics: int = NUMERICS) -> RunSpec:
+    def from_settings(
+        cls,
+        settings: Settings,
+        numerics: int = NUMERICS,
+        source: Mapping[str, str] = MappingProxyType({}),
+    ) -> RunSpec:
         """Check `settings`; raises UserError with the value and what is allowed."""
         check_keys(settings, keys_of(RUN))
         settings = checked(settings, RUN)
@@ -119,18 +132,22 @@ class RunSpec:
         if epochs is None and settings["steps"] is None:
             raise UserError("epochs=null: a number of epochs, or of steps, is needed")
         plain = {**settings, "model": {**known, "own": model}, "epochs": epochs}
-        return from_plain(cls, {**plain, "numerics": numerics})
+        return from_plain(cls, {**plain, "numerics": numerics, "source": source})
 
     @cached_property
     def settings(self) -> Settings:
         """The settings as plain values, in the groups and by the keys that they are typed in."""
-        # asdict would copy every list and mapping, in each run of a catalogue.
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        del values["numerics"]
-        plain = {k: {**vars(v)} if is_dataclass(v) else v for k, v in values.items()}
+        known = keys_of(RUN)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
+        # asdict would copy every list and mapping, for each run of a catalogue.
+        plain = {key: {**vars(v)} if is_dataclass(v) else v for key, v in values.items()}
         own = plain["model"].pop("own")
         plain["model"] |= own
-        for group, key in (("data", "root"), *(("norm", k) for k in ("at", "conv", "activation"))):
+        optional = {
+            "data": ("root", "convert", "resize"),
+            "norm": ("at", "conv", "activation", "init"),
+        }
+        for group, key in ((group, key) for group, keys in optional.items() for key in keys):
             if plain[group][key] is None:
                 del plain[group][key]
         return plain
@@ -148,7 +165,8 @@ class RunSpec:
     @cached_property
     def factors(self) -> Settings:
         """Settings by dotted key, a group's name under the group's key, a list as a tuple."""
-        return {key: _hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
+        found = {key: _hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
+        return found | {f"source of {module}": digest for module, digest in self.source.items()}
 
     @property
     def _readable(self) -> str:
@@ -156,7 +174,7 @@ class RunSpec:
 
     @property
     def _identity(self) -> Settings:
-        return {**self.settings, "numerics": self.numerics}
+        return {**self.settings, "numerics": self.numerics, "source": self.source}
 
 
 @dataclass(frozen=True)

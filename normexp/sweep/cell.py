@@ -1,16 +1,17 @@
-"""One cell of a sweep: a run, and the command that does it."""
+"""One cell of a sweep: a run, and the ways to carry it out."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
-from normexp.sweep.pool import NORMEXP
+from normexp.sweep.pool import Task
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,25 @@ class Cell:
         """What its process writes to the screen that it does not have."""
         return self.folder.console
 
-    def command(self, threads: int | None) -> list[str]:
-        """Return the command of its process, which ends with this one (`child.py`)."""
-        return [*NORMEXP, "train", *self.arguments, *_threads(threads), "hydra.mode=RUN"]
+    def asked(self, threads: int | None = None) -> dict[str, Any]:
+        """Return the settings as plain values, with so many `threads` if that is given."""
+        runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
+        return {"settings": self.spec.settings, "runtime": asdict(runtime)}
+
+    def task(self, threads: int | None) -> Task:
+        """Return what its process on this machine is to do."""
+        return Task("train", {**self.asked(threads), "command": self.by_hand(threads)})
+
+    def task_far(self, threads: int | None) -> Task:
+        """Return what its process on a machine that has an environment of its own is to do."""
+        return Task("train_typed", {"arguments": [*self._typed(threads), "hydra.mode=RUN"]})
 
     def by_hand(self, threads: int | None) -> str:
         """Return the command that does the same on a terminal."""
-        return shlex.join(["normexp", "train", *self.arguments, *_threads(threads)])
+        return shlex.join(["normexp", "train", *self._typed(threads)])
 
-
-def _threads(threads: int | None) -> list[str]:
-    return [] if threads is None else [f"runtime.threads={threads}"]
+    def _typed(self, threads: int | None) -> list[str]:
+        return [*self.arguments, *([] if threads is None else [f"runtime.threads={threads}"])]
 
 
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:

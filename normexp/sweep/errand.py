@@ -1,51 +1,51 @@
-"""The command of a cell, carried out by a job of a cluster.
+"""The task of a cell, carried out by a job of a cluster.
 
 It is a process beside the job's own, the same as in a sweep on one machine; all that is pickled is
-its command. It stops when the job's process does.
+its task. It stops when the job's process does.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from normexp.engine.requeue import is_ending
 from normexp.sweep.ended import STOPPED
-from normexp.sweep.pool import GRACE_SECONDS, POLL_SECONDS, Child
+from normexp.sweep.pool import Pool, Task, carry_out
 
 
 @dataclass
 class Errand:
-    """Called in a job's process, carries out a command in `folder` and returns its exit code."""
+    """Called in a job's process, carries out a task in `folder` and returns its exit code."""
 
-    command: list[str]
+    task: Task
     log: Path
     folder: Path
-    _child: Child | None = field(default=None, init=False)
+    _pool: Pool | None = field(default=None, init=False)
 
     def __call__(self) -> int:
         os.chdir(self.folder)
-        self._child = child = Child(self.command, self.log, {})
-        try:
-            while (code := child.exit_code()) is None:
-                time.sleep(POLL_SECONDS)
-        finally:
-            self.stop()
-        return code
+        self._pool = pool = Pool([{}])
+        codes: list[int] = []
+        with pool:
+            try:
+                carry_out(
+                    [self.task],
+                    pool,
+                    lambda task: pool.start("job", task, self.log),
+                    lambda _, code, __: codes.append(code),
+                )
+            finally:
+                self.stop()
+        return codes[0]
 
     def stop(self) -> None:
-        """Have the command leave a checkpoint, and leave nothing of it running."""
-        if self._child is None:
-            return
-        self._child.stop()
-        deadline = time.monotonic() + GRACE_SECONDS
-        while self._child.exit_code() is None and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-        self._child.end()
+        """Have the task leave a checkpoint, and leave nothing of it running."""
+        if self._pool:
+            carry_out([], self._pool, lambda _: None, lambda *_: None, lambda: True)
 
 
 class SubmititErrand(Errand):

@@ -1,10 +1,13 @@
-"""Children that have imported what a training needs before they begin, as forks of this process.
+"""Children that are forks of this process, which has imported torch and read the images.
 
-Importing torch takes longer than all else that a short run does beside training.
+A cell then makes its first step after half a second, where a new process takes seconds to import
+torch. The standard library's forkserver cannot be handed the images, and a cell that maps and
+checks 55,000 of them itself takes a second longer (scripts/bench startup).
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -18,15 +21,18 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from normexp.engine.interrupt import SIGNALS
-from normexp.sweep.pool import NORMEXP, Child
+from normexp.sweep.pool import CHILD, Child, Process
 
 IMPORTED = ("data", "engine", "evaluation", "norms")
-ALSO_IMPORTED = ("normexp.models.check.check", "normexp.models.padding.set_padding_mode")
-"""Of the models only these; that of torchvision takes long, and few need it."""
+ALSO_IMPORTED = ("normexp.models.check", "normexp.models.padding", "torch._dynamo")
+"""Of the models only these; torchvision's takes long, and few need it. The first optimizer imports
+torch's compiler.
+"""
 
 
 def can_fork() -> bool:
@@ -57,11 +63,13 @@ def import_training(settings: Iterable[Any]) -> None:
         package = importlib.import_module(f"normexp.{part}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    parts = {target for each in settings for target in _targets(each)} | set(ALSO_IMPORTED)
-    for part in sorted(part for part in parts if part.startswith("normexp.")):
-        importlib.import_module(part.rpartition(".")[0])
+    parts = {target for each in settings for target in _targets(each)}
+    ours = {part.rpartition(".")[0] for part in parts if part.startswith("normexp.")}
+    for name in sorted(ours.union(ALSO_IMPORTED)):
+        importlib.import_module(name)
     Image.preinit()  # the formats that TensorBoard's writer asks for
     gc.freeze()  # or each child's first collection would copy all pages of what is there
+    atexit.register(gc.unfreeze)  # triton says that what is not collected at the end has leaked
 
 
 def share_images(settings: Iterable[Any], read: Callable[[Any], object]) -> None:
@@ -86,27 +94,18 @@ def _targets(node: Any) -> Iterator[str]:
 
 
 class ForkedChild(Child):
-    """A child for a command `python -P -m module ...`, as a fork."""
+    """A child that is a fork of this process."""
 
     @staticmethod
-    def begin(
-        command: Sequence[str], log: IO[bytes], environment: Mapping[str, str], own_errors: bool
-    ) -> Any:
-        """Return what has the methods of `subprocess.Popen` that a child needs."""
-        return Fork(command, log, environment, own_errors)
+    def begin(log: IO[bytes], environment: Mapping[str, str], own_errors: bool) -> Process:
+        """Return the process, begun."""
+        return Fork(log, environment, own_errors)
 
 
 class Fork:
     """A process as `subprocess.Popen` would start it, with a pipe for its input."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        log: IO[bytes],
-        environment: Mapping[str, str],
-        own_errors: bool,
-    ) -> None:
-        assert tuple(command[:3]) == NORMEXP[:3]
+    def __init__(self, log: IO[bytes], environment: Mapping[str, str], own_errors: bool) -> None:
         reading, writing = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -118,11 +117,11 @@ class Fork:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._pid = os.fork()
             if not self._pid:
-                _become(command, reading, log.fileno(), environment, own_errors)
+                end_with(partial(_become, reading, log.fileno(), environment, own_errors))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(reading)
-        self.stdin = os.fdopen(writing, "wb")
+        self.stdin: IO[bytes] | None = os.fdopen(writing, "wb")
         self._code: int | None = None
 
     def poll(self, options: int = os.WNOHANG) -> int | None:
@@ -133,7 +132,13 @@ class Fork:
                 self._code = os.waitstatus_to_exitcode(status)
         return self._code
 
-    def send_signal(self, number: int) -> None:
+    def wait(self) -> int:
+        """Return the exit code once it has ended."""
+        code = self.poll(0)
+        assert code is not None
+        return code
+
+    def send_signal(self, number: int, /) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
             os.kill(self._pid, number)
@@ -142,39 +147,26 @@ class Fork:
         """End it at once."""
         self.send_signal(signal.SIGKILL)
 
-    def communicate(self) -> None:
-        """Close the pipe, and wait for the end."""
-        with suppress(BrokenPipeError):
-            self.stdin.close()
-        self.poll(0)
 
-
-def _become(
-    command: Sequence[str], stdin: int, log: int, environment: Mapping[str, str], own_errors: bool
-) -> NoReturn:
-    """In the child: be what the command is."""
-
-    def run() -> None:
-        os.setsid()
-        os.dup2(stdin, 0)
-        os.dup2(log, 1)
-        if own_errors:
-            os.dup2(1, 2)
-        # The pipes of other children would keep them from noticing that the sweep is gone.
-        opened = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
-        for number in [number for number in opened if number > 2]:
-            with suppress(OSError):  # the listing's own is closed already
-                os.close(number)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process is
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-        os.environ.update(environment)
-        _forget_parent()
-        sys.modules.pop(command[3], None)  # Hydra has looked for plugins in it
-        sys.argv = [command[3], *command[4:]]
-        runpy.run_module(command[3], run_name="__main__", alter_sys=True)
-
-    end_with(run)
+def _become(stdin: int, log: int, environment: Mapping[str, str], own_errors: bool) -> None:
+    """In the child: be what `CHILD` is."""
+    os.setsid()
+    os.dup2(stdin, 0)
+    os.dup2(log, 1)
+    if own_errors:
+        os.dup2(1, 2)
+    # The pipes of other children would keep them from noticing that the sweep is gone.
+    opened = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
+    for number in [number for number in opened if number > 2]:
+        with suppress(OSError):  # the listing's own is closed already
+            os.close(number)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process is
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    os.environ.update(environment)
+    _forget_parent()
+    sys.argv = [*CHILD[3:]]
+    runpy.run_module(CHILD[3], run_name="__main__", alter_sys=True)
 
 
 def end_with(run: Callable[[], object]) -> NoReturn:

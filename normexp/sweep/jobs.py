@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 
 from normexp.sweep.plan import Plan
-from normexp.sweep.pool import Tail
+from normexp.sweep.pool import Tail, Task
 
 
 class Jobs(ABC):
@@ -30,9 +29,9 @@ class Jobs(ABC):
         """Whether another job may be asked for."""
         return len(self.running) < len(self.plan.slots)
 
-    def start(self, name: str, command: Sequence[str], log: Path) -> None:
+    def start(self, name: str, task: Task, log: Path) -> None:
         """Ask for a job; raises UserError where there is nobody to ask."""
-        self.ask(name, list(command), log)
+        self.ask(name, task, log)
         self.running[name] = Tail(log)
 
     def ended(self) -> list[tuple[str, int, str]]:
@@ -53,12 +52,12 @@ class Jobs(ABC):
             self.cancel()
 
     @abstractmethod
-    def ask(self, name: str, command: list[str], log: Path) -> None:
-        """Have `command` carried out, its output written to the end of `log`."""
+    def ask(self, name: str, task: Task, log: Path) -> None:
+        """Have `task` carried out, its output written to the end of `log`."""
 
     @abstractmethod
     def end(self, name: str) -> int | tuple[int, str] | None:
-        """Return the exit code of a job's command, with words on one that died, or None."""
+        """Return the exit code of a job's task, with words on one that died, or None."""
 
     @abstractmethod
     def cancel(self) -> None:

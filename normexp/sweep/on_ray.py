@@ -15,6 +15,7 @@ from normexp.errors import UserError
 from normexp.sweep.errand import Errand
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Plan
+from normexp.sweep.pool import Task
 
 PATIENCE_SECONDS = 10.0
 
@@ -31,16 +32,16 @@ class RayJobs(Jobs):
     def __exit__(self, *_: object) -> None:
         ray.shutdown()
 
-    def ask(self, name: str, command: list[str], log: Path) -> None:
+    def ask(self, name: str, task: Task, log: Path) -> None:
         """Give it to Ray, which is connected to first."""
         if not ray.is_initialized():
             self._connect()
         self._refs[name] = ray.remote(**self._remote)(carry_out).remote(
-            Errand(command, log, Path.cwd())
+            Errand(task, log, Path.cwd())
         )
 
     def end(self, name: str) -> int | tuple[int, str] | None:
-        """Return the exit code of a job's command, with words on one that died, or None."""
+        """Return the exit code of a job's task, with words on one that died, or None."""
         ready, _ = ray.wait([self._refs[name]], timeout=0)
         if not ready:
             return None

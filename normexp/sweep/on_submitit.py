@@ -14,6 +14,7 @@ from normexp.errors import UserError
 from normexp.sweep.errand import SubmititErrand
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Plan
+from normexp.sweep.pool import Task
 
 # Parameters of all of submitit's clusters; others have the cluster's name in front.
 COMMON = (
@@ -46,12 +47,12 @@ class SubmititJobs(Jobs):
     def __exit__(self, *_: object) -> None:
         """Nothing to let go of: the jobs are SLURM's."""
 
-    def ask(self, name: str, command: list[str], log: Path) -> None:
+    def ask(self, name: str, task: Task, log: Path) -> None:
         """Put it on the list of what is submitted next."""
-        self._asked[name] = SubmititErrand(command, log, Path.cwd())
+        self._asked[name] = SubmititErrand(task, log, Path.cwd())
 
     def end(self, name: str) -> int | tuple[int, str] | None:
-        """Return the exit code of a job's command, with words on one that died, or None."""
+        """Return the exit code of a job's task, with words on one that died, or None."""
         self._submit()
         job = self._jobs[name]
         if not job.done():

@@ -1,24 +1,40 @@
-"""Commands as child processes, so many at once, none of which is left behind."""
+"""Tasks as child processes, so many at once, none of which is left behind."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
-from typing import IO, Any
+from typing import IO, Protocol, TypeVar
 
-# `normexp` as a child. -P: a folder `normexp` where the user happens to be is not this package.
-NORMEXP = (sys.executable, "-P", "-m", "normexp.sweep.child")
+# -P: a folder `normexp` where the user happens to be is not this package.
+CHILD = (sys.executable, "-P", "-m", "normexp", "child")
 
 POLL_SECONDS = 0.05
 # A child that is asked to stop finishes its step and writes a checkpoint.
 GRACE_SECONDS = 30.0
 TAIL = 8192  # bytes
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a child is to do, and with what; `normexp.commands.child` knows how."""
+
+    do: str
+    given: Mapping[str, object]
+
+    def line(self) -> bytes:
+        """Return it as a child reads it."""
+        return json.dumps({"do": self.do, "given": self.given}).encode() + b"\n"
 
 
 class Tail:
@@ -40,48 +56,50 @@ class Tail:
             return ""
 
 
+class Process(Protocol):
+    """What a child needs of `subprocess.Popen`."""
+
+    stdin: IO[bytes] | None
+
+    def poll(self) -> int | None: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self) -> int: ...
+
+
 class Child(Tail):
-    """A command under way, whose output goes to the end of a file, with its errors if `own_errors`.
+    """A task under way, whose output goes to the end of a file, with its errors if `own_errors`.
 
     It has a session of its own, so Ctrl-C on a terminal reaches it only by way of this process.
     Its standard input is a pipe that ends when this process does.
     """
 
     def __init__(
-        self,
-        command: Sequence[str],
-        log: Path,
-        environment: Mapping[str, str],
-        own_errors: bool = True,
+        self, task: Task, log: Path, environment: Mapping[str, str], own_errors: bool = True
     ) -> None:
         super().__init__(log)
         with log.open("ab") as file:
-            self._process = self.begin(command, file, environment, own_errors)
+            self._process = self.begin(file, {**os.environ, **environment}, own_errors)
+        assert self._process.stdin
+        with suppress(BrokenPipeError):  # its exit code will tell
+            self._process.stdin.write(task.line())
+            self._process.stdin.flush()
 
     @staticmethod
-    def begin(
-        command: Sequence[str], log: IO[bytes], environment: Mapping[str, str], own_errors: bool
-    ) -> Any:
+    def begin(log: IO[bytes], environment: Mapping[str, str], own_errors: bool) -> Process:
         """Return the process, begun."""
         return subprocess.Popen(
-            command,
+            CHILD,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT if own_errors else None,
-            env={**os.environ, **environment},
+            env=environment,
             start_new_session=True,
         )
 
-    def send(self, line: str) -> None:
-        """Write `line` to its standard input."""
-        with suppress(BrokenPipeError):  # its exit code will tell
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
-
     def exit_code(self) -> int | None:
         """Return None while it runs; the number of a signal that ended it is negative."""
-        code: int | None = self._process.poll()
-        return code
+        return self._process.poll()
 
     def stop(self) -> None:
         """Ask it to leave a checkpoint and go."""
@@ -91,8 +109,14 @@ class Child(Tail):
     def end(self) -> None:
         """Leave nothing of it running."""
         self._process.kill()
+        self._process.wait()
+        self.close_input()
+
+    def close_input(self) -> None:
+        """End its standard input, as the end of this process does."""
+        assert self._process.stdin
         with suppress(BrokenPipeError):
-            self._process.communicate()  # waits, and closes the pipe
+            self._process.stdin.close()
 
 
 class Pool:
@@ -101,8 +125,14 @@ class Pool:
     A slot is the environment variables that place a child, on a GPU say.
     """
 
-    def __init__(self, slots: Sequence[Mapping[str, str]], begin: type[Child] = Child) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Mapping[str, str]],
+        begin: type[Child] = Child,
+        own_errors: bool = True,
+    ) -> None:
         self._begin = begin
+        self._own_errors = own_errors
         self._free = list(reversed(slots))
         self._taken: dict[str, Mapping[str, str]] = {}
         self._deadline: float | None = None
@@ -120,9 +150,9 @@ class Pool:
         """Whether another child may start."""
         return bool(self._free)
 
-    def start(self, name: str, command: Sequence[str], log: Path) -> None:
+    def start(self, name: str, task: Task, log: Path) -> None:
         """Start a child; raises OSError where that is impossible."""
-        self.running[name] = self._begin(command, log, self._free[-1])
+        self.running[name] = self._begin(task, log, self._free[-1], self._own_errors)
         self._taken[name] = self._free.pop()
 
     def ended(self) -> list[tuple[str, int, str]]:
@@ -146,3 +176,40 @@ class Pool:
             self._deadline = time.monotonic() + GRACE_SECONDS
             for child in self.running.values():
                 child.stop()
+
+
+class Engine(Protocol):
+    """What carries out tasks: a `Pool` of processes, or `Jobs` of a cluster."""
+
+    @property
+    def running(self) -> Mapping[str, Tail]: ...
+    @property
+    def has_room(self) -> bool: ...
+    def ended(self) -> list[tuple[str, int, str]]: ...
+    def stop(self) -> None: ...
+
+
+def carry_out(
+    waiting: Iterable[T],
+    engine: Engine,
+    start: Callable[[T], None],
+    note: Callable[[str, int, str], None],
+    is_stopping: Callable[[], bool] = lambda: False,
+    show: Callable[[], None] = lambda: None,
+) -> None:
+    """`start` what is waiting as there is room, until all have ended or `is_stopping`.
+
+    `note` is called with the name, the exit code and the last words of each that has ended.
+    """
+    left = deque(waiting)
+    while engine.running or (left and not is_stopping()):
+        if is_stopping():
+            engine.stop()
+        elif left and engine.has_room:
+            start(left.popleft())
+            continue
+        for end in engine.ended():
+            note(*end)
+        show()
+        if engine.running:
+            time.sleep(POLL_SECONDS)

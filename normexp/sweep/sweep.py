@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import read_entry, table
 from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.spec import Settings
 from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
@@ -21,23 +19,19 @@ from normexp.sweep.forecast import start_line
 from normexp.sweep.fork import ForkedChild, beginning, share_images
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Machine, Plan
-from normexp.sweep.pool import POLL_SECONDS, Child, Pool
+from normexp.sweep.pool import Child, Pool, carry_out
 from normexp.sweep.screen import Screen
 
 
 def sweep(
-    cells: Sequence[Cell],
-    checker: Sequence[str],
-    read: Callable[[Any], object],
-    jobs: Jobs | None = None,
+    cells: Sequence[Cell], read: Callable[[Settings], object], jobs: Jobs | None = None
 ) -> None:
-    """Carry out the cells that are not finished, and tell what came of all of them.
+    """Carry out the cells that are not finished, and report what came of all of them.
 
-    `checker` is the command that checks cells (`check.py`). The cells are carried out as processes
-    on this machine, which share the images that `read` keeps for a cell's settings, or else as
-    `jobs` of a cluster. Raises UserError where a cell cannot work, before any is started, and
-    where one has failed, after all others; Stopped once those under way have left their
-    checkpoints.
+    They are processes on this machine, which share the images that `read` keeps for a cell's
+    settings, or else `jobs` of a cluster. Raises UserError where a cell cannot work, before any is
+    started, and where one has failed, after all others; Stopped once those under way have left
+    their checkpoints.
     """
     missing = [cell for cell in cells if not cell.is_finished]
     for cell in cells:
@@ -53,10 +47,11 @@ def sweep(
         new = [cell for cell in missing if not cell.has_begun]
         settings = [cell.spec.settings for cell in missing]
         begin = Child if jobs else beginning(settings, plan.slots)
-        refuse_bad_cells(new, checker, begin, lambda: stop.signal_number is not None)
-        if begin is ForkedChild and not stop.signal_number:
+        refuse_bad_cells(new, begin, lambda: stop.is_asked)
+        if begin is ForkedChild and not stop.is_asked:
             share_images(settings, read)
-        ends = carry_out(missing, plan, jobs or Pool(plan.slots, begin), stop, Screen(cells))
+        engine = jobs or Pool(plan.slots, begin)
+        ends = carry_out_cells(missing, plan.threads, engine, stop, Screen(cells))
     unfinished = sum(not cell.is_finished for cell in cells)
     if stop.signal_number and unfinished:
         done = f"{len(cells) - unfinished} of {len(cells)} cells finished"
@@ -66,37 +61,41 @@ def sweep(
         raise UserError(f"{mistakes} of {len(cells)} cells failed; the same command tries again")
 
 
-def carry_out(
-    missing: Sequence[Cell], plan: Plan, pool: Pool | Jobs, stop: StopRequest, screen: Screen
+def carry_out_cells(
+    missing: Sequence[Cell],
+    threads: int | None,
+    engine: Pool | Jobs,
+    stop: StopRequest,
+    screen: Screen,
 ) -> dict[str, Ended]:
     """Run the `missing` cells, half-done ones first, and return how each ended, by label."""
-    waiting = deque(sorted(missing, key=lambda cell: not cell.has_begun))
     by_label = {cell.label: cell for cell in missing}
     ends: dict[str, Ended] = {}
 
-    def note(label: str, end: Ended) -> None:
+    def record(label: str, end: Ended) -> None:
         ends[label] = end
         screen.tell_end(f"{label}: {end.told}")
 
-    with screen, pool:
-        while pool.running or (waiting and not stop.signal_number):
-            if stop.signal_number:
-                pool.stop()
-            elif waiting and pool.has_room:
-                cell = waiting.popleft()
-                if end := start(cell, pool, plan.threads):
-                    note(cell.label, end)
-                continue
-            for label, code, said in pool.ended():
-                is_stopping = stop.signal_number is not None
-                end = how_it_ended(by_label[label], code, said, plan.threads, is_stopping)
-                note(label, end)
-            screen.show(pool.running)
-            time.sleep(POLL_SECONDS)
+    def start_or_record(cell: Cell) -> None:
+        if end := start(cell, engine, threads):
+            record(cell.label, end)
+
+    def note(label: str, code: int, said: str) -> None:
+        record(label, how_it_ended(by_label[label], code, said, threads, stop.is_asked))
+
+    with screen, engine:
+        carry_out(
+            sorted(missing, key=lambda cell: not cell.has_begun),
+            engine,
+            start_or_record,
+            note,
+            lambda: stop.is_asked,
+            lambda: screen.show(engine.running),
+        )
     return ends
 
 
-def start(cell: Cell, pool: Pool | Jobs, threads: int | None) -> Ended | None:
+def start(cell: Cell, engine: Pool | Jobs, threads: int | None) -> Ended | None:
     """Start a cell's process, or return its end where it has one already or cannot have one."""
     if result := cell.result():  # another process was faster
         return found(result)
@@ -104,7 +103,8 @@ def start(cell: Cell, pool: Pool | Jobs, threads: int | None) -> Ended | None:
         cell.folder.path.mkdir(parents=True, exist_ok=True)
         with locked(cell.folder.path):
             cell.folder.forget_failure()
-        pool.start(cell.label, cell.command(threads), cell.log)
+        task = cell.task_far(threads) if isinstance(engine, Jobs) else cell.task(threads)
+        engine.start(cell.label, task, cell.log)
     except InProgressError as error:
         return Ended("in progress", str(error))
     except OSError as error:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.typed import normexp
 from helpers.made import made
+from helpers.typed import normexp
 
 from normexp.analysis.advice import advice
 from normexp.analysis.rows import Run

@@ -21,8 +21,8 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
-from engine.small_run import events
-from engine.typed import SMALL, normexp
+from helpers.small_run import events
+from helpers.typed import SMALL, normexp
 from PIL import Image
 from scipy.stats import t
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine.typed import normexp
 from helpers.made import make_run, make_study
+from helpers.typed import normexp
 
 
 @pytest.fixture(scope="module")

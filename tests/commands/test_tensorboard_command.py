@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.typed import normexp
+from helpers.typed import normexp
 
 
 @pytest.mark.parametrize("arguments", [(), ("runtime.outputs=elsewhere",), ("study=try",)])

@@ -73,3 +73,12 @@ def test_an_image_is_multiplied_by_its_gain_in_every_pixel() -> None:
     for image, factor, changed in zip(images, gain.tolist(), found, strict=True):
         assert torch.equal(changed, factor * image)
     assert amplified(images, None) is images
+
+
+def test_validation_images_of_the_sources_own_have_gains_of_their_own() -> None:
+    images = LabelledImages(torch.zeros(50, 2, 2, 3, dtype=torch.uint8), torch.arange(50))
+    found = with_gains(DataSource(images, images, ("a", "b"), val=images), spread=1.0, seed=0)
+    assert found.val is not None
+    gains = [part.gain for part in (found.train, found.val, found.test)]
+    assert all(gain is not None for gain in gains)
+    assert len({tuple(gain.tolist()) for gain in gains if gain is not None}) == 3

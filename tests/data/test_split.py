@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -89,3 +91,19 @@ def test_a_split_that_leaves_a_set_empty_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         split(source(), limit, fraction)
+
+
+def test_validation_images_of_the_sources_own_are_taken_and_none_are_held_out() -> None:
+    own = replace(source(), val=numbered(20, first=200))
+    train, val, test = numbers(split(own, limit=None, val_fraction=0.1))
+    assert train == set(range(100))
+    assert val == set(range(200, 220))
+    assert test == set(range(100, 150))
+    assert [len(s) for s in numbers(split(own, limit=10, val_fraction=0.1))] == [10, 10, 10]
+
+
+def test_what_the_source_says_goes_with_the_split() -> None:
+    for each in (source(), replace(source(), val=numbered(20))):
+        said = split(replace(each, notes=("a line",)), limit=None, val_fraction=0.1)
+        assert said.notes == ("a line",)
+        assert said.to(torch.device("cpu")).notes == ("a line",)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from normexp.engine.muon import Muon, orthogonal
+from normexp.engine.muon import Muon, newton_schulz
 
-HOW = {"momentum": 0.6, "sgd_factor": 5.0, "sgd_momentum": 0.85}
+HOW: dict[str, Any] = {"momentum": 0.6, "ns_steps": 3, "sgd_factor": 5.0, "sgd_momentum": 0.85}
 
 
 def matrix(rows: int, columns: int) -> Tensor:
@@ -26,7 +26,7 @@ def test_singular_values_become_about_1_and_their_vectors_stay(
     u, s, vt = torch.linalg.svd(matrix(*shape), full_matrices=False)
     large = s > s.norm() / 50
     assert large.float().mean() > 0.8
-    turned = u.T @ orthogonal(size * matrix(*shape)) @ vt.T
+    turned = u.T @ newton_schulz(size * matrix(*shape), steps=3) @ vt.T
     values = turned.diagonal()[large]
     assert values.min() > 0.65
     assert values.max() < 1.25
@@ -34,7 +34,7 @@ def test_singular_values_become_about_1_and_their_vectors_stay(
 
 
 def test_nothing_stays_nothing() -> None:
-    assert torch.equal(orthogonal(torch.zeros(4, 9)), torch.zeros(4, 9))
+    assert torch.equal(newton_schulz(torch.zeros(4, 9), steps=3), torch.zeros(4, 9))
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -119,7 +119,7 @@ def test_it_goes_on_from_a_checkpoint_to_the_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"momentum": 1.0}, {"sgd_momentum": -0.1}, {"sgd_factor": -1.0}]
+    "change", [{"momentum": 1.0}, {"sgd_momentum": -0.1}, {"sgd_factor": -1.0}, {"ns_steps": 0}]
 )
 def test_a_setting_out_of_its_range_is_refused(change: dict[str, float]) -> None:
     ((name, value),) = change.items()

@@ -13,17 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
-from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-from torch import Tensor
-
-from normexp import build
-from normexp.engine.schedule import Schedule
-from normexp.runs.spec import cell_name
-
-from .small_run import (
+from helpers.small_run import (
     BATCH_SIZE,
     SMALL,
     STEPS,
@@ -33,6 +23,14 @@ from .small_run import (
     carry_out,
     events,
 )
+from PIL import Image
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from torch import Tensor
+
+from normexp import build
+from normexp.engine.schedule import Schedule
 
 NORM_PLACES = ("stage0.0", "stage1.0", "stage1.1", "stage2.0", "stage2.1", "stage3.0")
 EVERY_STEP = list(range(1, STEPS + 1))
@@ -65,6 +63,7 @@ def test_there_is_a_curve_for_everything_and_for_nothing_else(board: Any) -> Non
     by_step |= {f"gate/{place}.norm" for place in NORM_PLACES}
     at_the_end = {"test/accuracy", *(f"test/accuracy_contrast_{i}" for i in range(1, 6))}
     at_the_end |= {
+        "test/loss",
         "test/gap",
         "test/mode_gap",
         "contrast/accuracy",
@@ -87,12 +86,12 @@ def test_the_points_of_an_epoch_average_to_its_row_in_the_history(
     what: str, board: Any, run: Outcome
 ) -> None:
     points = curve(board, f"train/{what}")
-    for number, row in enumerate(run.result["history"]):
+    for number, row in enumerate(run.result.history):
         steps = range(number * STEPS_PER_EPOCH + 1, (number + 1) * STEPS_PER_EPOCH + 1)
         mean = np.mean([points[step] for step in steps])
-        assert mean == pytest.approx(row[f"train_{what}"], rel=1e-5)
-        assert curve(board, f"val/{what}")[row["step"]] == pytest.approx(
-            row[f"val_{what}"], rel=1e-6
+        assert mean == pytest.approx(getattr(row, f"train_{what}"), rel=1e-5)
+        assert curve(board, f"val/{what}")[row.step] == pytest.approx(
+            getattr(row, f"val_{what}"), rel=1e-6
         )
 
 
@@ -114,10 +113,8 @@ def test_the_gates_curves_start_near_batch_norm_and_end_at_the_result(
     for place in NORM_PLACES:
         points = curve(board, f"gate/{place}.norm")
         assert 0.9 < points[1] <= 1
-        assert points[STEPS] == pytest.approx(
-            run.result["readings"][f"gate/{place}.norm"], rel=1e-6
-        )
-    assert len(run.result["readings"]) == len(NORM_PLACES)
+        assert points[STEPS] == pytest.approx(run.result.readings[f"gate/{place}.norm"], rel=1e-6)
+    assert len(run.result.readings) == len(NORM_PLACES)
 
 
 def test_the_images_a_second_are_positive(board: Any) -> None:
@@ -125,26 +122,28 @@ def test_the_images_a_second_are_positive(board: Any) -> None:
 
 
 def test_the_test_accuracy_stands_at_the_last_step_once(board: Any, run: Outcome) -> None:
-    test = run.result["test"]
-    assert curve(board, "test/accuracy") == pytest.approx({STEPS: test["accuracy"]})
-    for severity, accuracy in test["contrast"].items():
+    test = run.result.test
+    assert test is not None
+    assert curve(board, "test/accuracy") == pytest.approx({STEPS: test.accuracy})
+    for severity, accuracy in test.contrast.items():
         assert curve(board, f"test/accuracy_contrast_{severity}") == pytest.approx(
             {STEPS: accuracy}
         )
-    by_severity = {0: test["accuracy"], **{int(s): a for s, a in test["contrast"].items()}}
+    by_severity = {0: test.accuracy, **{int(s): a for s, a in test.contrast.items()}}
     assert curve(board, "contrast/accuracy") == pytest.approx(by_severity)
-    gap = run.result["history"][-1]["train_accuracy"] - test["accuracy"]
+    gap = run.result.history[-1].train_accuracy - test.accuracy
     assert curve(board, "test/gap") == pytest.approx({STEPS: gap}, rel=1e-6, abs=1e-7)
 
 
 def test_the_summary_has_the_accuracies_the_gates_and_the_tensors_of_the_norms(
     board: Any, run: Outcome
 ) -> None:
-    (told,) = board.Tensors("summary")
-    (text,) = told.tensor_proto.string_val
+    (summary,) = board.Tensors("summary")
+    (text,) = summary.tensor_proto.string_val
     lines = text.decode().splitlines()
-    test = run.result["test"]
-    shares = (test["accuracy"], *test["contrast"].values())
+    test = run.result.test
+    assert test is not None
+    shares = (test.accuracy, *test.contrast.values())
     row = " | ".join(f"{100 * share:.1f}" for share in shares)
     assert f"| test accuracy, % | {row} |" in lines
     network = run.training.state.network
@@ -170,8 +169,8 @@ def messages(board: Any) -> dict[str, HParamsPluginData]:
 
 
 def test_hparams_have_the_factors_without_the_seed_and_the_end(board: Any, run: Outcome) -> None:
-    told = messages(board)
-    start = told["_hparams_/session_start_info"].session_start_info
+    said = messages(board)
+    start = said["_hparams_/session_start_info"].session_start_info
     name, hash_of_all = run.folder.path.name.split("-s0-")
     assert start.group_name.startswith(f"{name}-")
     assert hash_of_all not in start.group_name
@@ -180,18 +179,18 @@ def test_hparams_have_the_factors_without_the_seed_and_the_end(board: Any, run: 
     expected = {"norm": "both", "batch_size": 10, "contrast": "none", "data.flip": True}
     assert {key: factors[key] for key in expected} == expected
     assert (factors["data.limit"], factors["data.crop"], factors["steps"]) == (44, 2, "null")
-    columns = told["_hparams_/experiment"].experiment.hparam_infos
+    columns = said["_hparams_/experiment"].experiment.hparam_infos
     shown = [column.name for column in columns if column.differs]
     assert sorted(shown) == ["batch_size", "contrast", "model", "norm", "optimizer.lr"]
     assert {column.name for column in columns} <= set(factors)
-    metrics = told["_hparams_/experiment"].experiment.metric_infos
+    metrics = said["_hparams_/experiment"].experiment.metric_infos
     assert {metric.name.tag for metric in metrics} <= set(board.Tags()["scalars"])
-    assert told["_hparams_/session_end_info"].session_end_info.status == STATUS_SUCCESS
+    assert said["_hparams_/session_end_info"].session_end_info.status == STATUS_SUCCESS
 
 
 def test_seeds_share_a_cell_and_other_settings_do_not(compose: Compose) -> None:
     def cell(*overrides: str) -> str:
-        return cell_name(build.run_spec(compose(*SMALL, *overrides))[0].settings)
+        return build.run_spec(compose(*SMALL, *overrides))[0].cell_name
 
     assert cell("seed=0") == cell("seed=1")
     others = ("norm=none", "model.poolings=2", "label_smoothing=0.1", "optimizer.lr=0.1")
@@ -203,7 +202,7 @@ def test_a_run_that_diverged_counts_as_failed_and_has_no_accuracy(
 ) -> None:
     cfg = compose(*SMALL, "norm=none", "optimizer.lr=1e9", "optimizer.warmup=0")
     diverged = carry_out(cfg, tmp_path)
-    assert diverged.result["outcome"] == "diverged"
+    assert diverged.result.outcome == "diverged"
     board = events(diverged.folder.path)
     end = messages(board)["_hparams_/session_end_info"].session_end_info
     assert end.status == STATUS_FAILURE
@@ -223,7 +222,7 @@ def test_the_contact_sheet_shows_the_first_images_as_they_are_trained_on(
     np.testing.assert_allclose(second, images[1], atol=1 / 255 + 1e-6)
 
 
-def told_times(folder: Path) -> Counter[str]:
+def times_written(folder: Path) -> Counter[str]:
     """How often each tag stands in the event files, every point counted."""
     files = folder.glob("events.out.tfevents.*")
     tags = (v.tag for file in files for event in load(file) for v in event.summary.value)
@@ -242,7 +241,7 @@ def test_a_run_killed_between_its_metrics_and_its_end_says_everything_once_when_
     cfg = compose(*SMALL, "norm=both")
     folder = tmp_path / run.folder.path.name
     shutil.copytree(run.folder.path, folder)
-    expected = told_times(folder)
+    expected = times_written(folder)
     (file,) = folder.glob("events.out.tfevents.*")
     content = file.read_bytes()
     lengths = (12 + len(record) + 4 for record in records(content))
@@ -250,8 +249,8 @@ def test_a_run_killed_between_its_metrics_and_its_end_says_everything_once_when_
     number = max(i for i, record in enumerate(records(content)) if last.encode() in record)
     file.write_bytes(content[: ends[number] + bytes_more])
     outcome = carry_out(cfg, tmp_path)
-    assert outcome.told == [f"going on after step {STEPS}"]
-    assert told_times(folder) == expected
+    assert outcome.notes == [f"going on after step {STEPS}"]
+    assert times_written(folder) == expected
     assert expected["_hparams_/session_start_info"] == expected["_hparams_/session_end_info"] == 1
     assert expected["test/accuracy"] == 1
 

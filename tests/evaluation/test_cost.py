@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
 from normexp import build
 from normexp.evaluation.cost import multiply_adds, step_cost
+from normexp.runs.spec import RunSpec
 
-Compose = Callable[..., DictConfig]
+Specs = Callable[..., RunSpec]
 CPU = torch.device("cpu")
 
 
@@ -27,8 +27,8 @@ def test_multiply_adds_are_counted_by_hand() -> None:
     assert not any(module._forward_hooks for module in network.modules())
 
 
-def test_the_small_network_has_its_32_million(compose: Compose) -> None:
-    network = build.network(compose("norm=none"), 10)
+def test_the_small_network_has_its_32_million(spec_of: Specs) -> None:
+    network = build.network(spec_of("norm=none"), 10)
     # 3×3 convolutions on maps of 32, 16, 16, 8, 8 and 4 pixels, and a linear layer.
     shapes = [(32, 3, 32), (16, 32, 64), (16, 64, 64), (8, 64, 128), (8, 128, 128), (4, 128, 128)]
     expected = sum(9 * size**2 * i * o for size, i, o in shapes) + 128 * 10

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from normexp.evaluation.lens_settings import checked
 
 from normexp.errors import UserError
 from normexp.evaluation import lens_file
+from normexp.runs.files import DamagedFileError
+from normexp.runs.folder import RunFolder
+from normexp.runs.record import LensRecord
+from normexp.runs.result import Environment
+from normexp.settings import EVALUATE, checked
 
 SETTINGS: dict[str, Any] = {
+    "run": None,
+    "study": None,
     "seed": 0,
     "images": 10,
     "contrast": {"batch_size": 4, "curve": [0.5, 1], "per_image": [], "gain": [2], "gamma": [2]},
@@ -22,43 +29,47 @@ SETTINGS: dict[str, Any] = {
     },
     "noise": {"batch_sizes": [2], "images": 1, "draws": 4},
     "cost": {"steps": 1},
+    "runtime": {"outputs": "outputs", "device": "cpu", "threads": 1, "jobs": 1},
 }
-ROWS = [{"axis": "contrast", "level": 0.5, "batch_size": None}, {"axis": "cost", "parameters": 7}]
-
-
-def content(asked: dict[str, Any]) -> dict[str, Any]:
-    return {"settings": asked, "environment": {}, "rows": ROWS, "seconds": {}}
+ASKED = {"common": {"seed": 0}, "contrast": {"curve": [0.5]}, "cost": {"steps": 1}, "weights": "a"}
+ROWS = ({"axis": "contrast", "level": 0.5, "batch_size": None}, {"axis": "cost", "parameters": 7})
+RECORD = LensRecord(
+    settings=ASKED,
+    environment=Environment("0", "3", "2", "cpu", "any", 1, "fp32", "none"),
+    rows=ROWS,
+    seconds={"cost": 0.5},
+)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    lens_file.write(tmp_path, content(checked(SETTINGS)))
-    assert lens_file.read(tmp_path) == content(checked(SETTINGS))
-    with (tmp_path / "lens.csv").open(encoding="utf-8") as file:
+    folder = RunFolder(tmp_path)
+    lens_file.write(folder, RECORD)
+    assert folder.lens() == RECORD
+    with folder.lens_table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert rows[0] == {"axis": "contrast", "level": "0.5", "batch_size": "", "parameters": ""}
     assert rows[1]["parameters"] == "7"
 
 
-def test_a_damaged_file_is_set_aside_and_measured_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lens_file.write(tmp_path, content(checked(SETTINGS)))
-    path = tmp_path / "lens.json"
-    path.write_text(path.read_text().replace("0.5", "0.6"))
-    assert lens_file.read(tmp_path)["rows"] == []
-    assert "is set aside as" in capsys.readouterr().err
-    assert not path.exists()
+def test_a_damaged_file_is_set_aside_once_the_folder_is_mended(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    lens_file.write(folder, RECORD)
+    folder.lens_file.write_text(folder.lens_file.read_text().replace("0.5", "0.6"))
+    with pytest.raises(DamagedFileError, match=r"lens\.json"):
+        folder.lens()
+    (line,) = folder.mend()
+    assert "lens.json.damaged" in line
+    assert folder.lens() is None
 
 
 def test_rows_are_good_as_long_as_the_same_is_asked_of_the_same_weights() -> None:
-    asked = {**checked(SETTINGS), "weights": "a"}
-    kept = lens_file.still_good(content(asked), asked)
-    assert kept == {"contrast": [ROWS[0]], "cost": [ROWS[1]]}
-    other = {**asked, "contrast": {**asked["contrast"], "curve": [0.4]}}
-    assert lens_file.still_good(content(asked), other) == {"cost": [ROWS[1]]}
-    assert lens_file.still_good(content(asked), {**asked, "weights": "b"}) == {}
-    common = {**asked["common"], "seed": 1}
-    assert lens_file.still_good(content(asked), {**asked, "common": common}) == {}
+    assert lens_file.still_good(RECORD, ASKED) == {"contrast": [ROWS[0]], "cost": [ROWS[1]]}
+    assert lens_file.still_good(None, ASKED) == {}
+    others: dict[str, Any] = {"contrast": {"curve": [0.4]}}
+    assert lens_file.still_good(RECORD, {**ASKED, **others}) == {"cost": [ROWS[1]]}
+    assert lens_file.still_good(RECORD, {**ASKED, "weights": "b"}) == {}
+    assert lens_file.still_good(replace(RECORD, settings={}), ASKED) == {}
+    assert lens_file.still_good(RECORD, {**ASKED, "common": {"seed": 1}}) == {}
 
 
 @pytest.mark.parametrize(
@@ -80,9 +91,15 @@ def test_rows_are_good_as_long_as_the_same_is_asked_of_the_same_weights() -> Non
         ("cost", "steps", 0),
     ],
 )
-def test_a_bad_setting_is_told_with_its_value(group: str, key: str, value: Any) -> None:
+def test_a_bad_setting_is_refused_with_its_key_and_its_value(
+    group: str, key: str, value: Any
+) -> None:
     settings = {**SETTINGS, **({group: {**SETTINGS[group], key: value}} if group else {key: value})}
-    with pytest.raises(UserError) as told:
-        checked(settings)
-    assert str(told.value).startswith(f"{group}{'.' * bool(group)}{key}={value}: ")
-    assert " is needed" in str(told.value)
+    checked(SETTINGS, EVALUATE)
+    with pytest.raises(UserError) as caught:
+        checked(settings, EVALUATE)
+    message = str(caught.value)
+    shown = {"None": "null", "[True]": "[true]", "[0.5, -0.1]": "[0.5,-0.1]"}
+    typed = shown.get(str(value), value)
+    assert message.startswith(f"{group}{'.' * bool(group)}{key}={typed}: ")
+    assert " is needed" in message

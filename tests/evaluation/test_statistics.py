@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import DictConfig
+from helpers.needs import NEED_RESIDUAL_BRANCHES
 from torch import Tensor, nn
 
 from normexp import build
@@ -28,8 +28,10 @@ from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.renorm import BatchRenorm
 from normexp.norms.switchable import SwitchableNorm
 from normexp.precision import Precision
+from normexp.runs.result import ModeGap
+from normexp.runs.spec import RunSpec
 
-Compose = Callable[..., DictConfig]
+Specs = Callable[..., RunSpec]
 assert_close = partial(torch.testing.assert_close, check_dtype=False)
 
 NORMS = sorted(path.stem for path in Path(build.conf_dir(), "norm").glob("*.yaml"))
@@ -53,11 +55,13 @@ def settled(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def network_of(compose: Compose, norm: str) -> nn.Module:
+def network_of(spec_of: Specs, norm: str) -> nn.Module:
     custom = ["norm.layer._target_=torch.nn.BatchNorm2d"] if norm == "custom" else []
-    widths = "model.network.widths=[16,16,16,16,16,16]"
-    cfg = compose(f"norm={norm}", "data=generated", widths, *custom)
-    return settled(build.network(cfg, 10))
+    model = ["model.network.widths=[16,16,16,16,16,16]"]
+    if norm in NEED_RESIDUAL_BRANCHES:
+        model = ["model=resnet20", "model.network.width=8"]
+    spec = spec_of(f"norm={norm}", "data=generated", *model, *custom)
+    return settled(build.network(spec, 10))
 
 
 def subject(network: nn.Module, number: int = NUM_IMAGES, size: int = 16) -> Subject:
@@ -78,9 +82,12 @@ def every_choice(network: nn.Module) -> list[Statistics]:
 # What has batch statistics changes, and nothing else does.
 
 
-@pytest.mark.parametrize("norm", ["instance", "layer", "group", "none", "frn", "weight_std"])
-def test_without_batch_statistics_no_choice_changes_a_bit(norm: str, compose: Compose) -> None:
-    network = network_of(compose, norm)
+@pytest.mark.parametrize(
+    "norm",
+    ["instance", "layer", "group", "none", "frn", "weight_std", "dyt", "evonorm_s0", "fixup"],
+)
+def test_without_batch_statistics_no_choice_changes_a_bit(norm: str, spec_of: Specs) -> None:
+    network = network_of(spec_of, norm)
     of = subject(network)
     for choice in every_choice(network):
         assert torch.equal(of.logits(choice), of.logits(RUNNING.in_chunks(choice.chunk)))
@@ -90,18 +97,21 @@ def test_without_batch_statistics_no_choice_changes_a_bit(norm: str, compose: Co
 
 @pytest.mark.parametrize(
     "norm",
-    ["batch", "both", "split", "ghost", "renorm", "switchable", "mean", "by_depth", "custom"],
+    [
+        *("batch", "both", "split", "ghost", "renorm", "switchable", "mean", "by_depth", "custom"),
+        *("evonorm_b0", "extended_batch", "group_batch", "batch_frozen"),
+    ],
 )
-def test_every_choice_changes_what_has_batch_statistics(norm: str, compose: Compose) -> None:
-    network = network_of(compose, norm)
+def test_every_choice_changes_what_has_batch_statistics(norm: str, spec_of: Specs) -> None:
+    network = network_of(spec_of, norm)
     of = subject(network)
     for choice in every_choice(network):
         assert (of.logits(choice) - of.logits(RUNNING)).abs().max() > 1e-3, choice.name
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_model_is_afterwards_what_it_was_before(norm: str, compose: Compose) -> None:
-    network = network_of(compose, norm)
+def test_the_model_is_afterwards_what_it_was_before(norm: str, spec_of: Specs) -> None:
+    network = network_of(spec_of, norm)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     attributes = [sorted(vars(module)) for module in network.modules()]
     for choice in every_choice(network):
@@ -171,10 +181,10 @@ def test_batch_norm_of_one_image_is_instance_norm_with_the_same_weights() -> Non
 
 
 def test_a_network_of_batch_norm_with_batches_of_one_is_one_of_instance_norm(
-    compose: Compose,
+    spec_of: Specs,
 ) -> None:
-    batch = network_of(compose, "batch")
-    instance = network_of(compose, "instance")
+    batch = network_of(spec_of, "batch")
+    instance = network_of(spec_of, "instance")
     instance.load_state_dict(batch.state_dict(), strict=False)
     expected = subject(instance).logits(RUNNING)
     torch.testing.assert_close(subject(batch).logits(of_batches(1)), expected, atol=1e-4, rtol=1e-4)
@@ -261,13 +271,13 @@ def renorm(channels: int) -> nn.Module:
 # The short form, at the end of every run.
 
 
-def gap(network: nn.Module, batch_size: int, size: int = 16) -> dict[str, float | None]:
+def gap(network: nn.Module, batch_size: int, size: int = 16) -> ModeGap:
     of = subject(network, size=size)
     return mode_gap(Evaluator(of.standardise, of.precision), network, of.images, batch_size)
 
 
-def test_the_gap_between_the_modes_is_the_one_of_the_modes(compose: Compose) -> None:
-    network = network_of(compose, "batch")
+def test_the_gap_between_the_modes_is_the_one_of_the_modes(spec_of: Specs) -> None:
+    network = network_of(spec_of, "batch")
     found = gap(network, batch_size=4)
     of = subject(network)
     evaluated = of.logits(RUNNING)
@@ -276,20 +286,20 @@ def test_the_gap_between_the_modes_is_the_one_of_the_modes(compose: Compose) -> 
         trained = torch.cat([network.train()(part) for part in torch.split(x, 4)])
     labels = of.images.labels
     right = [(logits.argmax(1) == labels).float().mean() for logits in (trained, evaluated)]
-    assert found["accuracy"] == pytest.approx(float(right[0] - right[1]))
-    assert found["largest"] == pytest.approx(float((trained - evaluated).abs().max()), rel=1e-3)
+    assert found.accuracy == pytest.approx(float(right[0] - right[1]))
+    assert found.largest == pytest.approx(float((trained - evaluated).abs().max()), rel=1e-3)
 
 
 @pytest.mark.parametrize("norm", ["instance", "layer", "none"])
 @pytest.mark.parametrize("batch_size", [1, 5, 4000])
 def test_there_is_no_gap_without_batch_statistics(
-    norm: str, batch_size: int, compose: Compose
+    norm: str, batch_size: int, spec_of: Specs
 ) -> None:
-    found = gap(network_of(compose, norm), batch_size)
-    assert (found["accuracy"], found["largest"]) == (0, 0)
+    found = gap(network_of(spec_of, norm), batch_size)
+    assert (found.accuracy, found.largest) == (0, 0)
 
 
 def test_batches_of_one_image_at_maps_of_one_pixel_have_a_gap_too() -> None:
     network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10)).train()
-    assert (gap(network, batch_size=1, size=1)["largest"] or 0) > 0
+    assert (gap(network, batch_size=1, size=1).largest or 0) > 0
     assert network.training

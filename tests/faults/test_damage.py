@@ -14,7 +14,9 @@ import torch
 
 from normexp import tensors
 from normexp.runs.catalogue import catalogue
-from normexp.runs.files import DamagedFileError, read_json, write_sealed
+from normexp.runs.files import DamagedFileError, read_record, write_sealed
+from normexp.runs.record import RunRecord
+from normexp.runs.result import RunResult
 
 from .commands import ONE, SMALL, Findings, Start, found
 from .size import IS_FULL, chance, size
@@ -60,10 +62,14 @@ def test_damaged_tensors_are_never_loaded(
         assert wrongly_read(file, load, None) == []
 
 
+def read(file: Path) -> object:
+    return read_record(file, RunRecord if file.name == "run.json" else RunResult)
+
+
 @pytest.mark.parametrize("name", ["result.json", "run.json"])
 def test_a_damaged_record_is_never_read_as_another(name: str, finished: Path) -> None:
     file = finished / name
-    assert wrongly_read(file, read_json, read_json(file)) == []
+    assert wrongly_read(file, read, read(file)) == []
 
 
 @pytest.mark.parametrize("name", ["result.json", "run.json"])
@@ -71,12 +77,13 @@ def test_the_table_of_runs_outlives_damaged_records(
     name: str, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = finished / name
-    outputs, original = finished.parent.parent, read_json(file)
+    outputs, original = finished.parent.parent, read(file)
     for what, content in damaged(file.read_bytes()):
         file.write_bytes(content)
         entries = catalogue(outputs)
-        noticed = "damaged" in capsys.readouterr().err
-        assert noticed or read_json(file) == original, what
+        failures = [str(entry.failure) for entry in entries]
+        noticed = "damaged" in capsys.readouterr().err + " ".join(failures)
+        assert noticed or read(file) == original, what
         if noticed:
             assert [entry.result for entry in entries] == [None] * (name == "result.json")
 

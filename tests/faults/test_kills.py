@@ -72,7 +72,7 @@ def test_a_run_killed_before_any_change_to_a_file_ends_like_an_undisturbed_one(
     assert last.wait() == 0
     changes = re.findall(r"^#\d+ (\S+) (.*)$", last.said(), re.MULTILINE)
     assert len(changes) > 15
-    assert changes[-1][1].endswith("claim.json")
+    assert changes[-1][1].endswith("lock.json")
     numbers = range(1, len(changes) + 1)
     for number in numbers if IS_FULL else numbers[-2:-1]:
         where = tmp_path / str(number)

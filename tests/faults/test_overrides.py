@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from engine.typed import Answer, normexp
+from helpers.typed import Answer, normexp
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import waiting
+from helpers import waiting
 
 SMALL = (
     "data=generated",

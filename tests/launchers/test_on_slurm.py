@@ -100,7 +100,7 @@ def test_a_sweep_in_a_batch_script_is_requeued_once(
     process = start(tmp_path, *sweep, SLURM_JOB_ID="7", **slurm)
     wait_until(lambda: under_way(tmp_path, 2))
     # SLURM signals all processes of a job.
-    for pid in [*processes("normexp.sweep.child", tmp_path), process.pid]:
+    for pid in [*processes("normexp child", tmp_path), process.pid]:
         os.kill(pid, signal.SIGUSR1)
     assert process.wait(60) == 128 + signal.SIGUSR1
     assert calls(tmp_path) == ["show job 7", "requeue 7"]
@@ -131,7 +131,7 @@ def test_a_preempted_job_of_an_array_is_requeued_by_its_number(
     pytest.importorskip("submitit", reason="needs normexp[slurm]")
     sweep = start(tmp_path, *LONG, "hydra/launcher=submitit_slurm", **slurm)
     wait_until(lambda: under_way(tmp_path, 2))
-    for pid in processes("normexp.sweep.child", tmp_path):
+    for pid in processes("normexp child", tmp_path):
         os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not processes("submitit.core._submit", tmp_path))
     sweep.kill()

@@ -73,7 +73,7 @@ def test_a_failing_cell_and_a_dying_job_stop_no_other_and_are_told_in_a_line(
 
 @pytest.mark.parametrize(
     ("number", "whose"),
-    [(signal.SIGUSR2, "submitit.core._submit"), (signal.SIGTERM, "normexp.sweep.child")],
+    [(signal.SIGUSR2, "submitit.core._submit"), (signal.SIGTERM, "normexp child")],
     ids=["as-time-is-up", "as-preempted"],
 )
 def test_a_job_that_is_told_to_stop_is_requeued_and_finishes_bit_for_bit(
@@ -96,5 +96,5 @@ def test_an_interrupt_of_the_sweep_stops_its_jobs_with_checkpoints(tmp_path: Pat
     sweep.send_signal(signal.SIGINT)
     assert sweep.wait(60) == 128 + signal.SIGINT
     assert "stopped with 0 of 2 cells finished" in said(tmp_path)
-    wait_until(lambda: not processes("normexp.sweep.child", tmp_path))
+    wait_until(lambda: not processes("normexp child", tmp_path))
     assert under_way(tmp_path, 2)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from normexp.runs.claim import InProgressError
 from omegaconf import DictConfig
 
 from hydra_plugins.normexp_launcher.launcher import (
@@ -22,6 +21,7 @@ from normexp import build
 from normexp.commands.composed import composed
 from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, UserError
+from normexp.runs.lock import InProgressError
 
 from .commands import SWEEP, said, train
 

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from normexp import build
 from normexp.contracts import EmptySite, NormLayer, NormSite
-from normexp.models.fast import FastCNN, fixed_filters
-from normexp.models.padding import PaddingMode, set_padding_mode
+from normexp.models.padding import set_padding_mode
 from normexp.norms.placing import places_of
 
 FILES = sorted(Path(build.conf_dir(), "model").glob("*.yaml"))
@@ -26,34 +25,26 @@ MODELS = [file.stem for file in FILES]
 # Written down by hand. The CNN's widths are 32, 64, 64, 128, 128, 128 on maps of 32, 16, 16, 8, 8
 # and 4 pixels; ResNet-20 has a stem of 16 filters and six convolutions each of 16, 32 and 64.
 CNN_WEIGHTS = 9 * (3 * 32 + 32 * 64 + 64 * 64 + 64 * 128 + 128 * 128 + 128 * 128)
-# The fast network's twelve fixed filters answer in pairs, on maps of 31, 15, 7 and 3 pixels.
-FAST_WEIGHTS = 9 * (24 * 64 + 64 * 64 + 64 * 192 + 3 * 192 * 192)
 RESNET20_WEIGHTS = 9 * (3 * 16 + 6 * 16**2 + 16 * 32 + 5 * 32**2 + 32 * 64 + 5 * 64**2)
 PARAMETERS = {
     "cnn": CNN_WEIGHTS + 2 * (32 + 2 * 64 + 3 * 128) + 10 * (128 + 1),
-    "fast": FAST_WEIGHTS + 2 * (2 * 64 + 4 * 192) + 10 * 192,
     "resnet20": RESNET20_WEIGHTS + 2 * (7 * 16 + 6 * 32 + 6 * 64) + 10 * (64 + 1),
     # torchvision's for 1000 classes, with 10, and 3×3 filters for 7×7 ones in the stem.
     "resnet18": 11_689_512 - 990 * (512 + 1) - 64 * 3 * (49 - 9),
 }
 ROLES = {
     "cnn": {"stem": 1, "first": 5, "block_end": 6},
-    "fast": {"stem": 1, "first": 2, "last": 3, "block_end": 3},
     "resnet20": {"stem": 1, "first": 9, "last": 9, "block_end": 9},
     "resnet18": {"stem": 1, "first": 8, "last": 8, "shortcut": 3, "block_end": 8},
 }
 NORMS_BY_STAGE = {
     "cnn": {0: 1, 1: 2, 2: 2, 3: 1},
-    "fast": {0: 1, 1: 1, 2: 2, 3: 2},
     "resnet20": {0: 1, 1: 6, 2: 6, 3: 6},
     "resnet18": {0: 1, 1: 4, 2: 5, 3: 5, 4: 5},
 }
-LAST_MAP = {"cnn": 4, "fast": 3, "resnet20": 8, "resnet18": 4}
+LAST_MAP = {"cnn": 4, "resnet20": 8, "resnet18": 4}
 CNN_MULTIPLY_ADDS = 10 * 128 + 9 * (
     32**2 * 3 * 32 + 16**2 * (32 * 64 + 64 * 64) + 8**2 * (64 * 128 + 128 * 128) + 4**2 * 128 * 128
-)
-FAST_MULTIPLY_ADDS = 10 * 192 + 9 * (
-    31**2 * 24 * 64 + 15**2 * (64 * 64 + 64 * 192) + 7**2 * 2 * 192 * 192 + 3**2 * 192 * 192
 )
 RESNET20_MULTIPLY_ADDS = 10 * 64 + 9 * (
     32**2 * (3 * 16 + 6 * 16**2) + 16**2 * (16 * 32 + 5 * 32**2) + 8**2 * (32 * 64 + 5 * 64**2)
@@ -67,7 +58,6 @@ RESNET18_MULTIPLY_ADDS = (
 )
 MULTIPLY_ADDS = {
     "cnn": CNN_MULTIPLY_ADDS,
-    "fast": FAST_MULTIPLY_ADDS,
     "resnet20": RESNET20_MULTIPLY_ADDS,
     "resnet18": RESNET18_MULTIPLY_ADDS,
 }
@@ -136,7 +126,7 @@ def test_every_convolution_is_followed_by_a_norm_and_so_has_no_bias(name: str) -
     assert sorted(s.num_features for s in norms) == sorted(c.out_channels for c in convolutions)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "fast"])
+@pytest.mark.parametrize("name", MODELS)
 def test_first_weights_have_the_variance_of_he_et_al(name: str) -> None:
     for module in model(name).modules():
         if isinstance(module, nn.Conv2d):
@@ -154,7 +144,6 @@ def test_the_number_of_parameters_is_the_one_worked_out_by_hand(name: str) -> No
 def test_the_sizes_are_those_that_the_settings_tell() -> None:
     told = {
         "cnn": ("0.43 M parameters", "32 M multiply-adds"),
-        "fast": ("1.2 M parameters", "82 M multiply-adds"),
         "resnet20": ("0.27 M parameters", "41 M multiply-adds"),
         "resnet18": ("11 M parameters", "555 M multiply-adds"),
     }
@@ -182,8 +171,6 @@ def test_multiply_adds_and_the_last_map_are_those_worked_out_by_hand(name: str) 
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
-    if isinstance(network, FastCNN):
-        network.after_step(1.0)  # small images are over
     network(torch.randn(2, 3, 32, 32))
 
     assert sum(multiply_adds) == MULTIPLY_ADDS[name]
@@ -354,7 +341,7 @@ def test_a_cnn_that_cannot_be_is_refused(changes: dict[str, Any], message: str) 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_border_of_every_convolution_is_padded_as_the_settings_say(
-    name: str, mode: PaddingMode
+    name: str, mode: str
 ) -> None:
     network = model(name, NormSite)
     set_padding_mode(network, mode)
@@ -376,79 +363,6 @@ def test_the_border_of_every_convolution_is_padded_as_the_settings_say(
         torch.testing.assert_close(output, F.conv2d(padded, conv.weight, stride=conv.stride))
 
 
-def test_the_fast_network_answers_by_four_views_of_an_image_in_evaluation_only() -> None:
-    network = model("fast")
-    assert isinstance(network, FastCNN)
-    images = torch.arange(32.0) / 10 * torch.randn(2, 3, 32, 1)  # no column is like another
-    assert not torch.allclose(network(images), network.eval()(images), atol=1e-3)
-    before, after = [1, *range(31)], [*range(1, 32), 30]  # the pixels to the left and to the right
-    views = {
-        "as it is": images,
-        "mirrored": images.flip(3),
-        "one down and right": images[:, :, before][..., before],
-        "one up and left, mirrored": images[:, :, after][..., after].flip(3),
-    }
-    logits = {name: network.logits(view) for name, view in views.items()}
-    expected = torch.stack(list(logits.values())).mean(0)
-    torch.testing.assert_close(network(images), expected)
-    for name, other in logits.items():
-        assert not torch.allclose(other, expected, atol=1e-3), name
-
-
-def test_the_fast_networks_convolutions_begin_as_the_identity_where_channels_suffice() -> None:
-    network = model("fast", NormSite)
-    x = torch.randn(1, 64, 8, 8)
-    for name in ("stage1.conv2", "stage2.conv1"):
-        torch.testing.assert_close(network.get_submodule(name)(x)[:, :64], x)
-
-
-def test_the_fast_networks_filters_tell_brightness_edges_and_colour_apart() -> None:
-    filters = fixed_filters().flatten(1)
-    directions = F.normalize(filters, dim=1)
-    torch.testing.assert_close(directions @ directions.T, torch.eye(12), atol=1e-6, rtol=0)
-    assert filters[0].std() == 0  # the mean of all twelve numbers
-    grey = torch.rand(1, 1, 5, 5).expand(1, 3, 5, 5)
-    answers = F.conv2d(grey, fixed_filters())
-    assert answers[:, :4].abs().amax((0, 2, 3)).min() > 0.1
-    torch.testing.assert_close(answers[:, 4:], torch.zeros(1, 8, 4, 4), atol=1e-5, rtol=0)
-
-
-def test_the_fast_network_trains_on_small_images_first_and_is_evaluated_on_whole_ones() -> None:
-    network = model("fast", small_scale=0.5, small_share=0.3)
-    assert isinstance(network, FastCNN)
-    seen: list[int] = []
-    network.get_submodule("stage1.conv1").register_forward_pre_hook(
-        lambda _, x: seen.append(x[0].shape[3])
-    )
-    images = torch.randn(2, 3, 32, 32)
-    for progress in (0.1, 0.29, 0.3, 1.0):
-        network.after_step(progress)
-        network.train()(images)
-        resumed = model("fast", small_scale=0.5, small_share=0.3)
-        resumed.load_state_dict(network.state_dict())
-        torch.testing.assert_close(resumed.train()(images), network(images), rtol=0, atol=0)
-        network.eval()(images)
-    small, whole = 15, 31
-    assert seen == [small, small, *[whole] * 4] * 2 + [whole] * 12
-    constant = torch.full((1, 3, 32, 32), 0.7)
-    network.after_step(0.1)
-    torch.testing.assert_close(network.made_small(constant), torch.full((1, 3, 16, 16), 0.7))
-
-
-@pytest.mark.parametrize("name", ["small_scale", "small_share"])
-@pytest.mark.parametrize("value", [-0.1, 1.5])
-def test_shares_of_the_fast_network_that_are_none_are_refused(name: str, value: float) -> None:
-    share: dict[str, Any] = {name: value}
-    with pytest.raises(ValueError, match=f"{name}={value}: a share from 0 to 1 is needed"):
-        model("fast", **share)
-
-
-@pytest.mark.parametrize("widths", [[], [16, 0]])
-def test_a_fast_network_without_channels_is_refused(widths: list[int]) -> None:
-    with pytest.raises(ValueError, match="at least one is needed, not 0"):
-        model("fast", widths=widths)
-
-
 def test_a_padding_mode_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="padding_mode=ones: one of zeros, reflect, replicate"):
-        set_padding_mode(model("cnn"), "ones")  # type: ignore[arg-type]
+        set_padding_mode(model("cnn"), "ones")

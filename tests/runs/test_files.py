@@ -11,13 +11,10 @@ from normexp.runs import files
 from normexp.runs.files import (
     DamagedFileError,
     check_sealed,
-    read_json,
     read_sealed,
     write_atomic,
-    write_json,
     write_sealed,
 )
-from normexp.runs.folder import RunFolder
 
 CONTENT = bytes(range(256)) * 4
 Reader = Callable[[Path], object]
@@ -118,7 +115,7 @@ def test_a_file_of_several_chunks_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for chunk_bytes in (1, 7, len(CONTENT), len(CONTENT) + 1):
-        monkeypatch.setattr(files, "_CHUNK_BYTES", chunk_bytes)
+        monkeypatch.setattr(files, "CHUNK_BYTES", chunk_bytes)
         write_sealed(tmp_path / "sealed", CONTENT)
         check_sealed(tmp_path / "sealed")
 
@@ -163,35 +160,3 @@ def test_a_file_that_was_never_sealed_is_noticed(tmp_path: Path, read: Reader) -
 def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path, read: Reader) -> None:
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "gone")
-
-
-def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    record = {"name": "ärger", "numbers": [1, 2.5, None], "nested": {"a": True}}
-    write_json(tmp_path / "run.json", record)
-    assert read_json(tmp_path / "run.json") == record
-
-
-def test_one_changed_digit_of_a_record_is_noticed(tmp_path: Path) -> None:
-    file = tmp_path / "result.json"
-    write_json(file, {"accuracy": 0.842})
-    file.write_text(file.read_text().replace("0.842", "0.942"))
-    with pytest.raises(DamagedFileError, match=r"result\.json is damaged"):
-        read_json(file)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "{}", '{"checksum": 1}', "\x00", "[" * 10**5]
-)
-def test_something_else_than_a_record_is_damaged(text: str, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(text)
-    with pytest.raises(DamagedFileError):
-        read_json(tmp_path / "run.json")
-
-
-def test_a_damaged_result_is_set_aside_and_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "result.json").write_text("{}")
-    assert RunFolder(tmp_path).result() is None
-    assert "result.json is damaged" in capsys.readouterr().err
-    assert [file.name for file in tmp_path.iterdir()] == ["result.json.damaged"]

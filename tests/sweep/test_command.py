@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from helpers.stand_in import Compose
 
-from hydra_plugins.normexp_launcher import checker, launcher
+from hydra_plugins.normexp_launcher import launcher
 from normexp import build, cli
-from normexp.commands.train import run_folder
+from normexp.commands import child
 from normexp.runs.catalogue import catalogue
-from normexp.sweep.cell import Cell, labels
-from normexp.sweep.check import settings
+from normexp.runs.plain import to_plain
+from normexp.runs.result import RunResult, Timing
+from normexp.runs.spec import Settings
+from normexp.sweep.cell import labels
 from normexp.sweep.fork import can_fork
-
-from .stand_in import Compose
 
 # 180 training images: two epochs of four steps.
 SMALL = (
@@ -55,12 +55,10 @@ def train(*arguments: str) -> int:
     return cli.run(["train", *SMALL, *arguments])
 
 
-def results(outputs: str) -> list[dict[str, Any]]:
+def results(outputs: str) -> list[RunResult]:
     """What the finished runs found, but for the time that it took."""
-    found = [dict(entry.result) for entry in catalogue(Path(outputs)) if entry.result]
-    for result in found:
-        del result["timing"]
-    return found
+    found = [entry.result for entry in catalogue(Path(outputs)) if entry.result]
+    return [replace(result, timing=Timing(0.0, (), 0.0)) for result in found]
 
 
 def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
@@ -70,8 +68,8 @@ def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
     good, broken = "norm.layer._target_=torch.nn.BatchNorm2d", "breaking.Breaks"
     assert train("norm=custom", f"{good},{broken}", "-m") == 1
     out, err = capfd.readouterr()
-    cause = "norm.layer._target_=breaking.Breaks: failed: ZeroDivisionError: broken on purpose\n"
-    assert cause in err
+    cause = "breaking.py:7: ZeroDivisionError: broken on purpose\n"
+    assert f"norm.layer._target_=breaking.Breaks: failed: {cause}" in err
     assert err.endswith("normexp: 1 of 2 cells failed; the same command tries again\n")
     [failed] = [entry for entry in catalogue(Path("outputs")) if entry.state == "failed"]
     assert "Traceback" in (failed.folder.path / "console.log").read_text()
@@ -85,15 +83,15 @@ def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
     assert train("norm=custom", f"{good},torch.nn.BatchNorm2d", "study=late", "-m") == 0
     assert capfd.readouterr().err == "1 cell: 1 finished\n"
     [finished] = [entry for entry in catalogue(Path("outputs")) if entry.result]
-    assert finished.studies == ("late",)
-    assert shlex.split(finished.folder.record()["command"])[2:] == [*SMALL, "norm=custom", good]
+    assert finished.record.studies == ("late",)
+    assert shlex.split(finished.record.command)[2:] == [*SMALL, "norm=custom", good]
 
 
 @pytest.mark.skipif(not can_fork(), reason="this system's processes are not forked")
 def test_a_sweep_reads_its_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
 
-    def noted(settings: Mapping[str, Any]) -> None:
+    def noted(settings: Settings) -> None:
         read.append(settings["data"]["source"]["num_train"])
         keep_images(settings)
 
@@ -123,13 +121,12 @@ def test_a_bad_cell_is_one_line_before_anything_starts(
     assert not Path("outputs/runs").exists()
 
 
-def test_the_checker_finds_a_norm_that_cannot_work_and_a_file_that_is_not_there(
+def test_the_check_finds_a_norm_that_cannot_work_and_a_file_that_is_not_there(
     compose: Compose,
 ) -> None:
     def problem(*overrides: str) -> str | None:
         spec, runtime = build.run_spec(compose(*SMALL, *overrides))
-        cell = Cell("", spec, runtime, run_folder(spec, runtime), ())
-        return checker.problem(settings(cell))
+        return child.problem(spec.settings, to_plain(runtime))
 
     assert problem() is None
     narrow = problem("norm=group", "norm.layer.num_groups=16")

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
-from normexp.runs.claim import claimed
-from normexp.runs.outcome import failure, forget_failure, record_failure
+from helpers.results import result
+from helpers.stand_in import Compose, StandIn, stand_in
 
 from normexp.commands import runs
 from normexp.commands.train import recorded_failure
 from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue
-from normexp.runs.files import write_json
-
-from .stand_in import Compose, StandIn, stand_in
+from normexp.runs.lock import locked
 
 
 @pytest.fixture
 def cell(compose: Compose, tmp_path: Path) -> StandIn:
     """A run that has begun."""
     made = stand_in(compose, tmp_path / "outputs", "norm=none batch_size=4")
-    made.folder.open(made.spec, "normexp train")
+    made.folder.open(made.spec, "normexp train", None)
     return made
 
 
@@ -35,17 +35,17 @@ def normexp_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: st
 
 
 def test_a_failure_is_remembered_until_the_run_is_taken_up_again(cell: StandIn) -> None:
-    assert failure(cell.folder) is None
-    record_failure(cell.folder, "the disk is full")
-    assert failure(cell.folder) == "the disk is full"
-    forget_failure(cell.folder)
-    assert failure(cell.folder) is None
+    assert cell.folder.failure() is None
+    cell.folder.record_failure("the disk is full")
+    assert cell.folder.failure() == "the disk is full"
+    cell.folder.forget_failure()
+    assert cell.folder.failure() is None
 
 
 def test_an_error_in_a_run_is_recorded_and_goes_on(cell: StandIn) -> None:
     with pytest.raises(ZeroDivisionError), recorded_failure(cell.folder, cell.spec):
         1 / 0  # noqa: B018
-    assert failure(cell.folder) == "ZeroDivisionError: division by zero"
+    assert str(cell.folder.failure()).endswith("ZeroDivisionError: division by zero")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_want_of_memory_is_told_with_the_batch_size(cell: StandIn, error: Except
     told = "out of memory at batch_size=4; try a smaller one"
     with pytest.raises(UserError, match=told), recorded_failure(cell.folder, cell.spec):
         raise error
-    assert str(failure(cell.folder)).startswith(told)
+    assert str(cell.folder.failure()).startswith(told)
 
 
 def test_a_run_without_a_folder_gets_none_by_failing(cell: StandIn) -> None:
@@ -77,7 +77,7 @@ def test_normexp_runs_shows_why_a_run_failed(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    record_failure(cell.folder, "the disk is full")
+    cell.folder.record_failure("the disk is full")
     normexp_runs(monkeypatch, tmp_path, "state=failed")
     *_, row, reason = capsys.readouterr().out.splitlines()
     assert row.endswith("failed")
@@ -90,11 +90,13 @@ def test_clean_removes_the_runs_of_a_state_and_no_others(
 ) -> None:
     for number, each in enumerate(("failed", "unfinished", "diverged", "finished")):
         made = stand_in(compose, tmp_path / "outputs", f"seed={number}")
-        made.folder.open(made.spec, "normexp train")
+        made.folder.open(made.spec, "normexp train", None)
         if each == "failed":
-            record_failure(made.folder, "for a reason")
+            made.folder.record_failure("for a reason")
         elif each != "unfinished":
-            write_json(made.folder.result_file, {"outcome": each, "test": None, "steps": 3})
+            outcome: Literal["finished", "diverged"]
+            outcome = "diverged" if each == "diverged" else "finished"
+            made.folder.finish(replace(result(), outcome=outcome))
     normexp_runs(monkeypatch, tmp_path, f"clean={state}", "yes=true")
     left = {entry.state for entry in catalogue(tmp_path / "outputs")}
     assert left == {"failed", "unfinished", "diverged", "finished"} - {state}
@@ -122,7 +124,7 @@ def test_clean_keeps_a_run_in_progress(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with claimed(cell.folder.path):
+    with locked(cell.folder.path):
         normexp_runs(monkeypatch, tmp_path, "clean=unfinished", "yes=true")
     assert cell.folder.record_file.exists()
     assert f"kept: {cell.spec.name} is in progress" in capsys.readouterr().out

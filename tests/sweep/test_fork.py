@@ -11,95 +11,90 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.stand_in import Compose
+from helpers.waiting import wait_until
 from PIL import Image
 
 from normexp.build import run_spec
+from normexp.sweep import fork, pool
 from normexp.sweep.fork import ForkedChild, can_fork, share_images
-from normexp.sweep.pool import Child, Pool
-
-from .stand_in import Compose
-from .test_pool import all_ended, wait_until
+from normexp.sweep.pool import Child, Task
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system's processes are not forked")
 
 SIDE = 128
 """Pixels; torch divides work on two such images among threads."""
+NOTHING = Task("nothing", {})
+SECONDS = 20.0
 
 
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The start of a command whose module, `script`, is to be written."""
+@pytest.fixture(autouse=True)
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of `normexp child`: the module `script`, which is to be written."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return [sys.executable, "-P", "-m", "script"]
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    for module in (pool, fork):
+        monkeypatch.setattr(module, "CHILD", (sys.executable, "-P", "-m", "script", "child"))
+
+
+def ended(child: Child) -> int | None:
+    wait_until(lambda: child.exit_code() is not None, SECONDS)
+    child.end()
+    return child.exit_code()
 
 
 @pytest.mark.parametrize("begin", [Child, ForkedChild])
 @pytest.mark.parametrize(
     ("script", "code", "said"),
     [
-        ("print('out', sys.argv[1], os.environ['PLACE'])", 0, "out a=1 first\n"),
+        ("print(sys.argv[1], os.environ['PLACE'])", 0, "child first\n"),
         ("print('err', file=sys.stderr); sys.exit(3)", 3, "err\n"),
         ("os.kill(os.getpid(), 9)", -9, ""),
-        ("print(__name__, sys.stdin.read() == '')", 0, "__main__ True\n"),
+        ("print(__name__, sys.stdin.readline())", 0, '__main__ {"do": "nothing", "given": {}}\n\n'),
         ("os.write(2, b'%d' % (os.getsid(0) == os.getpid()))", 0, "1"),
         ("sys.exit('no room')", 1, None),
         ("raise ValueError('no room')", 1, None),
     ],
 )
-def test_a_child_does_and_tells_the_same(
-    command: list[str], tmp_path: Path, begin: type[Child], script: str, code: int, said: str | None
+def test_a_child_does_and_says_the_same(
+    tmp_path: Path, begin: type[Child], script: str, code: int, said: str | None
 ) -> None:
     (tmp_path / "script.py").write_text(f"import os, sys\n{script}\n")
-    child = begin([*command, "a=1"], tmp_path / "log", {"PLACE": "first"})
-    child._process.stdin.close()
-    wait_until(lambda: child.exit_code() is not None)
-    child.end()
-    assert child.exit_code() == code
+    child = begin(NOTHING, tmp_path / "log", {"PLACE": "first"})
+    assert ended(child) == code
     assert child.said() == said if said is not None else "no room" in child.said()
 
 
-def test_nothing_that_this_process_has_imported_is_imported_again(
-    command: list[str], tmp_path: Path
-) -> None:
+def test_nothing_that_this_process_has_imported_is_imported_again(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import sys; print('pytest' in sys.modules)")
-    with Pool([{}], ForkedChild) as pool:
-        pool.start("a", command, tmp_path / "log")
-        assert all_ended(pool) == [("a", 0, "True\n")]
+    child = ForkedChild(NOTHING, tmp_path / "log", {})
+    assert (ended(child), child.said()) == (0, "True\n")
 
 
-def test_a_signal_that_comes_at_once_is_not_lost(command: list[str], tmp_path: Path) -> None:
+def test_a_signal_that_comes_at_once_is_not_lost(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import time; time.sleep(60)")
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:
         for turn in range(20):
-            with Pool([{}], ForkedChild) as pool:
-                pool.start("a", command, tmp_path / str(turn))
-                pool.stop()
-                assert all_ended(pool) == [("a", -signal.SIGTERM, "")]
+            child = ForkedChild(NOTHING, tmp_path / str(turn), {})
+            child.stop()
+            assert (ended(child), child.said()) == (-signal.SIGTERM, "")
     finally:
         signal.signal(signal.SIGTERM, before)
     assert seen == []
 
 
-def test_children_hold_nothing_of_each_other(command: list[str], tmp_path: Path) -> None:
+def test_children_hold_nothing_of_each_other_and_of_this_process(tmp_path: Path) -> None:
     """Each input ends with this process's end of it, though the others are still there."""
-    (tmp_path / "script.py").write_text("import sys; sys.stdin.read(); print('it ended')")
-    children = [ForkedChild(command, tmp_path / name, {}) for name in "abc"]
+    listing = "import os, sys; print(sorted(os.listdir('/proc/self/fd')), flush=True);"
+    (tmp_path / "script.py").write_text(f"{listing} sys.stdin.read(); print('it ended')")
+    with (tmp_path / "open").open("w"):
+        children = [ForkedChild(NOTHING, tmp_path / name, {}) for name in "abc"]
     for child in children:
-        child._process.stdin.close()
-        wait_until(lambda: child.exit_code() == 0)  # noqa: B023
-        child.end()
-        assert child.said() == "it ended\n"
-
-
-def test_open_files_of_this_process_are_not_the_childs(command: list[str], tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text("import os; print(sorted(os.listdir('/proc/self/fd')))")
-    with (tmp_path / "open").open("w"), Pool([{}], ForkedChild) as pool:
-        pool.start("a", command, tmp_path / "log")
-        # The fourth is the listing's own.
-        assert all_ended(pool) == [("a", 0, "['0', '1', '2', '3']\n")]
+        child.close_input()
+        assert ended(child) == 0
+        assert child.said() == "['0', '1', '2', '3']\nit ended\n"  # the fourth is the listing's
 
 
 # The settings are the second argument, the folder with all files the first.
@@ -108,7 +103,9 @@ import json, shutil, sys, time
 from pathlib import Path
 import torch
 from hydra_plugins.normexp_launcher.launcher import keep_images
+from normexp.sweep import fork
 from normexp.sweep.fork import ForkedChild
+from normexp.sweep.pool import Task
 
 folder = Path(sys.argv[1])
 before = torch.get_num_threads()
@@ -116,7 +113,8 @@ keep_images(json.loads(sys.argv[2]))
 assert torch.get_num_threads() == before
 for name in ("pictures", "cache"):
     shutil.rmtree(folder / name)
-child = ForkedChild([sys.executable, "-P", "-m", "script", sys.argv[2]], folder / "log", {})
+fork.CHILD = (sys.executable, "-P", "-m", "script", sys.argv[2])
+child = ForkedChild(Task("nothing", {}), folder / "log", {})
 while child.exit_code() is None:
     time.sleep(0.01)
 print(child.said(), end="")
@@ -124,12 +122,12 @@ print(child.said(), end="")
 CHILD = """
 import json, sys
 import torch
-from omegaconf import OmegaConf
 from normexp import build
+from normexp.runs.spec import RunSpec
 
 torch.set_num_threads(2)
 ones = torch.ones(10**6) + 1  # by two threads
-test = build.images(OmegaConf.create(json.loads(sys.argv[1]))).test
+test = build.images(RunSpec.from_settings(json.loads(sys.argv[1]))).test
 print(ones.mean().item(), test.images[..., 0].sum().item())
 """
 

@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from helpers.stand_in import Compose
 
 from normexp import build
 from normexp.runs.spec import Runtime
 from normexp.sweep.plan import Machine, Plan
-
-from .stand_in import Compose
 
 CPU = Machine(cores=8, gigabytes=100.0, gpus={})
 GPUS = Machine(cores=16, gigabytes=100.0, gpus={"GPU-a": 78.0, "GPU-b": 9.0})

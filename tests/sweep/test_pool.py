@@ -10,20 +10,23 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import waiting
+from helpers import stand_in, waiting
+from helpers.stand_in import script
 
 from normexp.sweep import pool as pool_module
-from normexp.sweep.pool import Pool
+from normexp.sweep.pool import Pool, carry_out
 
-from .stand_in import PYTHON
-
-SLEEP = [*PYTHON, "import time; time.sleep(60)"]
-DEAF = [
-    *PYTHON,
+SLEEP = script("import time; time.sleep(60)")
+DEAF = script(
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True);"
-    "time.sleep(60)",
-]
+    "time.sleep(60)"
+)
 wait_until = partial(waiting.wait_until, seconds=20)
+
+
+@pytest.fixture(autouse=True)
+def child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "CHILD", stand_in.child())
 
 
 def all_ended(pool: Pool) -> list[tuple[str, int, str]]:
@@ -50,15 +53,15 @@ def test_what_a_child_says_and_its_exit_code_come_back(tmp_path: Path) -> None:
     log.parent.mkdir()
     log.write_text("from an earlier try\n")
     with Pool([{}]) as pool:
-        script = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
-        pool.start("a", [*PYTHON, script], log)
+        text = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
+        pool.start("a", script(text), log)
         assert all_ended(pool) == [("a", 3, "out\nerr\n")]
     assert log.read_text() == "from an earlier try\nout\nerr\n"
 
 
 def test_a_slot_is_taken_until_its_child_ends_and_places_it(tmp_path: Path) -> None:
     with Pool([{"PLACE": "first"}, {"PLACE": "second"}]) as pool:
-        show = [*PYTHON, "import os; print(os.environ['PLACE'])"]
+        show = script("import os; print(os.environ['PLACE'])")
         pool.start("a", show, tmp_path / "a")
         assert pool.has_room
         pool.start("b", SLEEP, tmp_path / "b")
@@ -70,10 +73,13 @@ def test_a_slot_is_taken_until_its_child_ends_and_places_it(tmp_path: Path) -> N
     assert (tmp_path / "a").read_text() == (tmp_path / "c").read_text() == "first\n"
 
 
-def test_a_command_that_does_not_exist_leaves_its_slot_free(tmp_path: Path) -> None:
+def test_a_child_that_cannot_be_started_leaves_its_slot_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "CHILD", ["./no-such-command"])
     with Pool([{}]) as pool:
         with pytest.raises(OSError, match="no-such-command"):
-            pool.start("a", ["./no-such-command"], tmp_path / "a")
+            pool.start("a", SLEEP, tmp_path / "a")
         assert pool.has_room
         assert not pool.running
 
@@ -98,7 +104,7 @@ def test_a_child_that_does_not_stop_is_ended(
 
 
 def test_none_is_left_after_an_error(tmp_path: Path) -> None:
-    show = [*PYTHON, "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+    show = script("import os, time; print(os.getpid(), flush=True); time.sleep(60)")
 
     def broken_off() -> None:
         with Pool([{}]) as pool:
@@ -111,21 +117,47 @@ def test_none_is_left_after_an_error(tmp_path: Path) -> None:
     assert not is_alive(int((tmp_path / "a").read_text()))
 
 
+def test_tasks_start_as_there_is_room_until_it_is_time_to_stop(tmp_path: Path) -> None:
+    at_once: list[int] = []
+    ended: list[tuple[str, int]] = []
+
+    def start(name: str) -> None:
+        pool.start(name, script("print('done')"), tmp_path / name)
+        at_once.append(len(pool.running))
+
+    with Pool([{}, {}]) as pool:
+        note = lambda name, code, _: ended.append((name, code))  # noqa: E731
+        carry_out("abcd", pool, start, note, lambda: len(ended) > 1)
+    assert max(at_once) == 2
+    assert sorted(ended) in [[(name, 0) for name in names] for names in ("ab", "abc")]
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from normexp.sweep import pool
+
+pool.CHILD = (sys.executable, "-P", "-c", sys.argv[2])
+with pool.Pool([{}]) as children:
+    children.start("a", pool.Task("train", {}), Path(sys.argv[1]))
+    time.sleep(60)
+"""
+CHILD = """
+import os, signal, sys, time
+from normexp.commands.child import stop_with_parent
+
+signal.signal(signal.SIGTERM, lambda *_: (print("stopped", flush=True), os._exit(0)))
+sys.stdin.readline()
+stop_with_parent()
+print("under way", flush=True)
+time.sleep(60)
+"""
+
+
 def test_a_child_stops_when_the_sweep_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    child = (
-        "import os, signal, time; from normexp.sweep.child import stop_with_parent;"
-        "signal.signal(signal.SIGTERM, lambda *_: (print('stopped', flush=True), os._exit(0)));"
-        "stop_with_parent(); print('under way', flush=True); time.sleep(60)"
-    )
-    parent = (
-        "import sys, time; from pathlib import Path; from normexp.sweep.pool import Pool\n"
-        "with Pool([{}]) as pool:\n"
-        f"    pool.start('a', [sys.executable, '-c', {child!r}], Path({str(log)!r}))\n"
-        "    time.sleep(60)\n"
-    )
-    sweep = subprocess.Popen([sys.executable, "-c", parent])
-    wait_until(lambda: log.exists() and log.read_text() != "")
+    sweep = subprocess.Popen([sys.executable, "-c", PARENT, str(log), CHILD])
+    wait_until(lambda: log.exists() and "under way" in log.read_text())
     sweep.kill()
     sweep.wait()
     wait_until(lambda: "stopped" in log.read_text())

@@ -11,21 +11,20 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from normexp.runs.claim import claimed
+from helpers import stand_in as stand_ins
+from helpers.stand_in import FINISH, Compose, StandIn, stand_in
+from helpers.waiting import wait_until
 
 from hydra_plugins.normexp_launcher.launcher import keep_images
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
-from normexp.sweep import fork
+from normexp.runs.lock import locked
+from normexp.sweep import fork, pool
 from normexp.sweep.pool import GRACE_SECONDS
 from normexp.sweep.sweep import sweep
 
-from .stand_in import CONTENT, FINISH, PYTHON, Compose, StandIn, stand_in
-from .test_pool import wait_until
-
 FAIL = "import sys; print('Traceback', flush=True); sys.exit('normexp: no room')"
 SLEEP = "print('under way', flush=True); import time; time.sleep(60)"
-NO_CHECKER = ["./not-needed"]
 
 Make = Callable[..., StandIn]
 
@@ -34,6 +33,7 @@ Make = Callable[..., StandIn]
 def processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins for runs are scripts, which a fork is no place for."""
     monkeypatch.setattr(fork, "can_fork", lambda: False)
+    monkeypatch.setattr(pool, "CHILD", stand_ins.child())
 
 
 @pytest.fixture
@@ -49,6 +49,10 @@ def make(compose: Compose, outputs: Path) -> Make:
     return made
 
 
+def text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
 def states(outputs: Path) -> list[str]:
     return sorted(entry.state for entry in catalogue(outputs))
 
@@ -56,7 +60,7 @@ def states(outputs: Path) -> list[str]:
 def test_all_cells_are_carried_out_and_told_in_a_table(
     make: Make, outputs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    sweep([make(f"seed={seed}") for seed in range(3)], CONTENT, keep_images)
+    sweep([make(f"seed={seed}") for seed in range(3)], keep_images)
     assert states(outputs) == ["finished"] * 3
     out, err = capfd.readouterr()
     assert re.search(r"cnn +batch .* 3 +50\.0 ± 0\.0 % .* 3 finished", out)
@@ -69,20 +73,20 @@ def test_a_second_call_starts_no_process_and_joins_the_study(
     make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cells = [make(f"seed={seed}") for seed in range(2)]
-    sweep(cells, CONTENT, keep_images)
+    sweep(cells, keep_images)
     logs = [cell.log.stat().st_mtime_ns for cell in cells]
-    assert [cell.folder.record()["studies"] for cell in cells] == [["trial"]] * 2
-    sweep([make(f"seed={seed} study=other", FAIL) for seed in range(2)], NO_CHECKER, keep_images)
+    assert [cell.folder.record().studies for cell in cells] == [("trial",)] * 2
+    sweep([make(f"seed={seed} study=other", FAIL) for seed in range(2)], keep_images)
     assert [cell.log.stat().st_mtime_ns for cell in cells] == logs
-    assert [cell.folder.record()["studies"] for cell in cells] == [["trial", "other"]] * 2
+    assert [cell.folder.record().studies for cell in cells] == [("trial", "other")] * 2
     assert "2 cells: 2 finished\n" in capfd.readouterr().err
 
 
 def test_finished_runs_tell_how_long_new_seeds_take(
     make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    sweep([make("seed=0")], NO_CHECKER, keep_images)
-    sweep([make("seed=1"), make("seed=0")], NO_CHECKER, keep_images)
+    sweep([make("seed=0")], keep_images)
+    sweep([make("seed=1"), make("seed=0")], keep_images)
     told = "2 cells: 1 finished, 1 to do; about 60 s (from 1 finished run)\n"
     assert told in capfd.readouterr().err
 
@@ -94,7 +98,7 @@ def test_a_failing_cell_is_told_recorded_and_does_not_stop_the_others(
     scripts = [FAIL, FINISH, killed, quiet]
     cells = [make(f"seed={seed}", script) for seed, script in enumerate(scripts)]
     with pytest.raises(UserError, match="3 of 4 cells failed"):
-        sweep(cells, CONTENT, keep_images)
+        sweep(cells, keep_images)
     assert states(outputs) == ["failed", "failed", "failed", "finished"]
     out, err = capfd.readouterr()
     assert "seed=0: failed: no room\n" in err
@@ -106,8 +110,8 @@ def test_a_failing_cell_is_told_recorded_and_does_not_stop_the_others(
 
 def test_a_failed_cell_is_tried_again(make: Make, outputs: Path) -> None:
     with pytest.raises(UserError):
-        sweep([make("seed=0", FAIL)], NO_CHECKER, keep_images)
-    sweep([make("seed=0")], NO_CHECKER, keep_images)
+        sweep([make("seed=0", FAIL)], keep_images)
+    sweep([make("seed=0")], keep_images)
     assert states(outputs) == ["finished"]
 
 
@@ -115,24 +119,30 @@ def test_half_done_cells_go_first(make: Make, capfd: pytest.CaptureFixture[str])
     cells = [make(f"seed={seed} runtime.jobs=1") for seed in range(2)]
     cells[1].folder.path.mkdir(parents=True)
     cells[1].folder.checkpoint.touch()
-    sweep(cells, NO_CHECKER, keep_images)
+    sweep(cells, keep_images)
     err = capfd.readouterr().err
     assert err.startswith("2 cells: 1 to resume, 1 to do\n")
     assert err.index("seed=1 runtime.jobs=1: test") < err.index("seed=0 runtime.jobs=1: test")
 
 
-def test_a_cell_that_cannot_work_is_told_before_any_is_started(make: Make, outputs: Path) -> None:
+def test_a_cell_that_cannot_work_is_told_before_any_is_started(
+    make: Make, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cells = [make("seed=0"), make("seed=1"), make("norm=group")]
     # Cells that differ in the seed only are checked once.
-    checker = [*PYTHON, "input(); print('a download'); print('[null, \"maps of 1×1\"]')"]
+    check = "print('a download'); print('[null, \"maps of 1×1\"]')"
+    monkeypatch.setattr(pool, "CHILD", stand_ins.child(check))
     words = r"maps of 1×1 \(in the cell norm=group\); nothing was started"
     with pytest.raises(UserError, match=words):
-        sweep(cells, checker, keep_images)
+        sweep(cells, keep_images)
     assert not outputs.exists()
 
 
-def test_a_check_that_breaks_stops_nothing(make: Make, outputs: Path) -> None:
-    sweep([make("seed=0"), make("seed=1")], [*PYTHON, "import sys; sys.exit(1)"], keep_images)
+def test_a_check_that_breaks_stops_nothing(
+    make: Make, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "CHILD", stand_ins.child("raise SystemExit(1)"))
+    sweep([make("seed=0"), make("seed=1")], keep_images)
     assert states(outputs) == ["finished", "finished"]
 
 
@@ -141,8 +151,8 @@ def test_a_run_in_progress_elsewhere_is_left_to_the_other_process(
 ) -> None:
     cells = [make("seed=0", FAIL), make("seed=1")]
     cells[0].folder.path.mkdir(parents=True)
-    with claimed(cells[0].folder.path):
-        sweep(cells, CONTENT, keep_images)
+    with locked(cells[0].folder.path):
+        sweep(cells, keep_images)
     assert states(outputs) == ["finished"]
     assert f"seed=0: {cells[0].spec.name} is in progress" in capfd.readouterr().err
 
@@ -151,7 +161,7 @@ def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: P
     cells = [make("seed=0"), make("seed=1")]
     cells[0].log.mkdir(parents=True)
     with pytest.raises(UserError, match="1 of 2 cells failed"):
-        sweep(cells, CONTENT, keep_images)
+        sweep(cells, keep_images)
     assert states(outputs) == ["failed", "finished"]
 
 
@@ -162,12 +172,12 @@ def test_a_signal_stops_what_is_under_way_and_starts_nothing_more(
     cells = [make(f"seed={seed} runtime.jobs=1", SLEEP) for seed in range(2)]
 
     def stop() -> None:
-        wait_until(lambda: cells[0].log.exists() and "under way" in cells[0].log.read_text())
+        wait_until(lambda: "under way" in text_of(cells[0].log), 20)
         os.kill(os.getpid(), number)
 
     Thread(target=stop).start()
     with pytest.raises(Stopped, match="stopped with 0 of 2 cells finished") as stopped:
-        sweep(cells, CONTENT, keep_images)
+        sweep(cells, keep_images)
     assert stopped.value.signal_number == number
     assert not cells[1].log.exists()
     assert not (cells[0].folder.path / "failure.json").exists()
@@ -178,7 +188,7 @@ def test_a_second_signal_ends_all_at_once(make: Make) -> None:
     cell = make("seed=0", deaf)
 
     def stop() -> None:
-        wait_until(lambda: cell.log.exists() and "under way" in cell.log.read_text())
+        wait_until(lambda: "under way" in text_of(cell.log), 20)
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
@@ -186,6 +196,6 @@ def test_a_second_signal_ends_all_at_once(make: Make) -> None:
     Thread(target=stop).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt) as stopped:
-        sweep([cell], NO_CHECKER, keep_images)
+        sweep([cell], keep_images)
     assert stopped.type is KeyboardInterrupt
     assert time.monotonic() - began < GRACE_SECONDS / 2

@@ -16,7 +16,11 @@ def tables(rows: Sequence[LensRow]) -> str:
     parts = [
         *("contrast: accuracy, and share of predictions changed", _contrast(of["contrast"])),
         *("", "statistics: accuracy on the images and at severity 5", _statistics(rows)),
-        *("", "noise: spread over batch mates, over size of values", _noise(of["noise"])),
+        *(
+            "",
+            "noise: spread over the other images, over size of values",
+            _noise(of["noise"]),
+        ),
     ]
     for row in rows:
         if row["axis"] == "cost":
@@ -25,7 +29,7 @@ def tables(rows: Sequence[LensRow]) -> str:
 
 
 def comparison(runs: Mapping[str, Sequence[LensRow]]) -> str:
-    """Return a line for each run, by name: accuracy under both statistics, clean and changed."""
+    """Return a table with a line a run: accuracy under both statistics, clean and changed."""
     points = [("none", 1.0), *(("corruption", c) for c in (0.5, 0.15))]
     head = ["accuracy, %"]
     for statistics in STATISTICS:

@@ -1,0 +1,85 @@
+"""`normexp child`: what a sweep has a process do, as a line of JSON on its standard input.
+
+Standard input is a pipe whose other end nobody but the sweep holds; it ends however the sweep ends,
+even by SIGKILL. The process then gets a SIGTERM, and so a run leaves a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Thread
+
+from normexp import build
+from normexp.commands import evaluate, train
+from normexp.commands.composed import folders_of
+from normexp.errors import one_line, show
+from normexp.runs.folder import RunFolder
+from normexp.runs.plain import from_plain
+from normexp.runs.spec import RunSpec, Runtime, Settings
+
+
+def main() -> int:
+    """Read the line, do what it says, and return the exit code."""
+    task = json.loads(sys.stdin.readline())
+    os.environ.pop("SLURM_JOB_ID", None)  # the sweep is requeued, not its runs
+    os.environ["NORMEXP_TRACEBACK"] = "1"  # its log is where to look
+    stop_with_parent()
+    try:
+        return TASKS[task["do"]](**task["given"]) or 0
+    except Exception as error:
+        show(error, one_line(error, folders_of(task["given"].get("runtime", {}))))
+        return 1
+
+
+def stop_with_parent() -> None:
+    """Watch standard input, from now on and beside everything else."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, name="watch for the sweep's end", daemon=True).start()
+
+
+def train_spec(settings: Settings, runtime: Settings, command: str) -> None:
+    """Carry out a run, as `command` would."""
+    train.carry_out(RunSpec.from_settings(settings), from_plain(Runtime, runtime), command)
+
+
+def train_typed(arguments: Sequence[str]) -> int:
+    """Carry out `normexp train` with these arguments."""
+    sys.argv = ["normexp train", *arguments]
+    return train.main()
+
+
+def evaluate_run(folder: str, asked: Settings, runtime: Settings) -> None:
+    """Measure a finished run, and print what was found."""
+    evaluate.show(RunFolder(Path(folder)), asked, from_plain(Runtime, runtime))
+
+
+def check(cells: Sequence[Settings]) -> None:
+    """Print a list of what is wrong with the settings of each cell, null for nothing."""
+    print(json.dumps([problem(**cell) for cell in cells]))
+
+
+def problem(settings: Settings, runtime: Settings) -> str | None:
+    """Return why a run with these settings cannot work, or None if it can."""
+    try:
+        build.training(RunSpec.from_settings(settings), from_plain(Runtime, runtime))
+    except Exception as error:
+        return one_line(error)
+    return None
+
+
+TASKS: Mapping[str, Callable[..., int | None]] = {
+    "train": train_spec,
+    "train_typed": train_typed,
+    "evaluate": evaluate_run,
+    "check": check,
+}

@@ -1,0 +1,37 @@
+"""Values of the command line that are names of files, in which Hydra's grammar sees more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+
+FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
+"""Settings whose values are names of files or folders."""
+
+
+def quoted(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with quotes around text that Hydra could not read, or not as text.
+
+    So a folder may be called `my data (1)`, `données`, `a,b` or `2024`. With -m, commas
+    divide the values of a sweep.
+    """
+    is_sweep = not {"-m", "--multirun"}.isdisjoint(arguments)
+    return [_quoted(argument, is_sweep) for argument in arguments]
+
+
+def _quoted(argument: str, is_sweep: bool) -> str:
+    key, sign, value = argument.partition("=")
+    if not sign or key.lstrip("+") not in FILES or value == "":
+        return argument
+    try:
+        override = OverridesParser.create().parse_override(argument)
+    except HydraException:
+        pass
+    else:
+        is_text = override.value() is None or isinstance(override.value(), str | QuotedString)
+        if is_text or (is_sweep and override.is_sweep_override()):
+            return argument
+    return f"{key}={QuotedString(value, Quote.single).with_quotes()}"

@@ -1,0 +1,103 @@
+"""The source of a user's own parts, which changes results as settings do.
+
+A part is the user's own where the module of its `_target_` belongs neither to normexp nor to an
+installed package. Nothing is imported: modules are found, and their imports are read.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "normexp"
+
+
+def own_source(settings: Any) -> dict[str, str]:
+    """Return a digest by module, for each module of the user's own that `settings` name.
+
+    The digest covers the module's file and what it imports from the same folder, also indirectly.
+    """
+    files = {
+        name: file
+        for target in targets(settings)
+        if (name := target.rpartition(".")[0]) and (file := own_file(name))
+    }
+    return {name: _digest(files[name]) for name in sorted(files)}
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Yield every `_target_` in nested settings."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("_target_"), str):
+            yield node["_target_"]
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for each in node:
+            yield from targets(each)
+
+
+def own_file(module: str) -> Path | None:
+    """Return the file of a module of the user's own, or None where it is none or is not found."""
+    found, places, file = "", None, None
+    for word in module.split("."):
+        found = f"{found}.{word}".lstrip(".")
+        if found == PACKAGE or found in sys.stdlib_module_names:
+            return None
+        spec = PathFinder.find_spec(found, places)
+        if spec is None:  # a class within a module
+            break
+        if spec.origin is not None and spec.origin.endswith(".py"):
+            file = Path(spec.origin)
+        places = spec.submodule_search_locations
+        if places is None:
+            break
+    return None if file is None or _is_installed(file) else file
+
+
+def _is_installed(file: Path) -> bool:
+    paths = sysconfig.get_paths()
+    installed = {
+        Path(paths[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+    return not installed.isdisjoint(file.resolve().parents)
+
+
+def _digest(file: Path) -> str:
+    """Return eight hexadecimal digits of a file and of what it imports from its folder."""
+    files, waiting = {file}, [file]
+    while waiting:
+        new = set(_imported(waiting.pop())) - files
+        files |= new
+        waiting += new
+    text = hashlib.sha256()
+    for each in sorted(files):
+        text.update(each.name.encode() + b"\0" + each.read_bytes() + b"\0")
+    return text.hexdigest()[:8]
+
+
+def _imported(file: Path) -> Iterator[Path]:
+    """Yield the files of the same folder, or of folders in it, that `file` imports."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # importing it will say so
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module or ''}.{a.name}" for a in node.names)]
+        else:
+            continue
+        for name in names:
+            # `from mypackage.other import x` within mypackage names a file beside it.
+            words = [word for word in name.split(".") if word and word != file.parent.name]
+            beside = file.parent.joinpath(*words)
+            for each in (beside.with_suffix(".py"), beside / "__init__.py"):
+                if words and each.is_file():
+                    yield each

@@ -1,0 +1,140 @@
+"""A grid that shares compositions has the settings of cells that Hydra composes one by one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from normexp import build
+from normexp.commands.grid import Grid
+from normexp.commands.train import by_hand
+from normexp.errors import UserError
+
+Outcome = tuple[object, ...] | str
+
+
+class Counting:
+    """A config loader that counts its compositions of cells."""
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self.loader = loader
+        self.master = loader.load_configuration("train", [], RunMode.MULTIRUN)
+        self.compositions = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.loader, name)
+
+    def load_sweep_config(self, master: DictConfig, overrides: list[str]) -> DictConfig:
+        self.compositions += 1
+        return self.loader.load_sweep_config(master, overrides)
+
+
+@pytest.fixture
+def loader() -> Iterator[Counting]:
+    with initialize_config_dir(build.conf_dir(), version_base="1.3"):
+        yield Counting(GlobalHydra.instance().config_loader())
+
+
+def cells(*axes: str) -> list[list[str]]:
+    """The overrides of a grid; the values of an axis are separated by `|`."""
+    keys = [axis.partition("=")[0] for axis in axes]
+    values = [axis.partition("=")[2].split("|") for axis in axes]
+    return [
+        [
+            f"{key}={value}" if not key.startswith("~") else key
+            for key, value in zip(keys, each, strict=True)
+        ]
+        for each in itertools.product(*values)
+    ]
+
+
+def shared(grid: Grid, overrides: Sequence[str]) -> Outcome:
+    try:
+        settings, arguments = grid.cell(overrides)
+        return (*build.checked_spec(settings), settings, arguments)
+    except (HydraException, UserError) as error:
+        return str(error)
+
+
+def one_by_one(loader: Counting, overrides: Sequence[str]) -> Outcome:
+    try:
+        cfg = loader.loader.load_sweep_config(loader.master, list(overrides))
+        HydraConfig.instance().set_config(cfg)
+        arguments = by_hand(cfg.hydra)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return (*build.run_spec(cfg), build.plain(cfg), arguments)
+    except (HydraException, UserError) as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("axes", "compositions"),
+    [
+        (("norm=batch|both|group", "batch_size=4|8", "seed=0|1|2"), 3),
+        (("experiment=heads|quickstart", "optimizer=sgd|adamw", "seed=0|7"), 4),
+        (("data=generated", "data.source.num_train=90|91", "study=null|a|2024"), 1),
+        # What others refer to, in one step and in two, and a value in the place of a reference.
+        (("model.depth=6|12|18", "model.order=conv-act-norm|conv-norm-act"), 1),
+        (("model.network.depth=12|18", "model.depth=6|12"), 1),
+        (("runtime.cache_dir=a|b", "data=cifar10|generated"), 2),
+        (("seed=${batch_size}|3|${epochs}", "batch_size=2|5"), 3),
+        # A list in the place of another and of a number, nothing in the place of both.
+        (("model.network.widths=[8,8,8,8,8,8]|[4,4,4,8,8,8]", "epochs=1|2.0"), 1),
+        (("label_smoothing=0.1|0|[1]|null", "steps=null|10"), 2),
+        (("norm.layer.eps=1e-3|'1'|true", "norm=batch"), 1),
+        # More than the value of a key.
+        (("+norm.layer.affine=true|false", "seed=0|1"), 2),
+        (("++norm.layer.eps=1|2", "~norm.layer.momentum=", "seed=0|1"), 2),
+        (("norm.layer={_target_:a.B,eps:1}|{eps:2}", "seed=0|1"), 2),
+        (("data.source=null|3", "data.source.seed=1|2", "seed=0|1"), 8),
+        (("~contrast=", "+contrast=strong|low", "seed=0|1"), 2),
+        (("contrast@model.own=low", "seed=0|1"), 2),
+        # Mistakes.
+        (("norm=bach|batch", "seed=0|1"), None),
+        (("batch_size=8|-4", "optimizer.rl=1|2"), None),
+        (("model.network.widths.0=8|9", "seed=0|1"), None),
+        (("epochs=null|???", "precision=fp32|half"), None),
+        (("seed=${nosuch}|1|${seed}",), None),
+        (("model.depth=6|${model.nosuch}", "seed=0|1"), None),
+    ],
+)
+def test_a_grid_has_the_settings_of_cells_composed_one_by_one(
+    loader: Counting, axes: tuple[str, ...], compositions: int | None
+) -> None:
+    grid = Grid(loader, loader.master)  # type: ignore[arg-type]
+    for overrides in cells(*axes):
+        assert shared(grid, overrides) == one_by_one(loader, overrides)
+    assert compositions in (None, loader.compositions)
+
+
+def test_each_folder_of_images_has_its_own_digest(loader: Counting, tmp_path: Path) -> None:
+    for number in range(2):
+        image = tmp_path / str(number) / "train/cat" / f"{number}.png"
+        image.parent.mkdir(parents=True)
+        image.touch()
+    roots = f"{tmp_path / '0'}|{tmp_path / '1'}|{tmp_path / 'absent'}"
+    grid = Grid(loader, loader.master)  # type: ignore[arg-type]
+    found = [
+        (shared(grid, overrides), one_by_one(loader, overrides))
+        for overrides in cells("data=images", f"data.root={roots}", "seed=0|1")
+    ]
+    assert [each for each, _ in found] == [each for _, each in found]
+    assert len({str(each) for each, _ in found}) == 5  # absent is absent, whatever the seed
+    assert loader.compositions == 1
+
+
+def test_settings_may_refer_to_what_hydra_knows_of_the_cell(loader: Counting) -> None:
+    grid = Grid(loader, loader.master)  # type: ignore[arg-type]
+    for overrides in cells("data.root=${hydra:overrides.task.1}", "seed=0|1"):
+        assert shared(grid, overrides) == one_by_one(loader, overrides)

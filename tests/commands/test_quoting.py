@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from normexp.commands.quoting import quoted
+
+
+def read(argument: str) -> object:
+    """What Hydra reads of a value."""
+    value = OverridesParser.create().parse_override(argument).value()
+    return getattr(value, "text", value)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(
+            "/data/my data (1)",
+            "/data/donn\u00e9es",
+            "/data/a,b",
+            "/data/a=b",
+            "/data/[a]{b}",
+            "2024",
+        ),
+        *("/data/john's", '/data/a"b', "~/pictures", "true", "1e3", "C:\\data", "/data/a~b"),
+    ],
+)
+def test_a_folder_of_any_name_is_read_as_it_is(folder: str) -> None:
+    (argument,) = quoted([f"data.root={folder}"])
+    assert read(argument) == folder
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1))
+def test_hydra_reads_every_name(name: str) -> None:
+    folder = f"/data/{name}/x"
+    (argument,) = quoted([f"runtime.outputs={folder}"])
+    assert read(argument) == folder
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("data.root=/data/pets", "data.root='quoted already'", "data.root=null", "data.root="),
+        *("data.root=${oc.env:HOME}/pets", "-m", "--cfg", "norm=[batch", "batch_size={", "seed=1"),
+        *("model.network.widths=[8,8]", "~data.limit", "nosuch=(", "="),
+    ],
+)
+def test_what_hydra_reads_well_or_is_no_text_stays(argument: str) -> None:
+    assert quoted([argument]) == [argument]
+
+
+def test_with_m_commas_divide_a_sweep() -> None:
+    assert quoted(["-m", "data.root=/a,/b"]) == ["-m", "data.root=/a,/b"]
+    assert quoted(["data.root=/a,/b"]) == ["data.root='/a,/b'"]
+    assert quoted(["-m", "data.root=/my data (1),x"]) == ["-m", "data.root='/my data (1),x'"]

@@ -1,0 +1,37 @@
+"""A result, without a training."""
+
+from __future__ import annotations
+
+from normexp.runs.result import (
+    Environment,
+    EpochResult,
+    ModeGap,
+    RunResult,
+    TestResult,
+    Timing,
+)
+
+ENVIRONMENT = Environment("0.1", "3.12", "2.15", "cpu", "any", 1, "fp32", "none")
+
+
+def result(accuracy: float = 0.8) -> RunResult:
+    """What a run of one epoch of four steps may have found."""
+    shares = (0.7, 0.6, 0.5, 0.4, 0.3)
+    return RunResult(
+        outcome="finished",
+        test=TestResult(
+            loss=0.5,
+            accuracy=accuracy,
+            contrast={str(severity): share for severity, share in enumerate(shares, start=1)},
+            mode_gap=ModeGap(40, 0.0, None),
+        ),
+        steps=4,
+        images=36,
+        parameters=100,
+        classes=("cat", "dog"),
+        history=(EpochResult(1, 4, 36, 2.0, 0.2, 1.9, 0.25),),
+        readings={},
+        layers={},
+        timing=Timing(1.0, (1.0,), 36.0),
+        environment=ENVIRONMENT,
+    )
