@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp.errors import UserError
 from normexp.runs.files import write_atomic
@@ -79,7 +81,7 @@ def read_tuned(path: Path) -> TunedFile:
     """Return the rates in a file; raises UserError where it is not what `normexp tune` writes."""
     try:
         return from_plain(TunedFile, OmegaConf.to_container(OmegaConf.load(path)))
-    except Exception as error:
+    except (YAMLError, OmegaConfBaseException, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: {reason}; remove it and tune again") from error
 

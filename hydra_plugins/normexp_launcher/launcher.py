@@ -19,6 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
+    from normexp.runs.spec import Settings
     from normexp.sweep.cell import Cell
     from normexp.sweep.jobs import Jobs
     from normexp.sweep.plan import Plan
@@ -100,7 +101,7 @@ class SlurmLauncher(ProcessLauncher):
 
     cluster = "slurm"
 
-    def __init__(self, submitit_folder: str, **parameters: Any) -> None:
+    def __init__(self, submitit_folder: str, **parameters: object) -> None:
         self._folder = submitit_folder
         self._parameters = plain(parameters)
 
@@ -121,7 +122,7 @@ class LocalLauncher(SlurmLauncher):
 class RayLauncher(ProcessLauncher):
     """Has each cell carried out as a task of a Ray cluster."""
 
-    def __init__(self, ray: Mapping[str, Any]) -> None:
+    def __init__(self, ray: Mapping[str, object]) -> None:
         self._ray = plain(ray)
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs:
@@ -141,7 +142,7 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
     return Plan(({},) * (runtime.jobs or len(cells)), threads)
 
 
-def keep_images(settings: Mapping[str, Any]) -> None:
+def keep_images(settings: Settings) -> None:
     """Read the images of a run with these `settings`, which forks of this process then have.
 
     What is to be said of them is printed, once for the sweep.

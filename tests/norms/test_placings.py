@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
 from normexp import build
@@ -15,12 +14,13 @@ from normexp.norms.evonorm_s0 import EvoNormS0
 from normexp.norms.ibn import IBN
 from normexp.norms.instance import InstanceNorm
 from normexp.norms.scale_shift import ScaleShift
+from normexp.runs.spec import RunSpec
 
-Compose = Callable[..., DictConfig]
+Specs = Callable[..., RunSpec]
 
 
-def resnet20(compose: Compose, *overrides: str) -> nn.Module:
-    return build.network(compose("model=resnet20", *overrides), 10)
+def resnet20(spec_of: Specs, *overrides: str) -> nn.Module:
+    return build.network(spec_of("data=generated", "model=resnet20", *overrides), 10)
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def resnet20(compose: Compose, *overrides: str) -> nn.Module:
     ],
 )
 def test_the_stem_has_another_layer_than_the_rest(
-    norm: str, stem: type[nn.Module], elsewhere: type[nn.Module], compose: Compose
+    norm: str, stem: type[nn.Module], elsewhere: type[nn.Module], spec_of: Specs
 ) -> None:
-    network = resnet20(compose, f"norm={norm}")
+    network = resnet20(spec_of, f"norm={norm}")
     assert isinstance(network.get_submodule("norm"), stem)
     for stage in (1, 2, 3):
         for layer in ("norm1", "norm2"):
@@ -43,9 +43,9 @@ def test_the_stem_has_another_layer_than_the_rest(
 
 @pytest.mark.parametrize(("norm", "layer"), [("evonorm_b0", EvoNormB0), ("evonorm_s0", EvoNormS0)])
 def test_evonorm_takes_the_place_of_norm_and_relu_and_before_an_addition_there_is_neither(
-    norm: str, layer: type[nn.Module], compose: Compose
+    norm: str, layer: type[nn.Module], spec_of: Specs
 ) -> None:
-    network = resnet20(compose, f"norm={norm}")
+    network = resnet20(spec_of, f"norm={norm}")
     assert isinstance(network.get_submodule("norm"), layer)
     assert type(network.get_submodule("act")) is nn.Identity
     block = network.get_submodule("stage2.1")
@@ -55,9 +55,9 @@ def test_evonorm_takes_the_place_of_norm_and_relu_and_before_an_addition_there_i
     assert type(block.get_submodule("act2")) is nn.ReLU
 
 
-def test_the_share_of_instance_channels_is_a_setting_of_split(compose: Compose) -> None:
+def test_the_share_of_instance_channels_is_a_setting_of_split(spec_of: Specs) -> None:
     fraction = "norm.at.first_of_block.layer.instance_fraction=0.25"
-    layer = resnet20(compose, "norm=split", fraction).get_submodule("stage1.0.norm1")
+    layer = resnet20(spec_of, "norm=split", fraction).get_submodule("stage1.0.norm1")
     assert isinstance(layer, IBN)
     x = torch.randn(4, 16, 3, 3)
     by_image = layer.train()(x)

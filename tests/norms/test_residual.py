@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,16 +19,19 @@ from normexp.norms.fixup import FixupBias, FixupScale, add_input_bias, initialis
 from normexp.norms.placing import places_of
 from normexp.norms.residual import residual_branches
 from normexp.norms.scale_shift import ScaleShift
+from normexp.runs.spec import RunSpec
 
 torch.set_num_threads(1)
 
-Compose = Callable[..., DictConfig]
+Specs = Callable[..., RunSpec]
 
 
 @pytest.fixture(scope="module")
-def network(compose: Compose) -> Callable[[str, str], nn.Module]:
+def network(spec_of: Specs) -> Callable[[str, str], nn.Module]:
     def made(norm: str, model: str) -> nn.Module:
-        return build.network(compose(f"norm={norm}", f"model={model}", "seed=3"), 10)
+        return build.network(
+            spec_of("data=generated", f"norm={norm}", f"model={model}", "seed=3"), 10
+        )
 
     return made
 
