@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal, TypeVar
 
+from normexp.analysis.family import holm
 from normexp.analysis.rows import R
-from normexp.analysis.statistics import ALPHA, LEVEL, Paired, holm, paired
+from normexp.analysis.statistics import ALPHA, LEVEL, Paired, paired
 from normexp.errors import UserError
 
 K = TypeVar("K")

@@ -98,17 +98,6 @@ def paired(
     )
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for being one of a family, by Holm's step-down method."""
-    p = np.asarray(p_values, dtype=np.float64)
-    if np.isnan(p).any() or (p < 0).any() or (p > 1).any():
-        raise ValueError(f"p-values between 0 and 1 are needed, not {list(p_values)}")
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order])
-    return [float(each) for each in np.minimum(adjusted, 1)]
-
-
 def seeds_for_family(size: int) -> int:
     """Return the seeds that a family of so many comparisons needs, for one to reach 5 %.
 

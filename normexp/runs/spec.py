@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -137,7 +137,10 @@ class RunSpec:
     @cached_property
     def settings(self) -> Settings:
         """The settings as plain values, in the groups and by the keys that they are typed in."""
-        plain = {key: value for key, value in asdict(self).items() if key in keys_of(RUN)}
+        known = keys_of(RUN)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
+        # asdict would copy every list and mapping, for each run of a catalogue.
+        plain = {key: {**vars(v)} if is_dataclass(v) else v for key, v in values.items()}
         own = plain["model"].pop("own")
         plain["model"] |= own
         optional = {
