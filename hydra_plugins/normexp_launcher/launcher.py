@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from normexp.sweep.cell import Cell
+    from normexp.sweep.ended import Ended
     from normexp.sweep.jobs import Jobs
     from normexp.sweep.plan import Plan
 
@@ -55,12 +56,22 @@ class ProcessLauncher(Launcher):
         job_overrides: Sequence[Sequence[str]],
         initial_job_idx: int,  # noqa: ARG002 - no run is named by a number
     ) -> Sequence[JobReturn]:
-        """Carry out a run for each list of overrides; see `normexp.sweep.sweep.sweep`."""
+        """Carry out a run for each list of overrides, and more where these ask for it."""
+        from normexp.commands.until import until_decided
         from normexp.sweep.sweep import sweep
 
         cells = self.cells(job_overrides)
-        sweep(cells, keep_images, self.jobs(cells))
+        if any(cell.runtime.until for cell in cells):
+            until_decided(job_overrides, cells, self.carry_out)
+        else:
+            sweep(cells, keep_images, self.jobs(cells))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
+
+    def carry_out(self, cells: Sequence[Cell]) -> dict[str, Ended]:
+        """Carry out the cells that are not finished, and return how they ended, by label."""
+        from normexp.sweep.sweep import ends_of
+
+        return ends_of(cells, keep_images, self.jobs(cells))
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs | None:  # noqa: ARG002 - for those below
         """Return what carries out the cells, None for processes on this machine."""

@@ -41,7 +41,7 @@ def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     else:
         with recorded_failure(folder, spec):
             result = train(spec, runtime, folder, command)
-    revisit(folder, spec, command, runtime.study)
+    revisit(folder, spec, command, runtime.study, runtime.design)
     hint = result.hint(spec.model.own)
     print(f"{result}\n{hint}\n{folder.path}" if hint else f"{result}\n{folder.path}")
 
@@ -60,7 +60,7 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path), StopRequest() as stop:
         mended = folder.mend()
-        folder.open(spec, command, runtime.study)
+        folder.open(spec, command, runtime.study, runtime.design)
         if result := folder.result():  # another process was faster
             return result
         folder.forget_failure()
