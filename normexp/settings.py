@@ -93,7 +93,8 @@ class Choice:
             return None
         if value in self.options:
             return str(value)
-        raise ValueError(f"one of {', '.join((*self.options, *['null'] * self.optional))} is needed")
+        words = (*self.options, *["null"] * self.optional)
+        raise ValueError(f"one of {', '.join(words)} is needed")
 
 
 @dataclass(frozen=True)

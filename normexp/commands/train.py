@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 def main(cfg: DictConfig) -> None:
     """Train the run that `cfg` describes, go on with it, or show its result."""
     spec, runtime = build.run_spec(cfg)
+    if runtime.until:
+        print(f"until={runtime.until} adds seeds in a sweep (-m); this is one run", file=sys.stderr)
     carry_out(spec, runtime, shlex.join(["normexp", "train", *by_hand(HydraConfig.get())]))
 
 

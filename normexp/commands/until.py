@@ -1,57 +1,34 @@
 """`until=decided`: a sweep to which seeds are added where comparisons of norms are open.
 
-A sweep and a comparison alternate. Each norm is compared with batch norm (without one, with the
-first norm) where nothing else differs, as in a report; all comparisons are one family. They are
-judged by tests that hold at every look (`analysis/sequential.py`), so that one that is decided
-stays so, and only cells of an open comparison get their next seed.
+A sweep and a comparison alternate. The comparisons are those of a report (`commands/judged.py`),
+by tests that hold at every look, so one that is decided stays so. Only cells of an open comparison
+get their next seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from omegaconf import OmegaConf
-
-from normexp import build
-from normexp.analysis.grades import Grade, Graded, at_chance, grade, sequential_design
-from normexp.analysis.report.blocks import Block, blocks
+from normexp.analysis.grades import Grade
 from normexp.analysis.rows import Run
+from normexp.commands.judged import Judged, judge, pairs
 from normexp.errors import UserError
 from normexp.runs.catalogue import read_entry
 from normexp.runs.folder import RunFolder
 from normexp.runs.looks import note_look
 from normexp.runs.text import aligned
-from normexp.settings import typed
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
 
 FIRST_SEEDS = (0, 1, 2)
 """Where none is given."""
-REFERENCE = "batch"
-OPEN = (Grade.LIKELY, Grade.OPEN)
 
 Series = Mapping[str, Sequence[Cell]]
 """The runs of each cell, one a seed, by the cell's name."""
 CarryOut = Callable[[Sequence[Cell]], Mapping[str, Ended]]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A comparison of two cells, and its grade."""
-
-    what: str
-    cells: tuple[str, str]
-    """Their names."""
-    graded: Graded
-
-    @property
-    def is_open(self) -> bool:
-        """Whether more seeds may decide it."""
-        return self.graded.grade in OPEN
 
 
 def until_decided(lists: Sequence[Sequence[str]], cells: Sequence[Cell], work: CarryOut) -> None:
@@ -69,7 +46,7 @@ def until_decided(lists: Sequence[Sequence[str]], cells: Sequence[Cell], work: C
         cells = [*cells, *(cell for cell in new if cell not in cells)]
         stop_unless_finished(cells, ends)
         series = by_name(cells)
-        judged = judge(series)
+        judged = judge([Run.of(read_entry(cell.folder)) for cell in cells])
         new = next_cells(series, judged, most)
         if new:
             rounds += 1
@@ -95,7 +72,8 @@ def most_seeds(cells: Sequence[Cell]) -> int:
     series = by_name(cells)
     if most < (given := max(map(len, series.values()))):
         raise UserError(f"max_seeds={most}: {given} seeds are given; take {given} or more")
-    if not any(pairs(runs_of(series))):
+    rows = [Run(cell.folder, cell.spec, "unfinished") for cell in cells]
+    if not any(pairs(rows).values()):
         raise UserError(
             "until=decided: there is nothing to compare; give two norms or more, such as "
             "norm=batch,instance"
@@ -140,80 +118,9 @@ def seeds_of(series: Series) -> dict[str, list[int]]:
     return {name: [cell.spec.seed for cell in cells] for name, cells in series.items()}
 
 
-def judge(series: Series) -> list[Judged]:
-    """Return the grade of every comparison, by all runs so far."""
-    margin = float(of_a_report()["margin"])
-    found = list(pairs(runs_of(series)))
-    differences = {
-        i: {seed: own[seed] - other[seed] for seed in sorted(own.keys() & other.keys())}
-        for i, (_, first, second) in enumerate(found)
-        for own, other in [(accuracies(first), accuracies(second))]
-    }
-    drawn = {
-        i: differences[i]
-        for i, (_, first, second) in enumerate(found)
-        if any(run.result and run.result.has_learned for run in (*first, *second))
-    }
-    evidence = sequential_design(drawn, margin) if drawn else {}
-    return [
-        Judged(
-            what,
-            (first[0].spec.cell_name, second[0].spec.cell_name),
-            grade(drawn[i], evidence[i], margin) if i in drawn else at_chance(differences[i]),
-        )
-        for i, (what, first, second) in enumerate(found)
-    ]
-
-
-def pairs(runs: Sequence[Run]) -> Iterator[tuple[str, list[Run], list[Run]]]:
-    """Yield what is compared in words, its runs, and those of the reference."""
-    for block in blocks(runs, of_a_report()["by"]):
-        base = next((each for each in block.series if each == REFERENCE), block.series[0])
-        for column in block.columns:
-            for series in block.series:
-                own, other = block.cell(series, column), block.cell(base, column)
-                if series != base and own and other:
-                    yield words(block, series, base, column), own, other
-
-
-def words(block: Block, series: object, base: object, column: object) -> str:
-    """Return what is compared, as "instance against batch, batch size 4"."""
-    where = block.head(column) if column is not None else ""
-    return ", ".join(filter(None, [f"{typed(series)} against {typed(base)}", where, block.title]))
-
-
-def of_a_report() -> Mapping[str, Any]:
-    """Return what a report compares by itself."""
-    return OmegaConf.load(Path(build.conf_dir(), "report.yaml"))  # type: ignore[return-value]
-
-
-def runs_of(series: Series) -> list[Run]:
-    """Return the runs as rows."""
-    cells = (cell for cells in series.values() for cell in cells)
-    return [
-        Run.of(read_entry(cell.folder)) if cell.is_finished else Run(cell.folder, cell.spec, "")
-        for cell in cells
-    ]
-
-
-def accuracies(runs: Iterable[Run]) -> dict[int, float]:
-    """Return the accuracy on the test images in percent by seed; chance where a run diverged."""
-    results = {run.seed: run.result for run in runs if run.result}
-    chances = [result.test.chance for result in results.values() if result.test]
-    return {
-        seed: 100 * (result.test.accuracy if result.test else chance_of(chances, result.classes))
-        for seed, result in results.items()
-    }
-
-
-def chance_of(chances: Sequence[float], classes: Sequence[str]) -> float:
-    """Return chance as runs on the same images found it, else that of equal classes."""
-    return max(chances) if chances else 1 / len(classes)
-
-
 def next_cells(series: Series, judged: Sequence[Judged], most: int) -> list[Cell]:
     """Return the next run of each cell of an open comparison that has not `most` seeds yet."""
-    names = {name for each in judged if each.is_open for name in each.cells}
+    names = {name for each in judged if each.is_open for name in each.pair.cells}
     return [
         with_seed(cells[-1], cells[-1].spec.seed + 1)
         for name, cells in series.items()
@@ -242,13 +149,19 @@ def last_words(judged: Sequence[Judged], series: Series, most: int) -> list[str]
     for each in judged:
         graded = each.graded
         shown = graded.interval.text() if graded.interval else "–"
-        rows.append([each.what, str(graded.seeds), shown, graded.text(), graded.lead])
+        rows.append([each.pair.what, str(graded.seeds), shown, graded.text(), graded.lead])
+    lines = [aligned(rows)]
+    if chance := sum(each.graded.grade is Grade.NOT_ABOVE_CHANCE for each in judged):
+        lines.append(
+            f"{chance} of {count(judged, 'comparison')} not above chance, which more seeds do not "
+            "mend: train longer, or choose learning rates with normexp tune"
+        )
     still = sum(each.is_open for each in judged)
     if not still:
-        return [aligned(rows), f"{count(judged, 'comparison')}: none is open"]
+        return [*lines, f"{count(judged, 'comparison')}: none is open"]
     seeds = max(map(len, series.values()))
     return [
-        aligned(rows),
+        *lines,
         f"{still} of {count(judged, 'comparison')} still open after {seeds} seeds; "
         f"max_seeds={2 * most} goes on",
     ]
