@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
+    from normexp.runs.spec import Settings
     from normexp.sweep.cell import Cell
     from normexp.sweep.ended import Ended
     from normexp.sweep.jobs import Jobs
@@ -110,7 +112,7 @@ class SlurmLauncher(ProcessLauncher):
 
     cluster = "slurm"
 
-    def __init__(self, submitit_folder: str, **parameters: Any) -> None:
+    def __init__(self, submitit_folder: str, **parameters: object) -> None:
         self._folder = submitit_folder
         self._parameters = plain(parameters)
 
@@ -131,7 +133,7 @@ class LocalLauncher(SlurmLauncher):
 class RayLauncher(ProcessLauncher):
     """Has each cell carried out as a task of a Ray cluster."""
 
-    def __init__(self, ray: Mapping[str, Any]) -> None:
+    def __init__(self, ray: Mapping[str, object]) -> None:
         self._ray = plain(ray)
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs:
@@ -151,15 +153,27 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
     return Plan(({},) * (runtime.jobs or len(cells)), threads)
 
 
-def keep_images(settings: Mapping[str, Any]) -> None:
-    """Read the images of a run with these `settings`, which forks of this process then have."""
+def keep_images(settings: Settings) -> None:
+    """Read the images of a run with these `settings`, which forks of this process then have.
+
+    What is to be said of them is printed, once for the sweep.
+    """
     from normexp import build
     from normexp.environment import one_thread
     from normexp.runs.spec import RunSpec
 
     spec = RunSpec.from_settings(settings)
     with one_thread():
-        build.standardiser(spec.data, build.images(spec).train)
+        images = build.images(spec)
+        build.standardiser(spec.data, images.train)
+    for line in images.notes:
+        print_once(line)
+
+
+@cache
+def print_once(line: str) -> None:
+    """Print a line to stderr, if this process has not yet."""
+    print(line, file=sys.stderr)
 
 
 @contextmanager

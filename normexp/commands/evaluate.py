@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -26,9 +26,10 @@ from normexp.runs.spec import Runtime, Settings
 from normexp.settings import EVALUATE, checked
 from normexp.sweep.fork import beginning
 from normexp.sweep.plan import Machine, Plan
-from normexp.sweep.pool import Pool, Task, carry_out
+from normexp.sweep.pool import Pool, Task
+from normexp.sweep.scheduler import carry_out
 
-Row = Mapping[str, Any]
+Row = Settings
 
 AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.

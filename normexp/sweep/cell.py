@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import revisit
 from normexp.runs.result import RunResult
@@ -27,14 +28,19 @@ class Cell:
     arguments: tuple[str, ...]
     """What `normexp train` needs to do this run alone."""
 
+    _read: list[RunResult] = field(default_factory=list, init=False, repr=False, compare=False)
+
     @property
     def is_finished(self) -> bool:
         """Whether its result is there."""
-        return self.folder.is_finished()
+        return self.result() is not None
 
     def result(self) -> RunResult | None:
-        """Return its result, None where there is none that is whole."""
-        return self.folder.result() if self.is_finished else None
+        """Return its result, None where there is none that is whole; one is read once."""
+        if not self._read:
+            with suppress(DamagedFileError):
+                self._read.extend(filter(None, [self.folder.result()]))
+        return self._read[0] if self._read else None
 
     @property
     def has_begun(self) -> bool:
@@ -46,7 +52,7 @@ class Cell:
         """What its process writes to the screen that it does not have."""
         return self.folder.console
 
-    def asked(self, threads: int | None = None) -> dict[str, Any]:
+    def asked(self, threads: int | None = None) -> dict[str, object]:
         """Return the settings as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
         return {"settings": self.spec.settings, "runtime": asdict(runtime)}

@@ -19,7 +19,8 @@ from normexp.sweep.forecast import start_line
 from normexp.sweep.fork import ForkedChild, beginning, share_images
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Machine, Plan
-from normexp.sweep.pool import Child, Pool, carry_out
+from normexp.sweep.pool import Child, Pool
+from normexp.sweep.scheduler import carry_out
 from normexp.sweep.screen import Screen
 
 
