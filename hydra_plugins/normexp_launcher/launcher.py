@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from normexp.runs.spec import Settings
+    from normexp.commands.grid import Grid
     from normexp.sweep.cell import Cell
     from normexp.sweep.ended import Ended
     from normexp.sweep.jobs import Jobs
@@ -37,6 +38,27 @@ class GridSweeper(BasicSweeper):
         """Leave it to the launcher, where that is ours."""
         if not isinstance(self.launcher, ProcessLauncher):
             super().validate_batch_is_legal(batch)
+
+
+class TuneSweeper(GridSweeper):
+    """Hands the grid to `normexp tune`, which decides what is trained at which learning rate."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Tune the cells of the grid."""
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        from normexp.commands.train import tune_command
+        from normexp.commands.tune import tune
+        from normexp.errors import UserError
+
+        assert self.hydra_context is not None
+        assert self.config is not None
+        if not isinstance(self.launcher, ProcessLauncher):
+            raise UserError("normexp tune needs a launcher of normexp; leave hydra/launcher out")
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        (lists,) = self.split_arguments(overrides, None)
+        tune(lists, self.launcher, tune_command(self.config.hydra))
 
 
 class ProcessLauncher(Launcher):
@@ -69,6 +91,12 @@ class ProcessLauncher(Launcher):
             sweep(cells, keep_images, self.jobs(cells))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
+    def grid(self) -> Grid:
+        """Return what composes the settings of cells."""
+        from normexp.commands.grid import Grid
+
+        return Grid(self._context.config_loader, self._config)
+
     def carry_out(self, cells: Sequence[Cell]) -> dict[str, Ended]:
         """Carry out the cells that are not finished, and return how they ended, by label."""
         from normexp.sweep.sweep import ends_of
@@ -84,20 +112,24 @@ class ProcessLauncher(Launcher):
         from tqdm import tqdm
 
         from normexp import build
-        from normexp.commands.grid import Grid
+        from normexp.commands.train import tune_command
         from normexp.errors import UserError
         from normexp.runs.folder import RunFolder
         from normexp.sweep.cell import Cell, labels
+        from normexp.tuned import NotTunedError
 
         if len(job_overrides) >= MANY:
             print(f"composing {len(job_overrides)} cells", file=sys.stderr)
-        grid = Grid(self._context.config_loader, self._config)
+        grid = self.grid()
         cells: dict[str, Cell] = {}
         asked = tqdm(job_overrides, "composing", disable=None, leave=False, delay=1, unit=" cells")
         for label, overrides in zip(labels(job_overrides), asked, strict=True):
             try:
                 settings, arguments = grid.cell(overrides)
                 spec, runtime = build.checked_spec(settings)
+            except NotTunedError as error:
+                command = tune_command(self._config.hydra)
+                raise UserError(f"{error}; nothing was started; choose one: {command}") from error
             except UserError as error:
                 where = f" (in the cell {label})" if label else ""
                 raise UserError(f"{error}{where}; nothing was started") from error

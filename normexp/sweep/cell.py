@@ -55,7 +55,8 @@ class Cell:
     def asked(self, threads: int | None = None) -> dict[str, object]:
         """Return the settings as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
-        return {"settings": self.spec.settings, "runtime": asdict(runtime)}
+        settings, source = self.spec.settings, self.spec.source
+        return {"settings": settings, "source": source, "runtime": asdict(runtime)}
 
     def task(self, threads: int | None) -> Task:
         """Return what its process on this machine is to do."""
