@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp.errors import UserError
 from normexp.runs.files import write_atomic
@@ -95,8 +95,8 @@ def read_tuned(path: Path) -> TunedFile:
     if not path.exists():
         return TunedFile("", ())
     try:
-        return from_plain(TunedFile, OmegaConf.to_container(OmegaConf.load(path)))
-    except (ValueError, YAMLError, OmegaConfBaseException) as error:
+        return from_plain(TunedFile, OmegaConf.to_container(OmegaConf.create(path.read_text())))
+    except (YAMLError, OmegaConfBaseException, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: {reason}; remove it and tune again") from error
 

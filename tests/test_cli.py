@@ -136,8 +136,8 @@ MISTAKES = {
     # Choices and names.
     "norm=btach": ("norm=btach", "did you mean batch?"),
     "optimizer=rprop": ("optimizer=rprop", "there are: adamw, muon, sgd"),
-    "typo=1": ("'typo'", "there are: seed, batch_size, epochs"),
-    "+typo=1": ("'typo'", "there are: seed, batch_size, epochs"),
+    "typo=1": ("'typo'", "there are: seed, batch_size, "),
+    "+typo=1": ("'typo'", "there are: seed, batch_size, "),
     "bacth_size=1": ("'bacth_size'", "did you mean batch_size?"),
     "optimizer.momentum=1": ("'optimizer.momentum'", "there are: name, lr, batch_exponent"),
     "optimizer.algorithm.momentun=1": ("'optimizer.algorithm.momentun'", "did you mean momentum?"),

@@ -12,15 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
-    from normexp.runs.spec import Settings
     from normexp.commands.grid import Grid
+    from normexp.runs.spec import Settings
     from normexp.sweep.cell import Cell
     from normexp.sweep.ended import Ended
     from normexp.sweep.jobs import Jobs
@@ -29,36 +28,6 @@ if TYPE_CHECKING:
 
 MANY = 20
 """Cells whose composition may be felt."""
-
-
-class GridSweeper(BasicSweeper):
-    """Hydra's own, which composes each cell once more to see whether it can be composed."""
-
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Leave it to the launcher, where that is ours."""
-        if not isinstance(self.launcher, ProcessLauncher):
-            super().validate_batch_is_legal(batch)
-
-
-class TuneSweeper(GridSweeper):
-    """Hands the grid to `normexp tune`, which decides what is trained at which learning rate."""
-
-    def sweep(self, arguments: list[str]) -> None:
-        """Tune the cells of the grid."""
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-
-        from normexp.commands.train import tune_command
-        from normexp.commands.tune import tune
-        from normexp.errors import UserError
-
-        assert self.hydra_context is not None
-        assert self.config is not None
-        if not isinstance(self.launcher, ProcessLauncher):
-            raise UserError("normexp tune needs a launcher of normexp; leave hydra/launcher out")
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        (lists,) = self.split_arguments(overrides, None)
-        tune(lists, self.launcher, tune_command(self.config.hydra))
 
 
 class ProcessLauncher(Launcher):

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Protocol
 
 from normexp.commands import train
 from normexp.commands.grid import Grid
@@ -22,17 +20,13 @@ from normexp.commands.rates import (
     MORE_SEEDS,
     MOST_WIDENINGS,
     chosen,
-    rounded,
     two_best,
     widened,
 )
+from normexp.commands.trials import Launcher, ToTune, trial, trials
 from normexp.errors import UserError
-from normexp.runs.spec import RunSpec
 from normexp.runs.text import aligned
 from normexp.settings import typed
-from normexp.sweep.cell import Cell
-from normexp.sweep.ended import Ended
-from normexp.sweep.sweep import conclude
 from normexp.tuned import WORD, Trial, Tuned, TunedFile, add_to_file, file_of, key_of, read_tuned
 
 HELP = """\
@@ -56,46 +50,6 @@ examples:
 OWN = ("seed", "until", "max_seeds")
 """What tuning decides by itself."""
 DEFAULT_STUDY = "tuned"
-
-
-class Launcher(Protocol):
-    """What composes and carries out runs (`hydra_plugins/normexp_launcher`)."""
-
-    def grid(self) -> Grid:
-        """Return what composes settings."""
-
-    def cells(self, job_overrides: Sequence[Sequence[str]]) -> list[Cell]:
-        """Return the runs with these overrides, each of which is there once."""
-
-    def carry_out(self, cells: Sequence[Cell]) -> Mapping[str, Ended]:
-        """Carry out those that are not finished, and return how they ended, by label."""
-
-
-@dataclass(frozen=True)
-class ToTune:
-    """A cell that gets a learning rate."""
-
-    overrides: Sequence[str]
-    default: float
-    specs: dict[float, RunSpec] = field(default_factory=dict)
-    """By rate."""
-    rates: dict[float, dict[int, float]] = field(default_factory=dict)
-    """Validation accuracy by rate and seed; 0 where the run diverged."""
-
-    def rate(self, factor: float) -> float:
-        """Return a multiple of the default rate."""
-        return rounded(self.default * factor)
-
-    @property
-    def spec(self) -> RunSpec:
-        """The settings of some trial."""
-        return next(iter(self.specs.values()))
-
-    @property
-    def name(self) -> str:
-        """The cell in words."""
-        spec = self.spec
-        return f"model={spec.model.name} norm={spec.norm.name} batch_size={spec.batch_size}"
 
 
 def main() -> int:
@@ -122,7 +76,8 @@ def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> No
     given, outputs = distinct(given, launcher, study)
     read_tuned(file_of(outputs, study))
     factors = list(FACTORS)
-    trials(launcher, study, [(each, each.rate(f), FIRST_SEED) for each in given for f in factors])
+    wanted = [(each, each.rate(f), FIRST_SEED) for each in given for f in factors]
+    trials(launcher, study, wanted)
     for _ in range(MOST_WIDENINGS):
         best = [f for each in given for f in factors if each.rate(f) == two_best(each.rates)[0]]
         wider = widened(factors, best)
@@ -188,27 +143,6 @@ def distinct(given: Sequence[ToTune], launcher: Launcher, study: str) -> tuple[l
                 "the middle of those that are tried"
             )
     return list(found.values()), Path(cell.runtime.outputs).expanduser()
-
-
-def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
-    """Return the overrides of a run."""
-    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study=tuning_{study}")
-    return [*of.overrides, *own]
-
-
-def trials(launcher: Launcher, study: str, wanted: Sequence[tuple[ToTune, float, int]]) -> None:
-    """Train what has not been trained yet, and note what all found."""
-    cells = launcher.cells([trial(of, rate, seed, study) for of, rate, seed in wanted])
-    ends = launcher.carry_out(cells)
-    if any(not cell.is_finished for cell in cells):
-        conclude(cells, ends)
-        raise UserError("no rate is chosen before all trials are finished; type it again then")
-    for (of, rate, seed), cell in zip(wanted, cells, strict=True):
-        result = cell.result()
-        assert result is not None
-        of.specs[rate] = cell.spec
-        accuracy = result.history[-1].val_accuracy if result.test else 0.0
-        of.rates.setdefault(rate, {})[seed] = accuracy
 
 
 def tuned_of(cell: ToTune) -> Tuned | None:
