@@ -10,6 +10,7 @@ from pathlib import Path
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
+from normexp.runs.lock import revisit
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.sweep.pool import Task
@@ -54,7 +55,8 @@ class Cell:
     def asked(self, threads: int | None = None) -> dict[str, object]:
         """Return the settings as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
-        return {"settings": self.spec.settings, "runtime": asdict(runtime)}
+        settings, source = self.spec.settings, self.spec.source
+        return {"settings": settings, "source": source, "runtime": asdict(runtime)}
 
     def task(self, threads: int | None) -> Task:
         """Return what its process on this machine is to do."""
@@ -63,6 +65,16 @@ class Cell:
     def task_far(self, threads: int | None) -> Task:
         """Return what its process on a machine that has an environment of its own is to do."""
         return Task("train_typed", {"arguments": [*self._typed(threads), "hydra.mode=RUN"]})
+
+    def open(self, threads: int | None) -> None:
+        """Record what is asked in the run's folder."""
+        runtime = self.runtime
+        self.folder.open(self.spec, self.by_hand(threads), runtime.study, runtime.design)
+
+    def revisit(self, threads: int | None) -> None:
+        """Note that the finished run is asked for again."""
+        runtime = self.runtime
+        revisit(self.folder, self.spec, self.by_hand(threads), runtime.study, runtime.design)
 
     def by_hand(self, threads: int | None) -> str:
         """Return the command that does the same on a terminal."""
