@@ -98,5 +98,10 @@ def tuned_rate(spec: RunSpec, outputs: Path) -> float:
     )
 
 
+def tuned_cells(outputs: Path) -> list[Tuned]:
+    """Return all that was chosen, of whichever study."""
+    return [cell for file in sorted(_files(outputs)) for cell in read_tuned(file).cells]
+
+
 def _files(outputs: Path) -> Sequence[Path]:
     return list((outputs / "tuned").glob("*.yaml"))
