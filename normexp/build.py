@@ -220,7 +220,8 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
 def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
     """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
     norm = spec.norm
-    parts = {"layer": norm.layer, "at": norm.at, "conv": norm.conv, "activation": norm.activation}
+    keys = ("layer", "at", "conv", "activation", "init")
+    parts = {key: getattr(norm, key) for key in keys}
     return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
 

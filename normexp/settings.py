@@ -233,6 +233,7 @@ RUN = (
     Setting("norm.at", Part(optional=True), "other norm layers at some places", required=False),
     Setting("norm.conv", Part(optional=True), "change of every convolution", required=False),
     Setting("norm.activation", Part(optional=True), "in the place of ReLU", required=False),
+    Setting("norm.init", Part(optional=True), "first weights of the network", required=False),
     Setting("contrast.name", Name(), "none, jitter, strong, low, gain"),
     Setting("contrast.augmentation", Part(), "contrast augmentation, drawn per image"),
     Setting("optimizer.name", Name(), "sgd, adamw, muon"),

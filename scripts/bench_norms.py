@@ -21,6 +21,7 @@ from normexp.engine.fit import Training, training_step
 
 BATCH_SIZES = (4, 32)
 SECONDS_A_TURN = 0.2
+RESIDUAL_ONLY = ("fixup", "skipinit")  # the CNN has no residual branches
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     rounds = int(settings.pop("rounds", "15"))
     overrides = [f"{key}={value}" for key, value in settings.items()]
     names = [path.stem for path in sorted(Path(build.conf_dir(), "norm").glob("*.yaml"))]
-    names = ["batch", *(name for name in names if name not in ("batch", "custom"))]
+    names = ["batch", *(name for name in names if name not in ("batch", "custom", *RESIDUAL_ONLY))]
     table: dict[str, dict[str, float]] = {name: {} for name in names}
     machine = None
     for batch_size in BATCH_SIZES:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import normexp
+from normexp.cli import COMMANDS
 
 PACKAGE = Path(normexp.__file__).parent
 PLUGIN = PACKAGE.parent / "hydra_plugins"
@@ -131,8 +132,10 @@ def test_the_help_loads_no_library() -> None:
     assert loaded_with(importing("cli", "runs")) == set()
 
 
-def test_a_finished_run_is_shown_without_torch() -> None:
-    assert not loaded_with(importing("build", "commands")) & set(TORCH)
+def test_no_command_waits_for_torch_before_it_needs_it() -> None:
+    names = ["normexp.build", *(f"normexp.commands.{word}" for word in COMMANDS)]
+    code = f"import importlib; [importlib.import_module(name) for name in {names}]"
+    assert not loaded_with(code) & set(TORCH)
 
 
 def test_analysis_is_loaded_without_torch() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,14 +142,26 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
 
 
 def keep_images(settings: Mapping[str, Any]) -> None:
-    """Read the images of a run with these `settings`, which forks of this process then have."""
+    """Read the images of a run with these `settings`, which forks of this process then have.
+
+    What is to be said of them is printed, once for the sweep.
+    """
     from normexp import build
     from normexp.environment import one_thread
     from normexp.runs.spec import RunSpec
 
     spec = RunSpec.from_settings(settings)
     with one_thread():
-        build.standardiser(spec.data, build.images(spec).train)
+        images = build.images(spec)
+        build.standardiser(spec.data, images.train)
+    for line in images.notes:
+        print_once(line)
+
+
+@cache
+def print_once(line: str) -> None:
+    """Print a line to stderr, if this process has not yet."""
+    print(line, file=sys.stderr)
 
 
 @contextmanager

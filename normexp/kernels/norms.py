@@ -17,7 +17,7 @@ from normexp.kernels.hooks import is_unseen
 from normexp.norms.gated import GatedNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
-from normexp.norms.instance import InstanceNorm
+from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
 from normexp.norms.mean import MeanNorm
 from normexp.norms.running import update_running
 
@@ -109,6 +109,10 @@ class FastPlainInstanceNorm(FastNorm, nn.InstanceNorm2d):
 
 class FastInstanceNorm(FastPlainInstanceNorm, InstanceNorm):
     """Ours, by the kernel."""
+
+
+class FastOwnPlainInstanceNorm(FastPlainInstanceNorm, PlainInstanceNorm):
+    """Ours without scale and shift, by the kernel."""
 
 
 class FastGroupNorm(FastNorm, GroupNorm):

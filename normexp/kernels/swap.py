@@ -19,6 +19,7 @@ from normexp.kernels.norms import (
     FastInstanceNorm,
     FastMeanNorm,
     FastNorm,
+    FastOwnPlainInstanceNorm,
     FastPlainInstanceNorm,
 )
 from normexp.kernels.pooling import FastMaxPool, halves
@@ -28,7 +29,7 @@ from normexp.models.resnet20 import ResidualBlock
 from normexp.norms.gated import GatedNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
-from normexp.norms.instance import InstanceNorm
+from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
 from normexp.norms.mean import MeanNorm
 
 
@@ -60,6 +61,7 @@ FAST: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm2d: FastBatchNorm,
     nn.InstanceNorm2d: FastPlainInstanceNorm,
     InstanceNorm: FastInstanceNorm,
+    PlainInstanceNorm: FastOwnPlainInstanceNorm,
     GroupNorm: FastGroupNorm,
     GatedNorm: FastGatedNorm,
     MeanNorm: FastMeanNorm,

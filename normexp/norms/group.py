@@ -9,19 +9,27 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-class GroupNorm(nn.GroupNorm):
-    """torch's group norm, called with the number of channels first.
+def check_groups(num_groups: int, num_features: int) -> None:
+    """Raise ValueError where the channels cannot be in so many groups of one size."""
+    if num_groups < 1 or num_features % num_groups:
+        raise ValueError(
+            f"num_groups={num_groups} does not divide {num_features} channels: "
+            "set norm.layer.num_groups to a divisor of every width of the network"
+        )
 
-    `x` (N, C, H, W) comes back in the same shape and type, under autocast too.
+
+class PlainGroupNorm(nn.GroupNorm):
+    """torch's group norm, called with the number of channels first; no scale and no shift.
+
+    `x` (N, C, H, W) comes back in the same shape and type, under autocast too. Raises ValueError
+    where a group has one value.
     """
 
-    def __init__(self, num_features: int, *, num_groups: int, eps: float) -> None:
-        if num_groups < 1 or num_features % num_groups:
-            raise ValueError(
-                f"num_groups={num_groups} does not divide {num_features} channels: "
-                "set norm.layer.num_groups to a divisor of every width of the network"
-            )
-        super().__init__(num_groups, num_features, eps=eps)
+    def __init__(
+        self, num_features: int, *, num_groups: int, eps: float, affine: bool = False
+    ) -> None:
+        check_groups(num_groups, num_features)
+        super().__init__(num_groups, num_features, eps=eps, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.num_channels // self.num_groups * x.shape[2:].numel() == 1:
@@ -30,3 +38,10 @@ class GroupNorm(nn.GroupNorm):
                 "a group, which would always become 0: use fewer groups or a larger map"
             )
         return super().forward(x).to(x.dtype)
+
+
+class GroupNorm(PlainGroupNorm):
+    """Group norm with a scale and a shift for each channel."""
+
+    def __init__(self, num_features: int, *, num_groups: int, eps: float) -> None:
+        super().__init__(num_features, num_groups=num_groups, eps=eps, affine=True)

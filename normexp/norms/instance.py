@@ -5,7 +5,9 @@ Ulyanov et al., "Instance Normalization: The Missing Ingredient for Fast Styliza
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+
+from normexp.norms.wide import widened
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -13,3 +15,16 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def __init__(self, num_features: int, *, eps: float) -> None:
         super().__init__(num_features, eps=eps, affine=True)
+
+
+class PlainInstanceNorm(nn.InstanceNorm2d):
+    """torch's instance norm as it is by default, without scale and shift.
+
+    Of bfloat16 torch would take the statistics in bfloat16; here they are taken in float32.
+    """
+
+    def __init__(self, num_features: int, *, eps: float) -> None:
+        super().__init__(num_features, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(widened(x)).to(x.dtype)

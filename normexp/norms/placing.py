@@ -67,12 +67,14 @@ def place_norms(
     at: Mapping[str, Mapping[str, Any]] | None = None,
     conv: Callable[[nn.Conv2d], None] | None = None,
     activation: Callable[[], nn.Module] | None = None,
+    init: Callable[[nn.Module, list[Place]], None] | None = None,
 ) -> None:
     """Replace every site of `network`, in place.
 
     `at`: rules by name (see `Rule`); the first that selects a place wins, else `layer` stands
     there; an `EmptySite` stays empty unless a rule names its role. `conv` is applied to every
-    convolution; `activation()` replaces each activation that directly follows a norm.
+    convolution; `activation()` replaces each activation that directly follows a norm. Before all
+    that, `init(network, places)` changes the first weights.
     Raises ValueError where a rule is malformed or selects no place, or a layer does not fit.
     """
     places = places_of(network)
@@ -81,6 +83,8 @@ def place_norms(
             "the network has no norm: model.network must make its norms with its argument "
             "norm_layer, as norm_layer(num_features)"
         )
+    if init is not None:
+        init(network, places)
     last = {(p.role, p.stage): p.name for p in places}
     rules = {name: _rule(name, conditions) for name, conditions in (at or {}).items()}
     used = set()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from normexp.norms.moments import pooled
 from normexp.norms.running import update_running
 from normexp.norms.wide import widened
 
@@ -36,7 +37,7 @@ class SwitchableNorm(nn.BatchNorm2d):
         variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0)  # (N, C) each
         pairs = [
             (mean, variance),
-            _pool(mean, variance, dim=1),
+            pooled(mean, variance, dim=1),
             *self._batch_statistics(mean, variance, x.shape[2:].numel()),
         ]
         mean = _mix(self.mean_logits, [m for m, _ in pairs])
@@ -54,7 +55,7 @@ class SwitchableNorm(nn.BatchNorm2d):
             return [(self.running_mean, self.running_var)]
         if num_images == 1:
             return []
-        mean, variance = _pool(mean, variance, dim=0)
+        mean, variance = pooled(mean, variance, dim=0)
         if self.training:
             count = num_images * num_pixels
             update_running(self, mean[0], variance[0] * (count / (count - 1)))
@@ -67,12 +68,6 @@ class SwitchableNorm(nn.BatchNorm2d):
             for moment, logits in (("mean", self.mean_logits), ("variance", self.variance_logits))
             for source, weight in zip(SOURCES, logits.detach().softmax(0), strict=True)
         }
-
-
-def _pool(mean: Tensor, variance: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance over one more dimension, of parts of equal size with these."""
-    between, mean_of_means = torch.var_mean(mean, dim=dim, correction=0, keepdim=True)
-    return mean_of_means, variance.mean(dim=dim, keepdim=True) + between
 
 
 def _mix(logits: Tensor, parts: list[Tensor]) -> Tensor:

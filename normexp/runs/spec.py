@@ -68,6 +68,7 @@ class NormSpec:
     at: Settings | None = None
     conv: Part | None = None
     activation: Part | None = None
+    init: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,10 @@ class RunSpec:
         plain = {key: value for key, value in asdict(self).items() if key in keys_of(RUN)}
         own = plain["model"].pop("own")
         plain["model"] |= own
-        optional = {"data": ("root", "convert", "resize"), "norm": ("at", "conv", "activation")}
+        optional = {
+            "data": ("root", "convert", "resize"),
+            "norm": ("at", "conv", "activation", "init"),
+        }
         for group, key in ((group, key) for group, keys in optional.items() for key in keys):
             if plain[group][key] is None:
                 del plain[group][key]

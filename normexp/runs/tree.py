@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from normexp.errors import UserError
-from normexp.runs.names import composed, readable, several
+from normexp.runs.left_out import LeftOut
+from normexp.runs.names import composed, readable
 
 SETS = ("train", "val", "test")
 UNCOMPRESSED = frozenset(
@@ -42,31 +42,6 @@ class ImageFile(NamedTuple):
     """A digest of some of its bytes, where the size says little."""
 
 
-@dataclass
-class LeftOut:
-    """What lies among the images and is none."""
-
-    suffixes: Counter[str] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
-    """Paths of images that are links to nowhere, or no files."""
-    loops: list[str] = field(default_factory=list)
-    """Paths of links to a folder that they lie in."""
-    without_class: list[str] = field(default_factory=list)
-    """Paths of images that lie in no class folder."""
-
-    def lines(self) -> list[str]:
-        """Return a line for each kind, with its count."""
-        suffixes = ", ".join(
-            f"{number} {suffix}" for suffix, number in sorted(self.suffixes.items())
-        )
-        return [
-            *([f"left out, no images by their suffix: {suffixes}"] if suffixes else []),
-            *_counted("left out, links that lead nowhere or no files", self.unreadable),
-            *_counted("left out, links to a folder that they lie in", self.loops),
-            *_counted("warning: left out, images outside of class folders", self.without_class),
-        ]
-
-
 @dataclass(frozen=True)
 class ImageTree:
     """The images in the class folders of train/, val/ and test/."""
@@ -78,10 +53,6 @@ class ImageTree:
     state: str
     """Of paths, sizes and times of change: another one where a file may have changed."""
     left_out: LeftOut
-
-
-def _counted(what: str, names: list[str]) -> list[str]:
-    return [f"{what}: {len(names)} ({several([readable(n) for n in names])})"] if names else []
 
 
 def image_tree(root: Path) -> ImageTree:

@@ -7,12 +7,16 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.small_run import events
 from helpers.typed import SMALL, Answer, normexp
+
+from normexp.runs.files import write_record
+from normexp.runs.folder import RunFolder
 
 SHORT = (
     "images=40",
@@ -229,13 +233,10 @@ def test_a_mistake_is_told_in_a_line(runs: Path) -> None:
 
 def test_images_that_are_not_those_of_the_training_are_refused(runs: Path) -> None:
     run = run_of(runs, "batch")
-    record = json.loads((run / "run.json").read_text())
-    record.pop("checksum")
-    source = record["settings"]["data"]["source"]
-    source |= {"root": str(runs / "gone"), "content": "0123"}
-    from normexp.runs.files import write_json
-
-    write_json(run / "run.json", record)
+    record = RunFolder(run).record()
+    source = {**record.spec.data.source, "root": str(runs / "gone"), "content": "0123"}
+    spec = replace(record.spec, data=replace(record.spec.data, source=source))
+    write_record(run / "run.json", replace(record, spec=spec))
     assert "there is no such folder" in mistake(runs, f"run={run}")
     (runs / "gone").mkdir()
     assert "not those that it was trained on" in mistake(runs, f"run={run}")

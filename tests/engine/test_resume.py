@@ -10,6 +10,7 @@ from signal import SIGTERM
 
 import pytest
 import torch
+from helpers.needs import NEED_RESIDUAL_BRANCHES
 from helpers.small_run import (
     SMALL,
     STEPS,
@@ -20,6 +21,7 @@ from helpers.small_run import (
     carry_out,
     events,
 )
+from omegaconf import DictConfig
 from torch import Tensor
 
 from normexp import build
@@ -32,7 +34,8 @@ from normexp.runs.folder import RunFolder
 NORMS = sorted(path.stem for path in Path(build.conf_dir(), "norm").glob("*.yaml"))
 NORMS.remove("custom")  # a template
 # A batch is 10 images here: more than one part.
-EXTRA = {"ghost": ("norm.layer.ghost_size=4",)}
+RESIDUAL = ("model=resnet20", "model.network.width=8")
+EXTRA = {"ghost": ("norm.layer.ghost_size=4",)} | dict.fromkeys(NEED_RESIDUAL_BRANCHES, RESIDUAL)
 END_OF_EPOCH, MID_EPOCH = STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2
 
 Whole = Callable[..., Outcome]
@@ -41,7 +44,12 @@ Whole = Callable[..., Outcome]
 @pytest.fixture(scope="module")
 def small(compose: Compose) -> Compose:
     """The settings of a small run, composed once."""
-    return cache(lambda *overrides: compose(*SMALL, *overrides))
+
+    def composed(*overrides: str) -> DictConfig:
+        of_cnn = "model.network.widths" if "model=resnet20" in overrides else None
+        return compose(*(s for s in SMALL if s.split("=")[0] != of_cnn), *overrides)
+
+    return cache(composed)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.needs import NEED_RESIDUAL_BRANCHES
 from torch import Tensor, nn
 
 from normexp import build
@@ -56,8 +57,10 @@ def settled(network: nn.Module) -> nn.Module:
 
 def network_of(spec_of: Specs, norm: str) -> nn.Module:
     custom = ["norm.layer._target_=torch.nn.BatchNorm2d"] if norm == "custom" else []
-    widths = "model.network.widths=[16,16,16,16,16,16]"
-    spec = spec_of(f"norm={norm}", "data=generated", widths, *custom)
+    model = ["model.network.widths=[16,16,16,16,16,16]"]
+    if norm in NEED_RESIDUAL_BRANCHES:
+        model = ["model=resnet20", "model.network.width=8"]
+    spec = spec_of(f"norm={norm}", "data=generated", *model, *custom)
     return settled(build.network(spec, 10))
 
 
@@ -79,7 +82,10 @@ def every_choice(network: nn.Module) -> list[Statistics]:
 # What has batch statistics changes, and nothing else does.
 
 
-@pytest.mark.parametrize("norm", ["instance", "layer", "group", "none", "frn", "weight_std"])
+@pytest.mark.parametrize(
+    "norm",
+    ["instance", "layer", "group", "none", "frn", "weight_std", "dyt", "evonorm_s0", "fixup"],
+)
 def test_without_batch_statistics_no_choice_changes_a_bit(norm: str, spec_of: Specs) -> None:
     network = network_of(spec_of, norm)
     of = subject(network)
@@ -91,7 +97,10 @@ def test_without_batch_statistics_no_choice_changes_a_bit(norm: str, spec_of: Sp
 
 @pytest.mark.parametrize(
     "norm",
-    ["batch", "both", "split", "ghost", "renorm", "switchable", "mean", "by_depth", "custom"],
+    [
+        *("batch", "both", "split", "ghost", "renorm", "switchable", "mean", "by_depth", "custom"),
+        *("evonorm_b0", "extended_batch", "group_batch", "batch_frozen"),
+    ],
 )
 def test_every_choice_changes_what_has_batch_statistics(norm: str, spec_of: Specs) -> None:
     network = network_of(spec_of, norm)

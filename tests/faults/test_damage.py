@@ -81,7 +81,8 @@ def test_the_table_of_runs_outlives_damaged_records(
     for what, content in damaged(file.read_bytes()):
         file.write_bytes(content)
         entries = catalogue(outputs)
-        noticed = "damaged" in capsys.readouterr().err
+        failures = [str(entry.failure) for entry in entries]
+        noticed = "damaged" in capsys.readouterr().err + " ".join(failures)
         assert noticed or read(file) == original, what
         if noticed:
             assert [entry.result for entry in entries] == [None] * (name == "result.json")

@@ -1,10 +1,12 @@
-"""What a machine must have for a test of the kernels."""
+"""What a machine must have for a test of the kernels, and what a network for a norm."""
 
 from __future__ import annotations
 
 import pytest
 
 from normexp.kernels import compiled
+
+NEED_RESIDUAL_BRANCHES = ("fixup", "skipinit")
 
 needs_compiler = pytest.mark.skipif(compiled.library() is None, reason="no C++ compiler here")
 needs_winograd = pytest.mark.skipif(

@@ -163,3 +163,71 @@ def frn(x: Tensor, state: State, training: bool) -> Tensor:
     y = affine(x / (mean_square + abs(state["eps"])) ** 0.5, state)
     threshold = per_channel(state["threshold"])
     return torch.where(y > threshold, y, threshold + 0 * y)
+
+
+def dyt(x: Tensor, state: State, training: bool) -> Tensor:
+    grown, shrunk = torch.exp(state["alpha"] * x), torch.exp(-state["alpha"] * x)
+    return affine((grown - shrunk) / (grown + shrunk), state)
+
+
+def derf(x: Tensor, state: State, training: bool) -> Tensor:
+    return affine(torch.erf(state["alpha"] * x + state["shift"]), state)
+
+
+def evonorm_b0(x: Tensor, state: State, training: bool) -> Tensor:
+    variance = moments(x, (0, 2, 3))[1] if training else per_channel(state["running_var"])
+    batch_std = (variance + EPS) ** 0.5
+    other = per_channel(state["v"]) * x + (moments(x, (2, 3))[1] + EPS) ** 0.5
+    return affine(x / torch.where(other > batch_std, other, batch_std + 0 * x), state)
+
+
+def evonorm_s0(x: Tensor, state: State, training: bool) -> Tensor:
+    parts = torch.chunk(x, NUM_GROUPS, dim=1)
+    stds = [(moments(part, (1, 2, 3))[1] + EPS) ** 0.5 + 0 * part for part in parts]
+    gate = 1 / (1 + torch.exp(-per_channel(state["v"]) * x))
+    return affine(x * gate / torch.cat(stds, dim=1), state)
+
+
+def group_batch(x: Tensor, state: State, training: bool) -> Tensor:
+    parts = torch.chunk(x, NUM_GROUPS, dim=1)
+    normed = torch.cat([standardise(part, *moments(part, (1, 2, 3))) for part in parts], dim=1)
+    return affine(batch_plain(normed, state, training, "batch."), state, "batch.")
+
+
+def layer_batch(x: Tensor, state: State, training: bool) -> Tensor:
+    normed = standardise(x, *moments(x, (1, 2, 3)))
+    return affine(batch_plain(normed, state, training, "batch."), state, "batch.")
+
+
+def layer2d(x: Tensor, state: State, training: bool) -> Tensor:
+    return affine(standardise(x, *moments(x, (1,))), state)
+
+
+def rms2d(x: Tensor, state: State, training: bool) -> Tensor:
+    mean_square = (x * x).sum(1, keepdim=True) / x.shape[1]
+    return affine(x / (mean_square + EPS) ** 0.5, state)
+
+
+def grn(x: Tensor, state: State, training: bool) -> Tensor:
+    response = (x * x).sum((2, 3), keepdim=True) ** 0.5
+    relative = response / (response.sum(1, keepdim=True) / x.shape[1] + EPS)
+    return x + affine(x * relative, state)
+
+
+def extended_batch(x: Tensor, state: State, training: bool) -> Tensor:
+    if training:
+        mean, variance = moments(x, (0, 2, 3))[0], moments(x, (0, 1, 2, 3))[1]
+    else:
+        means, variances = state["running_mean"], state["running_var"]
+        mean = per_channel(means)
+        square = (variances + means * means).sum() / len(means)
+        variance = square - (means.sum() / len(means)) ** 2
+    return affine(standardise(x, mean, variance), state)
+
+
+def fixup(x: Tensor, state: State, training: bool) -> Tensor:
+    return state["weight"] * x + state["bias"]
+
+
+def skipinit(x: Tensor, state: State, training: bool) -> Tensor:
+    return state["alpha"] * affine(x, state)

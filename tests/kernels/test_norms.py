@@ -18,7 +18,7 @@ from normexp.norms.batch import BatchNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
-from normexp.norms.instance import InstanceNorm
+from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
 from normexp.norms.mean import MeanNorm
 from normexp.norms.serial import SerialNorm
 
@@ -66,6 +66,19 @@ def close(ours: Tensor, expected: Tensor, tolerance: float) -> None:
 
 def is_by_kernel(y: Tensor) -> bool:
     return type(y.grad_fn).__name__ == "_NormBackward"
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.bfloat16, 2**-8)])
+def test_instance_norm_without_scale_and_shift_has_the_kernel_too(
+    dtype: torch.dtype, tolerance: float
+) -> None:
+    layer = PlainInstanceNorm(C, eps=EPS)
+    accelerate(layer)
+    x = images((7, C, 5, 9), dtype).requires_grad_()
+    y = layer(x)
+    assert is_by_kernel(y)
+    close(y, ref.instance_plain(x.double()), tolerance)
 
 
 @needs_compiler

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from helpers.needs import needs_compiler
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from normexp import build
@@ -21,8 +20,9 @@ from normexp.models.norm_act import NormAct
 from normexp.norms.batch import BatchNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.ibn import IBN
+from normexp.runs.spec import RunSpec
 
-Compose = Callable[..., DictConfig]
+Specs = Callable[..., RunSpec]
 X = torch.randn(4, 32, 24, 24, generator=torch.Generator().manual_seed(0)).contiguous(
     memory_format=torch.channels_last
 )
@@ -49,11 +49,11 @@ def answer(
     return y
 
 
-def networks(compose: Compose, model: str, norm: str) -> tuple[nn.Module, nn.Module]:
+def networks(spec_of: Specs, model: str, norm: str) -> tuple[nn.Module, nn.Module]:
     """The network with kernels, and the same without."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("normexp.kernels.compiled.library", lambda: None)
-        plain = build.network(compose(f"model={model}", f"norm={norm}"), 10)
+        plain = build.network(spec_of("data=generated", f"model={model}", f"norm={norm}"), 10)
     accelerated = copy.deepcopy(plain)
     accelerate(accelerated)
     layout = torch.channels_last
@@ -62,8 +62,8 @@ def networks(compose: Compose, model: str, norm: str) -> tuple[nn.Module, nn.Mod
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("norm", NORMS)
-def test_names_and_parameters_stay(compose: Compose, model: str, norm: str) -> None:
-    network = build.network(compose(f"model={model}", f"norm={norm}"), 10)
+def test_names_and_parameters_stay(spec_of: Specs, model: str, norm: str) -> None:
+    network = build.network(spec_of("data=generated", f"model={model}", f"norm={norm}"), 10)
     before = dict(network.state_dict(keep_vars=True))
     modules, kinds = dict(network.named_modules()), [type(m) for m in network.modules()]
     accelerate(network)
@@ -75,19 +75,19 @@ def test_names_and_parameters_stay(compose: Compose, model: str, norm: str) -> N
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_every_layer_is_still_of_its_class(compose: Compose, norm: str) -> None:
+def test_every_layer_is_still_of_its_class(spec_of: Specs, norm: str) -> None:
     for fast_layer, plain in zip(
-        *(n.modules() for n in networks(compose, "resnet20", norm)), strict=True
+        *(n.modules() for n in networks(spec_of, "resnet20", norm)), strict=True
     ):
         if not hasattr(plain, "parametrizations"):  # of a class that torch made for it alone
             assert isinstance(fast_layer, type(plain))
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_step_of_training_is_the_same_up_to_rounding(compose: Compose, norm: str) -> None:
+def test_a_step_of_training_is_the_same_up_to_rounding(spec_of: Specs, norm: str) -> None:
     x = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     x = x.contiguous(memory_format=torch.channels_last)
-    ours, theirs = networks(compose, "cnn", norm)
+    ours, theirs = networks(spec_of, "cnn", norm)
     for network in (ours, theirs):
         network(x).square().sum().backward()
     for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
@@ -100,8 +100,8 @@ def test_a_step_of_training_is_the_same_up_to_rounding(compose: Compose, norm: s
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_copies_and_loaded_states_answer_alike(compose: Compose, norm: str) -> None:
-    network, plain = networks(compose, "cnn", norm)
+def test_copies_and_loaded_states_answer_alike(spec_of: Specs, norm: str) -> None:
+    network, plain = networks(spec_of, "cnn", norm)
     x = torch.randn(8, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     network(x)
     saved = io.BytesIO()
@@ -118,16 +118,14 @@ def test_copies_and_loaded_states_answer_alike(compose: Compose, norm: str) -> N
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "group", "split", "none"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_a_network_of_another_type_is_torchs(
-    compose: Compose, norm: str, dtype: torch.dtype
-) -> None:
-    ours, theirs = (n.to(dtype) for n in networks(compose, "cnn", norm))
+def test_a_network_of_another_type_is_torchs(spec_of: Specs, norm: str, dtype: torch.dtype) -> None:
+    ours, theirs = (n.to(dtype) for n in networks(spec_of, "cnn", norm))
     x = torch.randn(4, 3, 32, 32).to(dtype).contiguous(memory_format=torch.channels_last)
     assert torch.equal(ours(x), theirs(x))
 
 
-def test_on_another_device_it_is_torchs(compose: Compose) -> None:
-    network = networks(compose, "resnet20", "split")[0].to("meta")
+def test_on_another_device_it_is_torchs(spec_of: Specs) -> None:
+    network = networks(spec_of, "resnet20", "split")[0].to("meta")
     assert network(torch.empty(4, 3, 32, 32, device="meta")).shape == (4, 10)
 
 
@@ -226,9 +224,9 @@ def test_a_forward_of_its_own_gets_the_images_alone() -> None:
 
 @pytest.mark.parametrize("norm", ["batch", "both", "split"])
 def test_the_lens_finds_and_changes_the_layers_with_batch_statistics(
-    compose: Compose, norm: str
+    spec_of: Specs, norm: str
 ) -> None:
-    ours, theirs = (n.eval() for n in networks(compose, "cnn", norm))
+    ours, theirs = (n.eval() for n in networks(spec_of, "cnn", norm))
     x = 3 * torch.randn(8, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     assert list(batch_layers(ours)) == list(batch_layers(theirs)) != []
     running = ours(x)

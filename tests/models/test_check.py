@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
 from normexp import build
 from normexp.models.check import check
+from normexp.runs.spec import RunSpec
 
 
 def halving(norm: nn.Module, activation: nn.Module | None = None) -> nn.Sequential:
@@ -90,17 +90,20 @@ def test_batch_norm_before_an_average_is_not_warned_of() -> None:
 @pytest.mark.parametrize("model", ["cnn", "resnet20"])
 @pytest.mark.parametrize("batch_size", [1, 128])
 def test_the_shipped_networks_work_without_a_warning(
-    compose: Callable[..., DictConfig], model: str, norm: str, batch_size: int
+    spec_of: Callable[..., RunSpec], model: str, norm: str, batch_size: int
 ) -> None:
-    network = build.network(compose(f"model={model}", f"norm={norm}"), num_classes=10)
+    network = build.network(
+        spec_of("data=generated", f"model={model}", f"norm={norm}"), num_classes=10
+    )
     assert check(network, (32, 32), batch_size) is None
 
 
 def test_the_cnn_that_pools_right_after_instance_norm_is_warned_of(
-    compose: Callable[..., DictConfig],
+    spec_of: Callable[..., RunSpec],
 ) -> None:
     def warning(*overrides: str) -> str | None:
-        return check(build.network(compose(*overrides), num_classes=10), (32, 32), 8)
+        network = build.network(spec_of("data=generated", *overrides), num_classes=10)
+        return check(network, (32, 32), 8)
 
     assert "same answer" in (warning("norm=instance", "model.after=pool") or "")
     assert warning("norm=batch", "model.after=pool") is None
@@ -108,9 +111,10 @@ def test_the_cnn_that_pools_right_after_instance_norm_is_warned_of(
 
 
 def test_resnet18_on_small_images_has_maps_that_instance_norm_can_use(
-    compose: Callable[..., DictConfig],
+    spec_of: Callable[..., RunSpec],
 ) -> None:
-    network = build.network(compose("model=resnet18", "norm=instance"), num_classes=10)
+    spec = spec_of("data=generated", "model=resnet18", "norm=instance")
+    network = build.network(spec, num_classes=10)
     assert check(network, (32, 32), batch_size=1) is None
     with pytest.raises(ValueError, match=r"layer layer4\.\S+ \(input \[1, 512, 1, 1\]\)"):
         check(network, (8, 8), batch_size=1)

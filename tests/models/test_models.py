@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from normexp import build
 from normexp.contracts import EmptySite, NormLayer, NormSite
-from normexp.models.padding import PaddingMode, set_padding_mode
+from normexp.models.padding import set_padding_mode
 from normexp.norms.placing import places_of
 
 FILES = sorted(Path(build.conf_dir(), "model").glob("*.yaml"))
@@ -341,7 +341,7 @@ def test_a_cnn_that_cannot_be_is_refused(changes: dict[str, Any], message: str) 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_border_of_every_convolution_is_padded_as_the_settings_say(
-    name: str, mode: PaddingMode
+    name: str, mode: str
 ) -> None:
     network = model(name, NormSite)
     set_padding_mode(network, mode)
@@ -365,4 +365,4 @@ def test_the_border_of_every_convolution_is_padded_as_the_settings_say(
 
 def test_a_padding_mode_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="padding_mode=ones: one of zeros, reflect, replicate"):
-        set_padding_mode(model("cnn"), "ones")  # type: ignore[arg-type]
+        set_padding_mode(model("cnn"), "ones")

@@ -9,16 +9,29 @@ import torch
 from helpers import reference as ref
 from torch import Tensor, nn
 
+from normexp.norms.batch_frozen import FrozenBatchNorm
+from normexp.norms.derf import DynamicErf
+from normexp.norms.dyt import DynamicTanh
+from normexp.norms.evonorm_b0 import EvoNormB0
+from normexp.norms.evonorm_s0 import EvoNormS0
+from normexp.norms.extended_batch import ExtendedBatchNorm
+from normexp.norms.fixup import FixupScale
 from normexp.norms.frn import ThresholdedFilterResponseNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.ghost import GhostBatchNorm
+from normexp.norms.grn import GlobalResponseNorm
 from normexp.norms.group import GroupNorm
+from normexp.norms.group_batch import GroupBatchNorm
 from normexp.norms.ibn import IBN
+from normexp.norms.instance import PlainInstanceNorm
+from normexp.norms.layer2d import LayerNorm2d
 from normexp.norms.mean import MeanNorm
 from normexp.norms.mean_only import MeanOnlyBatchNorm
 from normexp.norms.renorm import BatchRenorm
+from normexp.norms.rms2d import RMSNorm2d
 from normexp.norms.scale_shift import ScaleShift
 from normexp.norms.serial import SerialNorm
+from normexp.norms.skipinit import SkipInit
 from normexp.norms.switchable import SwitchableNorm
 
 torch.set_num_threads(1)
@@ -41,6 +54,13 @@ def after_its_first_batch() -> nn.Module:
     return layer
 
 
+def after_half_the_training() -> nn.Module:
+    """Batch norm that is frozen."""
+    layer = FrozenBatchNorm(C, frozen_from=0.5, eps=EPS, momentum=0.1)
+    layer.after_step(0.5)
+    return layer
+
+
 LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
     "none": (lambda: ScaleShift(C), ref.none),
     "batch": (lambda: nn.BatchNorm2d(C, eps=EPS), ref.batch),
@@ -60,9 +80,41 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
     "renorm": (lambda: BatchRenorm(C, eps=EPS, momentum=0.1, **RENORM_SETTINGS), ref.renorm),
     "frn": (lambda: ThresholdedFilterResponseNorm(C, eps=EPS, learnable_eps=False), ref.frn),
     "frn_eps": (lambda: ThresholdedFilterResponseNorm(C, eps=-EPS, learnable_eps=True), ref.frn),
+    "dyt": (lambda: DynamicTanh(C, alpha=0.5), ref.dyt),
+    "derf": (lambda: DynamicErf(C, alpha=0.5, shift=0.0), ref.derf),
+    "evonorm_b0": (lambda: EvoNormB0(C, eps=EPS, momentum=0.1), ref.evonorm_b0),
+    "evonorm_s0": (lambda: EvoNormS0(C, num_groups=ref.NUM_GROUPS, eps=EPS), ref.evonorm_s0),
+    "group_batch": (
+        lambda: GroupBatchNorm(C, num_groups=ref.NUM_GROUPS, eps=EPS, momentum=0.1),
+        ref.group_batch,
+    ),
+    "layer_batch": (
+        lambda: GroupBatchNorm(C, num_groups=1, eps=EPS, momentum=0.1),
+        ref.layer_batch,
+    ),
+    "layer2d": (lambda: LayerNorm2d(C, eps=EPS), ref.layer2d),
+    "rms2d": (lambda: RMSNorm2d(C, eps=EPS), ref.rms2d),
+    "grn": (lambda: GlobalResponseNorm(C, eps=EPS), ref.grn),
+    "extended_batch": (lambda: ExtendedBatchNorm(C, eps=EPS, momentum=0.1), ref.extended_batch),
+    "instance_plain": (
+        lambda: PlainInstanceNorm(C, eps=EPS),
+        lambda x, state, training: ref.instance_plain(x),
+    ),
+    "batch_frozen": (
+        lambda: FrozenBatchNorm(C, frozen_from=0.5, eps=EPS, momentum=0.1),
+        ref.batch,
+    ),
+    "batch_frozen_late": (
+        after_half_the_training,
+        lambda x, state, training: ref.batch(x, state, False),
+    ),
+    "fixup": (lambda: FixupScale(C), ref.fixup),
+    "skipinit": (lambda: SkipInit(C), ref.skipinit),
 }
-HAS_INSTANCE_NORM = {"instance", "gated", "mean", "serial", "ibn"}
-NEEDS_A_BATCH = {"batch", "ghost", "renorm", "mean_only"}
+HAS_INSTANCE_NORM = {"instance", "instance_plain", "gated", "mean", "serial", "ibn"}
+NEEDS_A_BATCH = {"batch", "ghost", "renorm", "mean_only", "batch_frozen", "evonorm_b0"} | {
+    *("group_batch", "layer_batch", "extended_batch")
+}
 
 
 def used_layer(make: Callable[[], nn.Module]) -> nn.Module:

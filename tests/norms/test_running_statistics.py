@@ -9,7 +9,10 @@ import torch
 from helpers.reference import ghost_parts
 from torch import Tensor, nn
 
+from normexp.norms.batch_frozen import FrozenBatchNorm
 from normexp.norms.batch_memory import batch_norm_with_memory
+from normexp.norms.evonorm_b0 import EvoNormB0
+from normexp.norms.extended_batch import ExtendedBatchNorm
 from normexp.norms.gated import GatedNorm
 from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.ibn import IBN
@@ -34,6 +37,9 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "ibn": lambda: IBN(C, instance_fraction=0.5, **COMMON),
     "switchable": lambda: SwitchableNorm(C, **COMMON),
     "ghost": lambda: GhostBatchNorm(C, ghost_size=GHOST_SIZE, **COMMON),
+    "evonorm_b0": lambda: EvoNormB0(C, **COMMON),
+    "extended_batch": lambda: ExtendedBatchNorm(C, eps=1e-5, momentum=MOMENTUM),
+    "batch_frozen": lambda: FrozenBatchNorm(C, frozen_from=0.5, **COMMON),
     "renorm": lambda: BatchRenorm(C, **RENORM, **COMMON),
 }
 

@@ -17,9 +17,8 @@ import pytest
 from normexp.runs.catalogue import catalogue, read_entry
 from normexp.runs.files import read_record
 from normexp.runs.folder import RunFolder
-from normexp.runs.migration import former_name
 from normexp.runs.record import Measurements
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import NUMERICS, RunSpec
 
 Specs = Callable[..., RunSpec]
 RECORDS = Path(__file__).parent / "records" / "f186aea"
@@ -113,31 +112,16 @@ def test_a_claim_s_measurements_are_read() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_command_typed_now_finds_the_run(name: str, spec_of: Specs) -> None:
-    _, word, *overrides = shlex.split(folder(name).record().command)
+def test_the_same_command_names_another_run_since_the_numerics_were_raised(
+    name: str, spec_of: Specs
+) -> None:
+    record = folder(name).record()
+    _, word, *overrides = shlex.split(record.command)
     assert word == "train"
     spec = spec_of(*overrides)
-    assert former_name(spec) == name
-    assert spec.name == folder(name).record().spec.name
-    assert RunFolder.of(RECORDS, spec) == folder(name)
-
-
-@pytest.mark.parametrize("changed", ["seed=2", "kernels=none", "optimizer=adamw", "optimizer=muon"])
-def test_other_settings_find_no_such_run(changed: str, spec_of: Specs) -> None:
-    _, _, *overrides = shlex.split(folder(FINISHED).record().command)
-    spec = spec_of(*overrides, changed)
-    assert RunFolder.of(RECORDS, spec).name == spec.name
-
-
-def test_a_run_made_now_has_its_name_whatever_lies_beside_it(
-    spec_of: Specs, tmp_path: Path
-) -> None:
-    _, _, *overrides = shlex.split(folder(FINISHED).record().command)
-    spec = spec_of(*overrides)
-    assert RunFolder.of(tmp_path, spec).name == spec.name
-    for name in (FINISHED, spec.name):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-    assert RunFolder.of(tmp_path, spec).name == spec.name
+    assert (record.spec.numerics, spec.numerics) == (1, NUMERICS)
+    assert spec.factors == record.spec.factors
+    assert spec.name != record.spec.name
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:

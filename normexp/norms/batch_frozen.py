@@ -1,0 +1,53 @@
+"""Batch norm whose statistics are frozen after a share of the training.
+
+From then on training has the running statistics, fixed, as evaluation has them: the "frozen BN" of
+detectors that are trained on a few images a GPU (He et al., "Deep Residual Learning for Image
+Recognition", CVPR 2016, has it for Faster R-CNN).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FrozenBatchNorm(nn.BatchNorm2d):
+    """torch's batch norm up to the share `frozen_from` of the training, then with fixed statistics.
+
+    Scale and shift go on learning. `x` (N, C, H, W) comes back in the same shape and type.
+    """
+
+    frozen: Tensor
+    """Whether the statistics are fixed, a boolean scalar."""
+
+    def __init__(
+        self, num_features: int, *, frozen_from: float, eps: float, momentum: float
+    ) -> None:
+        if not 0 < frozen_from < 1:
+            raise ValueError(
+                f"frozen_from={frozen_from}: a share of the training above 0 and below 1 is needed"
+            )
+        super().__init__(num_features, eps=eps, momentum=momentum)
+        self.frozen_from = frozen_from
+        self.register_buffer("frozen", torch.tensor(False))
+        self._is_frozen = False  # to read the buffer on the device only once
+        self.register_load_state_dict_post_hook(_look_again)  # type: ignore[no-untyped-call]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and self._is_frozen):
+            return super().forward(x)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+    def after_step(self, progress: float) -> None:
+        """Freeze the statistics once the share is reached."""
+        if progress >= self.frozen_from and not self._is_frozen:
+            self._is_frozen = True
+            self.frozen.fill_(True)
+
+
+def _look_again(layer: FrozenBatchNorm, _: object) -> None:
+    """After a state was loaded, the buffer may say something else."""
+    layer._is_frozen = bool(layer.frozen)
