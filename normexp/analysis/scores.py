@@ -43,6 +43,8 @@ class Scores:
     """Whether it may be compared."""
     runs: int = 0
     """That ended."""
+    lacking: int = 0
+    """Finished runs that do not have the measure, for which nothing stands in."""
 
     @property
     def mean(self) -> float:
@@ -51,7 +53,11 @@ class Scores:
     @property
     def note(self) -> str:
         """How many runs diverged or did not learn; empty where all learned."""
-        counts = ((self.diverged, "diverged"), (self.at_chance, "at chance"))
+        counts = (
+            (self.diverged, "diverged"),
+            (self.at_chance, "at chance"),
+            (self.lacking, "never came so far"),
+        )
         words = [f"{count} of {self.runs} {what}" for count, what in counts if count]
         return ", ".join(words)
 

@@ -59,7 +59,8 @@ class Side:
             runs = max(cells(runs, [tuned]).values(), key=_mean_validation_accuracy)
         if self.measure.accuracy and not is_difference:
             known = [row for row in rows if isinstance(row, Run)]
-            return accuracies(runs, self.scaled, chance_of(runs, known), scale(self.measure.unit))
+            chance, unit = chance_of(runs, known), scale(self.measure.unit)
+            return self._whole(runs, accuracies(runs, self.scaled, chance, unit))
         found = others(runs, self.scaled)
         if self.less is None:
             return found
@@ -73,6 +74,13 @@ class Side:
             is_drawn=found.is_drawn and less.is_drawn,
             runs=found.runs + less.runs,
         )
+
+    def _whole(self, runs: Sequence[Run], found: Scores) -> Scores:
+        """Return the scores, not to be drawn where a run never came down to the training loss."""
+        if self.measure.at_train_loss is None:
+            return found
+        lacking = sum(run.state == "finished" and self.measure(run) is None for run in runs)
+        return replace(found, lacking=lacking, is_drawn=not lacking)
 
     def scaled(self, row: Row) -> float | None:
         """Return the measure of a row in its unit, percent for a share."""

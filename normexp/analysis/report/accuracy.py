@@ -147,7 +147,7 @@ def _warnings(block: Block) -> list[str]:
     for at, scores in found.items():
         if scores.is_at_chance:
             words.append(f"{block.row(*at)}: not above chance. {_hint(block.cell(*at))}".strip())
-        elif warning := collapse_warning(scores.at_chance, scores.runs):
+        elif warning := collapse_warning(scores.at_chance + scores.diverged, scores.runs):
             words.append(f"{block.place(*at)}: {warning}.")
     return words
 

@@ -54,7 +54,8 @@ def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str)
     drawing = figures.lines(panels, "share of contrast left", "test accuracy, %", ticks)
     caption = (
         "Of finished runs: test accuracy by contrast, one share for all images, with running "
-        f"statistics and, dashed, with those of the test batch. {level:.0%} intervals.{block.left_out}"
+        f"statistics and, dashed, with those of the test batch. {level:.0%} intervals."
+        f"{block.left_out}"
     )
     return Figure(f"{name}lens_contrast", caption, caption, drawing)
 
@@ -95,7 +96,7 @@ def _statistics(block: Block, level: float, name: str) -> Table:
     ]
     caption = (
         "Of finished runs: test accuracy in percent under other statistics: running; of the test "
-        "batch, by its size; mixed with the image's own, by their weight; precise and cumulative ones of "
-        "training batches, by their size."
+        "batch, by its size; mixed with the image's own, by their weight; precise and cumulative "
+        "ones of training batches, by their size."
     )
     return Table(f"{name}lens_statistics", caption, ["cell", *heads], rows)
