@@ -104,7 +104,14 @@ class Planned:
         """What tells it from the others, in words; where it is the only one, both sides."""
         others = {key: value for key, value in self.factors.items() if key != "comparison"}
         words = " ".join(filter(None, [str(self.factors.get("comparison", "")), as_typed(others)]))
-        return words or f"{self.first} against {self.second}"
+        if words or not isinstance(self.second, Side):
+            return words or f"{self.first} against {self.second}"
+        first, second = self.first.selection, self.second.selection
+        own, other = (
+            as_typed({k: v for k, v in one.items() if v != another.get(k)})
+            for one, another in ((first, second), (second, first))
+        )
+        return f"{own} against {other}"
 
     @property
     def is_difference(self) -> bool:
