@@ -208,7 +208,7 @@ def test_a_compiler_that_failed_is_tried_again(
     assert compiled.library() is None
     assert "norm.cpp: error: no OpenMP" in kernels.missing(CPU)
     compiled.found.cache_clear()
-    compiler.write_text(works)
+    (tmp_path / "bin" / "c++").write_text(works)
     assert compiled.library() is not None
 
 
