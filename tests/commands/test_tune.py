@@ -122,7 +122,7 @@ def test_a_cell_whose_rates_all_diverged_gets_none(
     tuned_by(setup, found, tmp_path, "batch", "none")
     assert len(read_tuned(file_of(tmp_path, "tuned")).cells) == 1
     assert re.search(r"norm=none .*every rate diverged", capsys.readouterr().out)
-    with pytest.raises(UserError, match="every rate diverged"):
+    with pytest.raises(UserError, match="every learning rate diverged"):
         tuned_by(setup, found, tmp_path / "other", "none")
 
 
