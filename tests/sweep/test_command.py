@@ -61,6 +61,20 @@ def results(outputs: str) -> list[RunResult]:
     return [replace(result, timing=Timing(0.0, (), 0.0)) for result in found]
 
 
+def test_a_sweep_finds_the_runs_of_a_norm_of_ones_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_norm.py").write_text(
+        "from torch import nn\n\nclass Mine(nn.BatchNorm2d): ...\n"
+    )
+    mine = ("norm=custom", "norm.layer._target_=my_norm.Mine")
+    assert train(*mine, "steps=1", "seed=0,1", "-m") == 0, capfd.readouterr().err
+    entries = catalogue(Path("outputs"))
+    assert [(entry.state, [*entry.record.spec.source]) for entry in entries] == [
+        ("finished", ["my_norm"])
+    ] * 2
+
+
 def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
