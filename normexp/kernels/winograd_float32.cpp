@@ -1,274 +1,180 @@
 // 3×3 convolutions of float32 images in channels last with a border of one zero: forward, and the
 // gradient of the filters. The gradient of the images is the forward of the turned filters.
 //
-// By Winograd's F(T×T, 3×3) a tile of T×T answers needs (T+2)² products for a pair of channels, not
-// 9·T²: in the matrices of Lavin and Gray, arXiv:1509.09308, whose window is what a tile looks at,
+// By Winograd's F(4×4, 3×3) a tile of 4×4 answers needs 36 products for a pair of channels, not 144;
+// in the matrices of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015,
+// arXiv:1509.09308, whose window is the 6×6 pixels that a tile looks at,
 //
 //   answers = Aᵀ [(G filter Gᵀ) ⊙ (Bᵀ window B)] A
 //   gradient of the filter = Gᵀ [(Bᵀ window B) ⊙ (A gradient of the answers Aᵀ)] G
 //
-// Every sum is taken in an order that depends on the shape alone, not on the threads.
+// The products are summed over channels, or over tiles, by 36 products of matrices, one for each
+// place of the window. Each sum is one thread's and taken in the same order whatever their number,
+// so the bits do not depend on it.
 
-#include <algorithm>
-#include <memory>
 #include <vector>
 
-#include "winograd_transforms.h"
+#include "winograd_float32.h"
 
 namespace {
 
-constexpr long LANES = 16;  // channels of a panel
-constexpr long ROWS = WIDE == 16 ? 16 : 6, SPLIT = LANES / WIDE;
-
-// Images of `from` channels become maps of `to` channels.
-struct Shape {
-  long images, height, width, from, to;
-};
+// The numbers of a block of tiles, so that they stay in a cache of 512 KB beside the filters.
+constexpr long BLOCK = 32 * 1024;
+// Tiles at a time of the gradient of the filters: as few as still hide the adding up.
+constexpr long TILES = 32;
 
 // As `Convolution` in calls.py. Filters lie as `num_out`, pixels and `num_in`; or, to be turned by
 // half a turn, as `num_in`, pixels and `num_out`.
 struct Call {
   long images, height, width, num_in, num_out;
   int is_turned, threads;
-  float *x, *weight, *filters, *y, *dy, *dweight;
+  float* x;
+  float* weight;
+  void* filters;  // not used
+  float *y, *dy, *dweight;
 
   Shape shape() const { return {images, height, width, num_in, num_out}; }
 };
 
-template <class F>
-struct Tiles {
-  static constexpr long PLACES = F::WINDOW * F::WINDOW;
-  Shape s;
-  long down, across, count;
-
-  explicit Tiles(Shape s)
-      : s(s), down((s.height + F::TILE - 1) / F::TILE), across((s.width + F::TILE - 1) / F::TILE),
-        count(s.images * down * across) {}
-
-  // The pixels of a tile, SIZE × SIZE from `border` above and left of it; −1 outside of the image.
-  template <long SIZE>
-  void pixels(long tile, long border, long (&at)[SIZE][SIZE]) const {
-    const long image = tile / (down * across);
-    const long top = tile / across % down * F::TILE - border, left = tile % across * F::TILE - border;
-    for (long i = 0; i < SIZE; i++)
-      for (long j = 0; j < SIZE; j++) {
-        const long row = top + i, column = left + j;
-        const bool inside = row >= 0 && row < s.height && column >= 0 && column < s.width;
-        at[i][j] = inside ? (image * s.height + row) * s.width + column : -1;
-      }
-  }
-};
-
-// Floats from one place's matrix to the next: they lie in different sets of the first cache.
-constexpr long apart(long floats) { return (floats + 1023) / 1024 * 1024 + 16; }
-
-// Not set to zero, which takes time where batches are small.
-std::unique_ptr<float[]> room(long size) { return std::unique_ptr<float[]>(new float[size]); }
-
-// `rows` rows of a, times b (steps × LANES), into `sums` (rows × LANES) or added to them.
-// An element of a lies at row·ROW + step, where every LANES steps are `jump` apart; STEP is between.
-template <long COUNT, long ROW, long STEP>
-inline void multiply(const float* a, long jump, const float* b, long steps, float* sums,
-                     bool is_added) {
-  Vector sum[COUNT][SPLIT] = {};
-  for (; steps > 0; steps -= LANES, a += jump) {
-    const long some = std::min(steps, LANES);
-    for (long i = 0; i < some; i++, b += LANES) {
-      Vector right[SPLIT];
-#pragma GCC unroll 4
-      for (long v = 0; v < SPLIT; v++) right[v] = load(b + v * WIDE);
-#pragma GCC unroll 16
-      for (long r = 0; r < COUNT; r++)
-#pragma GCC unroll 4
-        for (long v = 0; v < SPLIT; v++) sum[r][v] += a[r * ROW + i * STEP] * right[v];
-    }
-  }
-#pragma GCC unroll 16
-  for (long r = 0; r < COUNT; r++)
-#pragma GCC unroll 4
-    for (long v = 0; v < SPLIT; v++) {
-      float* to = sums + r * LANES + v * WIDE;
-      store(to, is_added ? load(to) + sum[r][v] : sum[r][v]);
-    }
-}
-
-template <long ROW, long STEP, long COUNT = ROWS>
-inline void multiply_rows(long rows, const float* a, long jump, const float* b, long steps,
-                          float* sums, bool is_added) {
-  for (; rows >= COUNT; rows -= COUNT, a += COUNT * ROW, sums += COUNT * LANES)
-    multiply<COUNT, ROW, STEP>(a, jump, b, steps, sums, is_added);
-  if constexpr (COUNT > 1)
-    if (rows > 0) multiply_rows<ROW, STEP, COUNT - 1>(rows, a, jump, b, steps, sums, is_added);
-}
-
-// Bᵀ window B of tiles from `first`: at each place, panels of channels, tiles, LANES.
-template <class F>
-void transform_windows(const Tiles<F>& tiles, const float* x, const float* zeros, long channels,
-                       long first, long begin, long end, long size, float* to, long place) {
-  for (long t = begin; t < end; t++) {
-    long pixel[F::WINDOW][F::WINDOW];
-    tiles.template pixels<F::WINDOW>(first + t, 1, pixel);
-    const float* at[F::WINDOW][F::WINDOW];
-    for (long i = 0; i < F::WINDOW; i++)
-      for (long j = 0; j < F::WINDOW; j++)
-        at[i][j] = pixel[i][j] < 0 ? zeros : x + pixel[i][j] * channels;
-    for (long c = 0; c < channels; c += WIDE) {
-      float* out = to + (c / LANES * size + t) * LANES + c % LANES;
-      in_both<F::WINDOW, F::WINDOW>(
-          [&](long i, long j) { return load(at[i][j] + c); }, F::times_b_turned,
-          [&](long i, long j, Vector v) { store(out + (i * F::WINDOW + j) * place, v); });
-    }
+// Bᵀ window B of a tile, as a row of `windows`.
+void transform_window(const Shape& s, long tile, const float* x, const float* zeros,
+                      const Matrices& windows, long row) {
+  const Pixels<WINDOW> pixels(s, tile);
+  const float* at[WINDOW][WINDOW];
+  for (long i = 0; i < WINDOW; i++)
+    for (long j = 0; j < WINDOW; j++)
+      at[i][j] = pixels.at[i][j] < 0 ? zeros : x + pixels.at[i][j] * s.from;
+  for (long c = 0; c < s.from; c += WIDTH) {
+    float* to = windows.at(0, row, c);
+    transform<WINDOW, WINDOW>(
+        [&](long i, long j) { return load(at[i][j] + c); }, times_b_turned,
+        [&](long i, long j, Vector v) { store(to + (i * WINDOW + j) * windows.place, v); });
   }
 }
 
-// A gradient Aᵀ of tiles, as `transform_windows`.
-template <class F>
-void transform_gradients(const Tiles<F>& tiles, const float* dy, const float* zeros, long channels,
-                         long first, long begin, long end, long size, float* to, long place) {
-  for (long t = begin; t < end; t++) {
-    long pixel[F::TILE][F::TILE];
-    tiles.template pixels<F::TILE>(first + t, 0, pixel);
-    for (long c = 0; c < channels; c += WIDE) {
-      float* out = to + (c / LANES * size + t) * LANES + c % LANES;
-      in_both<F::TILE, F::WINDOW>(
-          [&](long i, long j) {
-            return load(pixel[i][j] < 0 ? zeros : dy + pixel[i][j] * channels + c);
-          },
-          F::times_a,
-          [&](long i, long j, Vector v) { store(out + (i * F::WINDOW + j) * place, v); });
-    }
+// A gradient Aᵀ of a tile, as a row of `gradients`.
+void transform_gradient(const Shape& s, long tile, const float* dy, const Matrices& gradients,
+                        long row) {
+  const Pixels<TILE> pixels(s, tile);
+  for (long k = 0; k < s.to; k += WIDTH) {
+    float* to = gradients.at(0, row, k);
+    transform<TILE, WINDOW>(
+        [&](long i, long j) {
+          return pixels.at[i][j] < 0 ? Vector{} : load(dy + pixels.at[i][j] * s.to + k);
+        },
+        times_a,
+        [&](long i, long j, Vector v) { store(to + (i * WINDOW + j) * gradients.place, v); });
+  }
+}
+
+// Aᵀ sums A: the answers of a tile in LANES channels from k.
+void transform_sums(const Shape& s, long tile, const Matrices& sums, long row, long k, float* y) {
+  const Pixels<TILE> pixels(s, tile);
+  for (long l = 0; l < LANES; l += WIDTH) {
+    const float* from = sums.at(0, row, l);
+    transform<WINDOW, TILE>(
+        [&](long i, long j) { return load(from + (i * WINDOW + j) * sums.place); }, times_a_turned,
+        [&](long i, long j, Vector v) {
+          if (pixels.at[i][j] >= 0) store(y + pixels.at[i][j] * s.to + k + l, v);
+        });
   }
 }
 
 // LANES × LANES filters: of each of 9 pixels, of each channel `from`, the lanes are those `to`.
 typedef float Filters[9][LANES][LANES];
 
-// G filter Gᵀ: of panels `to`, at each place, of channels `from`.
-template <class F>
-void transform_filters(Shape s, const float* weight, bool is_turned, float* filters) {
-#pragma omp for collapse(2) schedule(static)
-  for (long k = 0; k < s.to; k += LANES)
-    for (long c = 0; c < s.from; c += LANES) {
-      Filters f;
-      for (long p = 0; p < 9; p++)
-        for (long i = 0; i < LANES; i++)
-          for (long l = 0; l < LANES; l++)
-            if (is_turned)
-              f[p][i][l] = weight[((c + i) * 9 + 8 - p) * s.to + k + l];
-            else
-              f[p][l][i] = weight[((k + i) * 9 + p) * s.from + c + l];
-      for (long i = 0; i < LANES; i++)
-        for (long l = 0; l < LANES; l += WIDE)
-          in_both<3, F::WINDOW>(
-              [&](long a, long b) { return load(&f[a * 3 + b][i][l]); }, F::times_g,
-              [&](long a, long b, Vector v) {
-                const long place = a * F::WINDOW + b;
-                store(filters + ((k / LANES * F::WINDOW * F::WINDOW + place) * s.from + c + i) * LANES + l, v);
-              });
+// G filter Gᵀ of LANES channels from c and to k.
+void transform_filters(const Call& call, long c, long k, const Matrices& filters) {
+  const Call at = call;  // which no store can change
+  Filters f;
+  for (long p = 0; p < 9; p++)
+    for (long i = 0; i < LANES; i++)
+      for (long l = 0; l < LANES; l++)
+        if (at.is_turned)
+          f[p][i][l] = at.weight[((c + i) * 9 + 8 - p) * at.num_out + k + l];
+        else
+          f[p][l][i] = at.weight[((k + i) * 9 + p) * at.num_in + c + l];
+  for (long i = 0; i < LANES; i++)
+    for (long l = 0; l < LANES; l += WIDTH) {
+      float* to = filters.at(0, c + i, k + l);
+      transform<3, WINDOW>(
+          [&](long a, long b) { return load(&f[a * 3 + b][i][l]); }, times_g,
+          [&](long a, long b, Vector v) { store(to + (a * WINDOW + b) * filters.place, v); });
     }
 }
 
-#ifndef FORWARD_FLOATS
-#define FORWARD_FLOATS 65536
-#endif
-#ifndef CHUNK
-#define CHUNK 64
-#endif
+// Gᵀ sums G: the gradient of LANES channels from c and to k.
+void transform_back(const Call& call, long c, long k, const Matrices& sums) {
+  Filters f;
+  for (long i = 0; i < LANES; i++)
+    for (long l = 0; l < LANES; l += WIDTH) {
+      const float* from = sums.at(0, c + i, k + l);
+      transform<WINDOW, 3>(
+          [&](long a, long b) { return load(from + (a * WINDOW + b) * sums.place); },
+          times_g_turned, [&](long a, long b, Vector v) { store(&f[a * 3 + b][i][l], v); });
+    }
+  for (long i = 0; i < LANES; i++)
+    for (long p = 0; p < 9; p++)
+      for (long l = 0; l < LANES; l++)
+        call.dweight[((k + i) * 9 + p) * call.num_in + c + l] = f[p][l][i];
+}
 
-template <class F>
 void forward(const Call& call) {
-  const Tiles<F> tiles(call.shape());
-  const Shape s = tiles.s;
-  constexpr long PLACES = Tiles<F>::PLACES;
-  const auto filters = room(PLACES * s.from * s.to);
+  const Shape s = call.shape();
   const std::vector<float> zeros(s.from);
-  const long most = std::max(ROWS, FORWARD_FLOATS / (PLACES * (s.from + LANES)) / ROWS * ROWS);
-  const long panels = s.to / LANES;
-  const long size = std::min(most, tiles.count), blocks = (tiles.count + size - 1) / size;
-  const long groups = blocks >= 4 * call.threads ? 1 : std::min<long>(panels, call.threads);
-  const long window = apart(size * s.from), sum = apart(size * LANES);
+  const Matrices filters(s.from, s.to);
+  const long tiles = s.tiles(), panels = s.to / LANES;
+  const long most = std::max(ROWS, BLOCK / (PLACES * (s.from + LANES)) / ROWS * ROWS);
+  const long size = std::min(most, tiles), blocks = (tiles + size - 1) / size;
+  // Where blocks are few, threads share one; then each transforms its windows.
+  const long shares = blocks >= 4 * call.threads ? 1 : std::min<long>(panels, call.threads);
 #pragma omp parallel num_threads(call.threads)
   {
-    transform_filters<F>(s, call.weight, call.is_turned, filters.get());
-    const auto windows = room(PLACES * window), sums = room(PLACES * sum);
+#pragma omp for collapse(2) schedule(static)
+    for (long k = 0; k < s.to; k += LANES)
+      for (long c = 0; c < s.from; c += LANES) transform_filters(call, c, k, filters);
+    const Matrices windows(size, s.from), sums(size, LANES);
 #pragma omp for schedule(dynamic)
-    for (long item = 0; item < blocks * groups; item++) {
-      const long first = item / groups * size, count = std::min(size, tiles.count - first);
-      transform_windows(tiles, call.x, zeros.data(), s.from, first, 0, count, size, windows.get(),
-                        window);
-      const long group = item % groups;
-      for (long k = panels * group / groups; k < panels * (group + 1) / groups; k++) {
+    for (long item = 0; item < blocks * shares; item++) {
+      const long first = item / shares * size, count = std::min(size, tiles - first);
+      const long share = item % shares;
+      for (long t = 0; t < count; t++)
+        transform_window(s, first + t, call.x, zeros.data(), windows, t);
+      for (long k = panels * share / shares; k < panels * (share + 1) / shares; k++) {
         for (long p = 0; p < PLACES; p++)
-          multiply_rows<LANES, 1>(count, &windows[p * window], size * LANES,
-                                  &filters[(k * PLACES + p) * s.from * LANES], s.from,
-                                  &sums[p * sum], false);
-        for (long t = 0; t < count; t++) {
-          long pixel[F::TILE][F::TILE];
-          tiles.template pixels<F::TILE>(first + t, 0, pixel);
-          for (long l = 0; l < LANES; l += WIDE)
-            in_both<F::WINDOW, F::TILE>(
-                [&](long i, long j) {
-                  return load(&sums[(i * F::WINDOW + j) * sum + t * LANES + l]);
-                },
-                F::times_a_turned,
-                [&](long i, long j, Vector v) {
-                  if (pixel[i][j] >= 0) store(call.y + pixel[i][j] * s.to + k * LANES + l, v);
-                });
-        }
+          multiply_rows<LANES, 1>(count, windows.at(p, 0, 0), windows.panel,
+                                  filters.at(p, 0, k * LANES), s.from, sums.at(p, 0, 0));
+        for (long t = 0; t < count; t++)
+          transform_sums(s, first + t, sums, t, k * LANES, call.y);
       }
     }
   }
 }
 
-template <class F>
 void filter_gradient(const Call& call) {
-  const Tiles<F> tiles(call.shape());
-  const Shape s = tiles.s;
-  constexpr long PLACES = Tiles<F>::PLACES;
-  const std::vector<float> zeros(std::max(s.from, s.to));
-  const long size = std::min<long>(CHUNK, tiles.count);
-  const long window = apart(size * s.from), gradient = apart(size * s.to);
-  const auto windows = room(PLACES * window), gradients = room(PLACES * gradient);
-  const auto sums = room(PLACES * s.from * s.to);
-  const long panels = s.to / LANES;
+  const Shape s = call.shape();
+  const std::vector<float> zeros(s.from);
+  const long tiles = s.tiles(), size = std::min(TILES, tiles);
+  const Matrices windows(size, s.from), gradients(size, s.to), sums(s.from, s.to);
 #pragma omp parallel num_threads(call.threads)
   {
-    for (long first = 0; first < tiles.count; first += size) {
-      const long count = std::min(size, tiles.count - first);
+    for (long first = 0; first < tiles; first += size) {
+      const long count = std::min(size, tiles - first);
 #pragma omp for schedule(static)
       for (long t = 0; t < count; t++) {
-        transform_windows(tiles, call.x, zeros.data(), s.from, first, t, t + 1, size,
-                          windows.get(), window);
-        transform_gradients(tiles, call.dy, zeros.data(), s.to, first, t, t + 1, size,
-                            gradients.get(), gradient);
+        transform_window(s, first + t, call.x, zeros.data(), windows, t);
+        transform_gradient(s, first + t, call.dy, gradients, t);
       }
-#pragma omp for schedule(static)
-      for (long item = 0; item < PLACES * panels; item++) {
-        const long p = item / panels, k = item % panels;
-        for (long c = 0; c < s.from; c += LANES)
-          multiply_rows<1, LANES>(LANES, &windows[p * window + c * size], LANES * LANES,
-                                  &gradients[p * gradient + k * size * LANES], count,
-                                  &sums[(item * s.from + c) * LANES], first > 0);
-      }
+#pragma omp for collapse(2) schedule(static)
+      for (long p = 0; p < PLACES; p++)
+        for (long k = 0; k < s.to; k += LANES)
+          for (long c = 0; c < s.from; c += LANES)
+            multiply_rows<1, LANES>(LANES, windows.at(p, 0, c), LANES * LANES,
+                                    gradients.at(p, 0, k), count, sums.at(p, c, k), first > 0);
     }
 #pragma omp for collapse(2) schedule(static)
     for (long k = 0; k < s.to; k += LANES)
-      for (long c = 0; c < s.from; c += LANES) {
-        Filters f;
-        for (long i = 0; i < LANES; i++)
-          for (long l = 0; l < LANES; l += WIDE)
-            in_both<F::WINDOW, 3>(
-                [&](long a, long b) {
-                  const long place = a * F::WINDOW + b;
-                  return load(&sums[((place * panels + k / LANES) * s.from + c + i) * LANES + l]);
-                },
-                F::times_g_turned,
-                [&](long a, long b, Vector v) { store(&f[a * 3 + b][i][l], v); });
-        for (long i = 0; i < LANES; i++)
-          for (long p = 0; p < 9; p++)
-            for (long l = 0; l < LANES; l++)
-              call.dweight[((k + i) * 9 + p) * s.from + c + l] = f[p][l][i];
-      }
+      for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k, sums);
   }
 }
 
@@ -276,8 +182,9 @@ void filter_gradient(const Call& call) {
 
 extern "C" {
 
-void winograd4_forward(const Call* call) { forward<F4>(*call); }
-void winograd2_forward(const Call* call) { forward<F2>(*call); }
-void winograd4_filter_gradient(const Call* call) { filter_gradient<F4>(*call); }
-void winograd2_filter_gradient(const Call* call) { filter_gradient<F2>(*call); }
+// Writes `y`, maps of the size of x.
+void winograd_float32_forward(const Call* call) { forward(*call); }
+
+// Writes `dweight`, of filters that lie as `num_out`, pixels and `num_in`.
+void winograd_float32_filter_gradient(const Call* call) { filter_gradient(*call); }
 }
