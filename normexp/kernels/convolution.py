@@ -1,4 +1,4 @@
-"""3×3 convolutions of bfloat16 by Winograd's algorithm, at fewer products than they have terms."""
+"""3×3 convolutions by Winograd's algorithm, at fewer products than they have terms."""
 
 from __future__ import annotations
 
@@ -10,34 +10,46 @@ from torch import Tensor, nn
 from normexp.kernels import calls, compiled
 
 WORTH_WINOGRAD = 1024
-"""Pairs of channels below which torch's convolution is as fast (16 and 16: 1.4 times as fast)."""
+"""Pairs of channels below which torch's convolution of bfloat16 is as fast (16 and 16: 1.4 times
+as fast)."""
+WORTH_A_TILE = 3
+"""Pixels of a side of the map below which F(4×4) of float32 needs as many products as torch's."""
 
 
 class WinogradConv2d(nn.Conv2d):
-    """torch's, of 3×3 pixels, without bias; in bfloat16 by the kernel (`winograd.cpp`).
+    """torch's, of 3×3 pixels, without bias; by a kernel where there is one that is faster.
 
-    It rounds twice as much as torch's, to 0.4 % of the answers' size, as what it multiplies is
-    rounded after it was transformed.
+    In float32 F(4×4) (`winograd_float32.cpp`) rounds twice as much as torch's, to 1e-6 of the
+    answers' size. In bfloat16 F(2×2) (`winograd.cpp`) rounds twice as much too, to 0.4 %, as what
+    it multiplies is rounded after it was transformed. An answer that torch has infinite or NaN is
+    infinite or NaN here too, and so may be the others of its tile. Answers of F(4×4) overflow where
+    those of torch would be a hundredth of the largest float32 or more.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not (self.padding_mode == "zeros" and takes(x, self.in_channels, self.out_channels)):
-            return super().forward(x)
         weight = self.weight
-        if not (weight.is_cpu and weight.dtype in calls.TYPES):
+        if not (self.padding_mode == "zeros" and x.shape[1] == self.in_channels and takes(x, weight)):
             return super().forward(x)
         y: Tensor = _Winograd.apply(x, weight)
         return y
 
 
-def takes(x: Tensor, num_in: int, num_out: int) -> bool:
-    """Whether the kernel convolves images `x` of `num_in` channels to `num_out`."""
+def takes(x: Tensor, weight: Tensor) -> bool:
+    """Whether a kernel convolves images `x` by filters `weight`, and is worth it."""
+    num_out, num_in = weight.shape[:2]
+    if not (calls.takes(x) and weight.is_cpu and num_out % calls.LANES == 0):
+        return False
+    if x.dtype is torch.float32:
+        return (
+            weight.dtype is torch.float32
+            and num_in % calls.LANES == 0
+            and min(x.shape[2:]) >= WORTH_A_TILE
+            and not torch.is_autocast_enabled("cpu")
+        )
     return (
         x.dtype is torch.bfloat16
-        and calls.takes(x)
-        and x.shape[1] == num_in
+        and weight.dtype in calls.TYPES
         and num_in % (calls.LANES if x.requires_grad else 2) == 0
-        and num_out % calls.LANES == 0
         and num_in * num_out >= WORTH_WINOGRAD
         and hasattr(compiled.library(), "winograd_forward")
     )
@@ -51,6 +63,9 @@ def is_3x3(conv: nn.Conv2d) -> bool:
         and conv.groups == 1
         and conv.bias is None
     )
+
+
+_KERNELS = {torch.float32: "winograd_float32", torch.bfloat16: "winograd"}
 
 
 class _Winograd(torch.autograd.Function):
@@ -71,7 +86,7 @@ class _Winograd(torch.autograd.Function):
                 weight, dtype=torch.float32, memory_format=torch.channels_last
             )
             call = calls.convolution(x, weight.shape, dweight=dweight, dy=dy)
-            calls.call("winograd_filter_gradient", call)
+            calls.call(f"{_KERNELS[x.dtype]}_filter_gradient", call)
         if ctx.needs_input_grad[0]:
             dx = _convolved(dy, weight, is_turned=True)
         return dx, dweight
@@ -83,8 +98,11 @@ def _convolved(x: Tensor, weight: Tensor, is_turned: bool = False) -> Tensor:
     weight = weight.float().contiguous(memory_format=torch.channels_last)
     shape = (len(x), num_out, *x.shape[2:])
     y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-    filters = torch.empty(16 * num_in * num_out, dtype=torch.bfloat16)
-    call = calls.convolution(x, weight.shape, is_turned, weight=weight, filters=filters, y=y)
-    calls.call("winograd_filters", call)
-    calls.call("winograd_forward", call)
+    tensors = {"weight": weight, "y": y}
+    if x.dtype is torch.bfloat16:
+        tensors["filters"] = torch.empty(16 * num_in * num_out, dtype=torch.bfloat16)
+    call = calls.convolution(x, weight.shape, is_turned, **tensors)
+    if x.dtype is torch.bfloat16:
+        calls.call("winograd_filters", call)
+    calls.call(f"{_KERNELS[x.dtype]}_forward", call)
     return y
