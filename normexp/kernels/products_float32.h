@@ -40,19 +40,29 @@ class Room {
   float* get() const { return lines[0].at; }
 };
 
-// `count` rows of a times b, (steps, LANES), into `sums`, (count, LANES), or added to them. Elements
-// of a are ROW floats apart from row to row and STEP from step to step; the
-// elements of the next LANES steps are `jump` further.
-template <long count, long ROW, long STEP>
-void multiply(const float* a, long jump, const float* b, long steps, float* sums, bool is_added) {
+// Where the numbers of a left factor lie: ROW apart from row to row and STEP from step to step; of
+// the next LANES steps they are `jump` further.
+template <long ROW, long STEP>
+struct Left {
+  const float* at;
+  long jump;
+
+  float operator()(long row, long step) const { return at[row * ROW + step * STEP]; }
+  Left below(long rows) const { return {at + rows * ROW, jump}; }
+  void next() { at += jump; }
+};
+
+// `count` rows of a times b, (steps, LANES), into `sums`, (count, LANES), or added to them.
+template <long count, class A>
+void multiply(A a, const float* b, long steps, float* sums, bool is_added) {
   Vector sum[count][PARTS] = {};
-  for (; steps > 0; steps -= LANES, a += jump)
+  for (; steps > 0; steps -= LANES, a.next())
     for (long i = 0; i < std::min(steps, LANES); i++, b += LANES)
 #pragma GCC unroll 16
       for (long r = 0; r < count; r++)
 #pragma GCC unroll 4
         for (long v = 0; v < PARTS; v++)
-          sum[r][v] += a[r * ROW + i * STEP] * load(b + v * WIDTH);
+          sum[r][v] += a(r, i) * load(b + v * WIDTH);
 #pragma GCC unroll 16
   for (long r = 0; r < count; r++)
 #pragma GCC unroll 4
@@ -63,13 +73,13 @@ void multiply(const float* a, long jump, const float* b, long steps, float* sums
 }
 
 // The same of any number of rows, as many at a time as registers can hold.
-template <long ROW, long STEP, long most = ROWS>
-void multiply_rows(long rows, const float* a, long jump, const float* b, long steps, float* sums,
+template <long most = ROWS, class A>
+void multiply_rows(long rows, A a, const float* b, long steps, float* sums,
                    bool is_added = false) {
-  for (; rows >= most; rows -= most, a += most * ROW, sums += most * LANES)
-    multiply<most, ROW, STEP>(a, jump, b, steps, sums, is_added);
+  for (; rows >= most; rows -= most, a = a.below(most), sums += most * LANES)
+    multiply<most>(a, b, steps, sums, is_added);
   if constexpr (most > 1)
-    if (rows > 0) multiply_rows<ROW, STEP, most - 1>(rows, a, jump, b, steps, sums, is_added);
+    if (rows > 0) multiply_rows<most - 1>(rows, a, b, steps, sums, is_added);
 }
 
 }  // namespace

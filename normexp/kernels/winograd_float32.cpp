@@ -18,8 +18,6 @@
 
 namespace {
 
-// The numbers of a block of tiles, so that they stay in a cache of 512 KB beside the filters.
-constexpr long BLOCK = 32 * 1024;
 // Tiles at a time of the gradient of the filters: as few as still hide the adding up.
 constexpr long TILES = 32;
 
@@ -36,46 +34,46 @@ struct Call {
   Shape shape() const { return {images, height, width, num_in, num_out}; }
 };
 
-// Bᵀ window B of a tile, as a row of `windows`.
-void transform_window(const Shape& s, long tile, const float* x, const float* zeros,
-                      const Matrices& windows, long row) {
-  const Pixels<WINDOW> pixels(s, tile);
+// Bᵀ window B of a tile, as a row of panels.
+void transform_window(const Shape& s, const Window& window, const float* x, const float* zeros,
+                      const Panels& windows, long row) {
   const float* at[WINDOW][WINDOW];
   for (long i = 0; i < WINDOW; i++)
     for (long j = 0; j < WINDOW; j++)
-      at[i][j] = pixels.at[i][j] < 0 ? zeros : x + pixels.at[i][j] * s.from;
+      at[i][j] = window.at[i][j] < 0 ? zeros : x + window.at[i][j] * s.from;
   for (long c = 0; c < s.from; c += WIDTH) {
-    float* to = windows.at(0, row, c);
+    float* to = windows.at(c / LANES, 0, row) + c % LANES;
     transform<WINDOW, WINDOW>(
         [&](long i, long j) { return load(at[i][j] + c); }, times_b_turned,
         [&](long i, long j, Vector v) { store(to + (i * WINDOW + j) * windows.place, v); });
   }
 }
 
-// A gradient Aᵀ of a tile, as a row of `gradients`.
-void transform_gradient(const Shape& s, long tile, const float* dy, const Matrices& gradients,
-                        long row) {
-  const Pixels<TILE> pixels(s, tile);
+// A gradient Aᵀ of a tile, as a row of panels.
+void transform_gradient(const Shape& s, const Window& window, const float* dy,
+                        const Panels& gradients, long row) {
   for (long k = 0; k < s.to; k += WIDTH) {
-    float* to = gradients.at(0, row, k);
+    float* to = gradients.at(k / LANES, 0, row) + k % LANES;
     transform<TILE, WINDOW>(
         [&](long i, long j) {
-          return pixels.at[i][j] < 0 ? Vector{} : load(dy + pixels.at[i][j] * s.to + k);
+          const long pixel = window.inner(i, j);
+          return pixel < 0 ? Vector{} : load(dy + pixel * s.to + k);
         },
         times_a,
         [&](long i, long j, Vector v) { store(to + (i * WINDOW + j) * gradients.place, v); });
   }
 }
 
-// Aᵀ sums A: the answers of a tile in LANES channels from k.
-void transform_sums(const Shape& s, long tile, const Matrices& sums, long row, long k, float* y) {
-  const Pixels<TILE> pixels(s, tile);
+// Aᵀ sums A: the answers of a tile in LANES channels, from a row of a panel.
+void transform_sums(const Shape& s, const Window& window, const Panels& sums, long row,
+                    float* y) {
   for (long l = 0; l < LANES; l += WIDTH) {
-    const float* from = sums.at(0, row, l);
+    const float* from = sums.at(0, 0, row) + l;
     transform<WINDOW, TILE>(
-        [&](long i, long j) { return load(from + (i * WINDOW + j) * sums.place); }, times_a_turned,
+        [&](long i, long j) { return load(from + (i * WINDOW + j) * sums.place); },
+        times_a_turned,
         [&](long i, long j, Vector v) {
-          if (pixels.at[i][j] >= 0) store(y + pixels.at[i][j] * s.to + k + l, v);
+          if (window.inner(i, j) >= 0) store(y + window.inner(i, j) * s.to + l, v);
         });
   }
 }
@@ -83,8 +81,8 @@ void transform_sums(const Shape& s, long tile, const Matrices& sums, long row, l
 // LANES × LANES filters: of each of 9 pixels, of each channel `from`, the lanes are those `to`.
 typedef float Filters[9][LANES][LANES];
 
-// G filter Gᵀ of LANES channels from c and to k.
-void transform_filters(const Call& call, long c, long k, const Matrices& filters) {
+// G filter Gᵀ of LANES channels from c and to k, as rows of a panel.
+void transform_filters(const Call& call, long c, long k, const Panels& filters) {
   const Call at = call;  // which no store can change
   Filters f;
   for (long p = 0; p < 9; p++)
@@ -96,19 +94,19 @@ void transform_filters(const Call& call, long c, long k, const Matrices& filters
           f[p][l][i] = at.weight[((k + i) * 9 + p) * at.num_in + c + l];
   for (long i = 0; i < LANES; i++)
     for (long l = 0; l < LANES; l += WIDTH) {
-      float* to = filters.at(0, c + i, k + l);
+      float* to = filters.at(k / LANES, 0, c + i) + l;
       transform<3, WINDOW>(
           [&](long a, long b) { return load(&f[a * 3 + b][i][l]); }, times_g,
           [&](long a, long b, Vector v) { store(to + (a * WINDOW + b) * filters.place, v); });
     }
 }
 
-// Gᵀ sums G: the gradient of LANES channels from c and to k.
-void transform_back(const Call& call, long c, long k, const Matrices& sums) {
+// Gᵀ sums G: the gradient of LANES channels from c and to k, from rows of a panel.
+void transform_back(const Call& call, long c, long k, const Panels& sums) {
   Filters f;
   for (long i = 0; i < LANES; i++)
     for (long l = 0; l < LANES; l += WIDTH) {
-      const float* from = sums.at(0, c + i, k + l);
+      const float* from = sums.at(k / LANES, 0, c + i) + l;
       transform<WINDOW, 3>(
           [&](long a, long b) { return load(from + (a * WINDOW + b) * sums.place); },
           times_g_turned, [&](long a, long b, Vector v) { store(&f[a * 3 + b][i][l], v); });
@@ -122,10 +120,8 @@ void transform_back(const Call& call, long c, long k, const Matrices& sums) {
 void forward(const Call& call) {
   const Shape s = call.shape();
   const std::vector<float> zeros(s.from);
-  const Matrices filters(s.from, s.to);
-  const long tiles = s.tiles(), panels = s.to / LANES;
-  const long most = std::max(ROWS, BLOCK / (PLACES * (s.from + LANES)) / ROWS * ROWS);
-  const long size = std::min(most, tiles), blocks = (tiles + size - 1) / size;
+  const long tiles = s.tiles(), blocks = (tiles + ROWS - 1) / ROWS, panels = s.to / LANES;
+  const Panels filters(panels, s.from);
   // Where blocks are few, threads share one; then each transforms its windows.
   const long shares = blocks >= 4 * call.threads ? 1 : std::min<long>(panels, call.threads);
 #pragma omp parallel num_threads(call.threads)
@@ -133,19 +129,22 @@ void forward(const Call& call) {
 #pragma omp for collapse(2) schedule(static)
     for (long k = 0; k < s.to; k += LANES)
       for (long c = 0; c < s.from; c += LANES) transform_filters(call, c, k, filters);
-    const Matrices windows(size, s.from), sums(size, LANES);
+    const Panels windows(s.from / LANES, ROWS), sums(1, ROWS);
+    Window window[ROWS];
 #pragma omp for schedule(dynamic)
     for (long item = 0; item < blocks * shares; item++) {
-      const long first = item / shares * size, count = std::min(size, tiles - first);
+      const long first = item / shares * ROWS, count = std::min(ROWS, tiles - first);
       const long share = item % shares;
-      for (long t = 0; t < count; t++)
-        transform_window(s, first + t, call.x, zeros.data(), windows, t);
+      for (long t = 0; t < count; t++) {
+        window[t] = Window(s, first + t);
+        transform_window(s, window[t], call.x, zeros.data(), windows, t);
+      }
       for (long k = panels * share / shares; k < panels * (share + 1) / shares; k++) {
         for (long p = 0; p < PLACES; p++)
-          multiply_rows<LANES, 1>(count, windows.at(p, 0, 0), windows.panel,
-                                  filters.at(p, 0, k * LANES), s.from, sums.at(p, 0, 0));
+          multiply_rows(count, Left<LANES, 1>{windows.at(0, p), windows.size}, filters.at(k, p),
+                        s.from, sums.at(0, p));
         for (long t = 0; t < count; t++)
-          transform_sums(s, first + t, sums, t, k * LANES, call.y);
+          transform_sums(s, window[t], sums, t, call.y + k * LANES);
       }
     }
   }
@@ -154,23 +153,24 @@ void forward(const Call& call) {
 void filter_gradient(const Call& call) {
   const Shape s = call.shape();
   const std::vector<float> zeros(s.from);
-  const long tiles = s.tiles(), size = std::min(TILES, tiles);
-  const Matrices windows(size, s.from), gradients(size, s.to), sums(s.from, s.to);
+  const long tiles = s.tiles(), panels_in = s.from / LANES, panels_out = s.to / LANES;
+  const Panels windows(panels_in, TILES), gradients(panels_out, TILES), sums(panels_out, s.from);
 #pragma omp parallel num_threads(call.threads)
   {
-    for (long first = 0; first < tiles; first += size) {
-      const long count = std::min(size, tiles - first);
+    for (long first = 0; first < tiles; first += TILES) {
+      const long count = std::min(TILES, tiles - first);
 #pragma omp for schedule(static)
       for (long t = 0; t < count; t++) {
-        transform_window(s, first + t, call.x, zeros.data(), windows, t);
-        transform_gradient(s, first + t, call.dy, gradients, t);
+        const Window window(s, first + t);
+        transform_window(s, window, call.x, zeros.data(), windows, t);
+        transform_gradient(s, window, call.dy, gradients, t);
       }
 #pragma omp for collapse(2) schedule(static)
       for (long p = 0; p < PLACES; p++)
-        for (long k = 0; k < s.to; k += LANES)
-          for (long c = 0; c < s.from; c += LANES)
-            multiply_rows<1, LANES>(LANES, windows.at(p, 0, c), LANES * LANES,
-                                    gradients.at(p, 0, k), count, sums.at(p, c, k), first > 0);
+        for (long k = 0; k < panels_out; k++)
+          for (long c = 0; c < panels_in; c++)
+            multiply_rows(LANES, Left<1, LANES>{windows.at(c, p), LANES * LANES},
+                          gradients.at(k, p), count, sums.at(k, p, c * LANES), first > 0);
     }
 #pragma omp for collapse(2) schedule(static)
     for (long k = 0; k < s.to; k += LANES)

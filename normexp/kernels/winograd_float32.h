@@ -91,38 +91,39 @@ struct Shape {
   long tiles() const { return images * down() * across(); }
 };
 
-// SIZE × SIZE pixels of a tile, with a border of 0 or 1 around it: their places among all pixels,
-// or −1 outside of the image.
-template <long SIZE>
-struct Pixels {
-  long at[SIZE][SIZE];
+// The window of a tile: the places of its pixels among all, or −1 outside of the image.
+struct Window {
+  long at[WINDOW][WINDOW];
 
-  Pixels(const Shape& s, long tile) {
-    const long border = (SIZE - TILE) / 2, image = tile / (s.down() * s.across());
-    const long top = tile / s.across() % s.down() * TILE - border;
-    const long left = tile % s.across() * TILE - border;
-    for (long i = 0; i < SIZE; i++)
-      for (long j = 0; j < SIZE; j++) {
+  Window() = default;
+
+  Window(const Shape& s, long tile) {
+    const long image = tile / (s.down() * s.across());
+    const long top = tile / s.across() % s.down() * TILE - 1, left = tile % s.across() * TILE - 1;
+    for (long i = 0; i < WINDOW; i++)
+      for (long j = 0; j < WINDOW; j++) {
         const long row = top + i, column = left + j;
         const bool inside = row >= 0 && row < s.height && column >= 0 && column < s.width;
         at[i][j] = inside ? (image * s.height + row) * s.width + column : -1;
       }
   }
+
+  // Of the tile alone.
+  long inner(long i, long j) const { return at[i + 1][j + 1]; }
 };
 
-// A matrix of each place, (rows, channels), rows being tiles or channels. They lie as panels of
-// LANES channels, of all places, of all rows. From place to place it is an odd number of lines of the
-// cache, so that a row's numbers of all places do not lie in one set of it.
-struct Matrices {
-  long place, panel;
+// Panels of LANES channels, of a matrix (rows, LANES) for each place, rows being tiles or channels.
+// From place to place it is an odd number of lines of the cache, so that a row's numbers of all places
+// do not lie in one set of it.
+struct Panels {
+  long place, size;
   Room room;
 
-  Matrices(long rows, long channels)
-      : place((rows | 1) * LANES), panel(PLACES * place), room(panel * channels / LANES) {}
+  Panels(long count, long rows)
+      : place((rows | 1) * LANES), size(PLACES * place), room(count * size) {}
 
-  // The numbers of a row's channels from c, a multiple of WIDTH.
-  float* at(long p, long row, long c) const {
-    return room.get() + c / LANES * panel + p * place + row * LANES + c % LANES;
+  float* at(long panel, long p, long row = 0) const {
+    return room.get() + panel * size + p * place + row * LANES;
   }
 };
 
