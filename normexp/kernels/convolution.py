@@ -12,47 +12,56 @@ from normexp.kernels import calls, compiled
 WORTH_WINOGRAD = 1024
 """Pairs of channels below which torch's convolution of bfloat16 is as fast (16 and 16: 1.4 times
 as fast)."""
-WORTH_A_TILE = 3
-"""Pixels of a side of the map below which F(4×4) of float32 needs as many products as torch's."""
+WORTH_F4 = 48
+"""Pixels of a batch, less four for each tile of 4×4 that they need, below which torch's convolution
+of float32 is as fast (4 maps of 5×5: 1.2 times as fast)."""
+WORTH_F4_ALONE = 192
+"""The same of one image, which torch convolves in another way (one map of 8×8: 1.3 times as fast)."""
 
 
 class WinogradConv2d(nn.Conv2d):
     """torch's, of 3×3 pixels, without bias; by a kernel where there is one that is faster.
 
-    In float32 F(4×4) (`winograd_float32.cpp`) rounds twice as much as torch's, to 1e-6 of the
-    answers' size. In bfloat16 F(2×2) (`winograd.cpp`) rounds twice as much too, to 0.4 %, as what
-    it multiplies is rounded after it was transformed. An answer that torch has infinite or NaN is
-    infinite or NaN here too, and so may be the others of its tile. Answers of F(4×4) overflow where
-    those of torch would be a hundredth of the largest float32 or more.
+    In float32 F(4×4) (`winograd_float32.cpp`) rounds about twice as much as torch's, to 1e-6 of
+    the answers' size. In bfloat16 F(2×2) (`winograd.cpp`) rounds twice as much too, to 0.4 %, as
+    what it multiplies is rounded after it was transformed. What torch has infinite or NaN is so
+    here too, or NaN, and with it the tiles of answers that look at the same pixel. Beyond 1e34 sums
+    of F(4×4) may overflow where torch's do not.
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        if not (self.padding_mode == "zeros" and takes(x, self.in_channels, self.out_channels)):
+            return super().forward(x)
         weight = self.weight
-        if not (self.padding_mode == "zeros" and x.shape[1] == self.in_channels and takes(x, weight)):
+        is_of_type = weight.dtype is x.dtype or weight.dtype is torch.float32
+        if not (weight.is_cpu and is_of_type):
             return super().forward(x)
         y: Tensor = _Winograd.apply(x, weight)
         return y
 
 
-def takes(x: Tensor, weight: Tensor) -> bool:
-    """Whether a kernel convolves images `x` by filters `weight`, and is worth it."""
-    num_out, num_in = weight.shape[:2]
-    if not (calls.takes(x) and weight.is_cpu and num_out % calls.LANES == 0):
+def takes(x: Tensor, num_in: int, num_out: int) -> bool:
+    """Whether a kernel convolves images `x` of `num_in` channels to `num_out`, and is worth it."""
+    if not (calls.takes(x) and x.shape[1] == num_in and num_out % calls.LANES == 0):
         return False
     if x.dtype is torch.float32:
         return (
-            weight.dtype is torch.float32
-            and num_in % calls.LANES == 0
-            and min(x.shape[2:]) >= WORTH_A_TILE
+            num_in % calls.LANES == 0
+            and pixels_saved(x) >= (WORTH_F4 if len(x) > 1 else WORTH_F4_ALONE)
             and not torch.is_autocast_enabled("cpu")
         )
     return (
         x.dtype is torch.bfloat16
-        and weight.dtype in calls.TYPES
         and num_in % (calls.LANES if x.requires_grad else 2) == 0
         and num_in * num_out >= WORTH_WINOGRAD
         and hasattr(compiled.library(), "winograd_forward")
     )
+
+
+def pixels_saved(x: Tensor) -> int:
+    """Return the pixels of `x` less those whose products F(4×4) takes: 36 a tile, not 9 a pixel."""
+    images, _, height, width = x.shape
+    return images * (height * width - 4 * (-(-height // 4) * -(-width // 4)))
 
 
 def is_3x3(conv: nn.Conv2d) -> bool:

@@ -18,8 +18,8 @@
 
 namespace {
 
-// Tiles at a time of the gradient of the filters: as few as still hide the adding up.
-constexpr long TILES = 32;
+// Tiles at a time of the gradient of the filters: as many as hide that threads wait for each other.
+constexpr long TILES = 64;
 
 // As `Convolution` in calls.py. Filters lie as `num_out`, pixels and `num_in`; or, to be turned by
 // half a turn, as `num_in`, pixels and `num_out`.
