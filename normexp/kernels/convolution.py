@@ -16,7 +16,7 @@ WORTH_F4 = 48
 """Pixels of a batch, less four for each tile of 4×4 that they need, below which torch's convolution
 of float32 is as fast (4 maps of 5×5: 1.2 times as fast)."""
 WORTH_F4_ALONE = 192
-"""The same of one image, which torch convolves in another way (one map of 8×8: 1.3 times as fast)."""
+"""The same of one image, which torch convolves in another way (a map of 8×8: 1.3 times as fast)."""
 
 
 class WinogradConv2d(nn.Conv2d):
