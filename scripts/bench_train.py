@@ -197,13 +197,14 @@ def loop(network: Any, batches: Any, tuned: bool, batch_size: int) -> None:
     network.to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), **OPTIMIZER, fused=tuned or None)
     criterion = nn.CrossEntropyLoss()
+    is_bf16 = tuned and "bf16" in precisions()
     pace = Pace(batch_size)
     while True:
         running_loss = 0.0
         for images, labels in batches:
             images = images.to(memory_format=layout)
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=tuned and "bf16" in precisions()):
+            with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
                 loss = criterion(network(images), labels)
             loss.backward()
             optimizer.step()
