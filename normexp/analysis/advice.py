@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from math import log
 from statistics import fmean
 
 from normexp.analysis.comparable import by_norm, comparable, distance
-from normexp.analysis.compare import Family, Pairs, by_seed, compare, ranked
+from normexp.analysis.compare import Comparison, Family, Pairs, compare, ranked, tied
+from normexp.analysis.goes_on import goes_on
+from normexp.analysis.grades import Grade
 from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast, speed
-from normexp.analysis.render.document import interval, number, plural
-from normexp.analysis.rows import Run
-from normexp.analysis.statistics import MIN_SEEDS, Paired, seeds_for_family, spread
-from normexp.settings import typed
+from normexp.analysis.render.document import interval, number, plural, with_interval
+from normexp.analysis.rows import Run, design_of
+from normexp.analysis.scores import Scores, accuracies, chance_of
+from normexp.analysis.setup import setup
+from normexp.analysis.spread import PERCENT, spread
+from normexp.tuned import Tuned
 
 NEAR = 2
 """Batch sizes that differ by up to this factor are near."""
-OUTCOMES = {
-    "more": "a difference",
-    "same": "the same, by less than the margin",
-    "open": "open",
-}
-"""What comes out of the norm that is ahead against another, in words."""
 
 
-def advice(runs: Sequence[Run], batch_size: int, contrast: str, margin: float) -> Iterator[str]:
+def advice(
+    runs: Sequence[Run],
+    batch_size: int,
+    contrast: str,
+    margin: float,
+    tuned: Sequence[Tuned] = (),
+) -> Iterator[str]:
     """Yield the lines of the advice for trainings at `batch_size`.
 
     `contrast` is `steady` or `varies`: among the images that the network is to classify.
@@ -39,14 +43,14 @@ def advice(runs: Sequence[Run], batch_size: int, contrast: str, margin: float) -
         return
     group = comparable(near, batch_size)
     norms = by_norm(group)
-    scores = {norm: by_seed(own, measure) for norm, own in norms.items()}
-    scores = {norm: values for norm, values in scores.items() if values}
-    for norm, own in norms.items():
-        if diverged := sum(run.state == "diverged" for run in own):
-            yield f"{norm}: {diverged} of {plural(len(own), 'run')} diverged."
-    yield from verdict(scores, margin, what)
+    chance = chance_of(group)
+    scores = {norm: accuracies(own, measure, chance, 100) for norm, own in norms.items()}
+    scores = {norm: own for norm, own in scores.items() if own.values}
+    yield "What was trained:"
+    yield from (f"  {name}: {words}" for name, words in setup(group, tuned).items())
+    yield from (f"{norm}: {own.note}." for norm, own in scores.items() if own.note)
+    yield from verdict(scores, norms, margin, what)
     yield from cost({norm: norms[norm] for norm in scores})
-    yield f"From {plural(len(group), 'run')}: {about(group[0])}"
     yield from missing(group[0], scores, batch_size)
 
 
@@ -64,8 +68,10 @@ def none_near(ended: Sequence[Run], batch_size: int) -> Iterator[str]:
     yield f"normexp train -m norm=batch,instance,both,group batch_size={batch_size} seed=range(8)"
 
 
-def verdict(scores: Mapping[str, Mapping[int, float]], margin: float, what: str) -> Iterator[str]:
-    """Say which norm to use, or that this cannot be told.
+def verdict(
+    scores: Mapping[str, Scores], norms: Mapping[str, Sequence[Run]], margin: float, what: str
+) -> Iterator[str]:
+    """Say which norm to use, how sure that is, and how to go on.
 
     The norm that is ahead is compared with every other. Although it is chosen by the same runs,
     these comparisons alone are the family: Hsu, "Constrained simultaneous confidence intervals for
@@ -74,29 +80,48 @@ def verdict(scores: Mapping[str, Mapping[int, float]], margin: float, what: str)
     if len(scores) < 2:
         yield f"Cannot tell: of norms with a result there is only {', '.join(scores) or 'none'}."
         return
-    best, *others = ranked({norm: [*values.values()] for norm, values in scores.items()})
+    best, *others = ranked(scores)
+    if scores[best].is_at_chance:
+        yield f"Cannot tell: no norm is above chance, {', '.join(scores)}."
+        return
     pairs = {other: Pairs.of(scores[best], scores[other], margin) for other in others}
-    pairs = {other: each for other, each in pairs.items() if each.seeds}
-    family = Family("the norm that is ahead against every other", len(pairs))
+    family = Family(
+        "the norm that is ahead against every other",
+        design_of(run for own in norms.values() for run in own),
+    )
     found = dict(zip(pairs, compare(family, [*pairs.values()]), strict=True))
-    own = spread([*scores[best].values()])
-    score = f"{what} {number(own.mean)} {interval(own.low, own.high)} %".replace("  ", " ")
-    open_ = [other for other, comparison in found.items() if comparison.outcome == "open"]
-    if not found or any(len(each.seeds) == 1 for each in pairs.values()):
-        yield f"Cannot tell: {best} is ahead, {score}, but of one seed nothing follows."
-    elif open_:
-        yield f"Cannot tell whether {best} is better than {', '.join(open_)}. It is ahead: {score}."
-    else:
-        yield f"Use {best}: {score}."
+    own = spread(scores[best].values.values(), within=PERCENT)
+    note = f", {scores[best].note}" if scores[best].note else ""
+    yield f"{_headline(scores, best, found)}: {what} {with_interval(own)} %{note}."
     for other, comparison in found.items():
-        if comparison.paired:
-            yield f"  {above(other, comparison.paired)}: {OUTCOMES[comparison.outcome]}"
+        yield f"  {above(other, comparison)}"
+    short = {other: each for other, each in found.items() if each.goes_on}
+    own_runs = [run for norm in (best, *short) for run in norms[norm]]
+    if further := goes_on(own_runs, [*short.values()]):
+        yield f"Go on ({further.words}):"
+        yield further.command
 
 
-def above(other: str, result: Paired) -> str:
-    """Return by how much the norm that is ahead is above another."""
-    lead = f"{number(result.mean)} points {interval(result.low, result.high)}".strip()
-    return f"{lead} above {other}, {plural(result.n, 'seed')}"
+def _headline(scores: Mapping[str, Scores], best: str, found: Mapping[str, Comparison]) -> str:
+    """Say what the grades come to."""
+    equal = tied(scores, best)
+    if len(equal) > 1:
+        return f"No norm is ahead: {' and '.join(equal)} have the same mean"
+    unsure = [other for other, each in found.items() if each.outcome in ("open", "missing")]
+    if unsure:
+        return f"Cannot tell whether {best} is better than {', '.join(unsure)}. It is ahead"
+    is_likely = any(each.graded and each.graded.grade is Grade.LIKELY for each in found.values())
+    return f"{best} is likely the best" if is_likely else f"Use {best}"
+
+
+def above(other: str, comparison: Comparison) -> str:
+    """Return by how much the norm that is ahead is above another, and how sure that is."""
+    graded, notes = comparison.graded, comparison.pairs.notes[1]
+    lost = f" ({other}: {notes})" if notes else ""
+    if graded is None:
+        return f"against {other}: {comparison.text}{lost}"
+    lead = f"{number(graded.mean)} points {interval(graded.interval)}".strip()
+    return f"{lead} above {other}, {plural(graded.seeds, 'seed')}: {comparison.text}{lost}"
 
 
 def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
@@ -107,26 +132,9 @@ def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
         yield f"Cost, in images a second of training: {', '.join(words)}."
 
 
-def about(run: Run) -> str:
-    """Return what the runs were of, from one of them."""
-    parts = ["model", "data", "contrast", "optimizer", "batch_size"]
-    parts.append("epochs" if run.spec.steps is None else "steps")
-    parts += [] if run.spec.data.limit is None else ["data.limit"]
-    return " ".join(f"{key}={typed(run.factors[key])}" for key in parts) + "."
-
-
-def missing(run: Run, scores: Mapping[str, Sized], batch_size: int) -> Iterator[str]:
+def missing(run: Run, scores: Mapping[str, Scores], batch_size: int) -> Iterator[str]:
     """Say what runs like this one do not show."""
-    if run.spec.data.name == "generated":
-        yield "These are drawn images: they prove nothing about photographs."
     if run.spec.batch_size != batch_size:
         yield f"No run has batch_size={batch_size} itself."
-    number_of_pairs = max(len(scores) - 1, 0)
-    needed = seeds_for_family(number_of_pairs) if number_of_pairs else MIN_SEEDS
-    seeds = min(map(len, scores.values()), default=0)
-    if seeds < needed:
-        yield f"Missing: {needed} seeds of each norm, for {plural(number_of_pairs, 'pair')}; " + (
-            f"the fewest are {seeds}."
-        )
     if absent := [norm for norm in ("batch", "instance", "both", "group") if norm not in scores]:
         yield f"Missing: runs of norm={','.join(absent)}."

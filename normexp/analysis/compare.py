@@ -1,23 +1,41 @@
-"""The comparison of cells: paired by seed, tested, adjusted within a family, judged.
+"""The comparison of cells: paired by seed, tested within a family, graded.
 
 The report, the claims and the advice call it, and add their words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal, TypeVar
 
-from normexp.analysis.family import holm
-from normexp.analysis.rows import R
-from normexp.analysis.statistics import ALPHA, LEVEL, Paired, paired
-from normexp.errors import UserError
+from normexp.analysis.grades import (
+    Evidence,
+    Grade,
+    Graded,
+    at_chance,
+    fixed_design,
+    grade,
+    sequential_design,
+)
+from normexp.analysis.intervals import Adjusted, Interval
+from normexp.analysis.power import MIN_SEEDS, seeds_to_decide
+from normexp.analysis.rows import Design
+from normexp.analysis.scores import Scores
 
 K = TypeVar("K")
-Outcome = Literal["more", "less", "same", "open", "missing"]
+Outcome = Literal["more", "less", "same", "open", "chance", "not drawn", "missing"]
 """How the first cell is to the second; `same`: they differ by less than the margin."""
+SMALLEST_MARGIN = 1e-12
+"""Stands in for a margin of 0, within which only equal values are."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """The comparisons that are adjusted together, so that few of them are told by chance."""
+
+    name: str
+    design: Design = "planned"
 
 
 @dataclass(frozen=True)
@@ -29,26 +47,36 @@ class Pairs:
     second: tuple[float, ...]
     margin: float
     """Differences below it do not matter."""
+    is_drawn: bool = True
+    """Whether a conclusion may be drawn, see `Scores`."""
+    at_chance: bool = False
+    """Whether both cells are."""
+    notes: tuple[str, ...] = ()
+    """How many runs of either cell diverged or are at chance."""
+    unit: str = "points"
 
     @classmethod
-    def of(cls, first: Mapping[int, float], second: Mapping[int, float], margin: float) -> Pairs:
-        """Pair values by seed."""
-        seeds = tuple(sorted(first.keys() & second.keys()))
-        sides = [tuple(side[seed] for seed in seeds) for side in (first, second)]
-        return cls(seeds, sides[0], sides[1], margin)
+    def of(cls, first: Scores, second: Scores, margin: float, unit: str = "points") -> Pairs:
+        """Pair the values of two cells by seed."""
+        seeds = tuple(sorted(first.values.keys() & second.values.keys()))
+        left, right = (tuple(side.values[seed] for seed in seeds) for side in (first, second))
+        return cls(
+            seeds,
+            left,
+            right,
+            margin,
+            is_drawn=first.is_drawn and second.is_drawn,
+            at_chance=first.is_at_chance and second.is_at_chance,
+            notes=(first.note, second.note),
+            unit=unit,
+        )
 
-    def tested(self, level: float = LEVEL) -> Paired | None:
-        """Return what the differences tell, not adjusted; None where there is no pair."""
-        return paired(self.first, self.second, self.margin, level) if self.seeds else None
-
-
-@dataclass(frozen=True)
-class Family:
-    """The comparisons that are adjusted together, so that few of them are told by chance."""
-
-    name: str
-    size: int
-    """How many count, which may be more than have runs."""
+    @property
+    def differences(self) -> Mapping[int, float]:
+        """First less second by seed; what differs by rounding only is equal."""
+        limit = 1e-12 * max(map(abs, (*self.first, *self.second)), default=0.0)
+        found = (a - b for a, b in zip(self.first, self.second, strict=True))
+        return dict(zip(self.seeds, (d if abs(d) > limit else 0.0 for d in found), strict=True))
 
 
 @dataclass(frozen=True)
@@ -57,71 +85,109 @@ class Comparison:
 
     family: Family
     pairs: Pairs
-    paired: Paired | None
-    """None where no seed has both."""
-    p: float
-    """That there is no difference, adjusted within the family; 1 without a pair."""
-    p_equivalent: float
-    """That the difference is as large as the margin, adjusted likewise."""
+    graded: Graded | None
+    """None where no seed has both, or no conclusion may be drawn."""
 
     @property
     def outcome(self) -> Outcome:
-        """How the first is to the second."""
-        return judge(self.paired, self.p, self.p_equivalent)
+        """How the first is to the second, decided or likely."""
+        if not self.pairs.seeds and self.pairs.is_drawn:
+            return "missing"
+        if self.graded is None:
+            return "not drawn"
+        if self.graded.grade is Grade.NOT_ABOVE_CHANCE:
+            return "chance"
+        if self.graded.grade is Grade.SAME:
+            return "same"
+        if self.graded.grade is Grade.OPEN:
+            return "open"
+        return "more" if self.graded.mean > 0 else "less"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether more seeds may say more."""
+        return self.graded is not None and self.graded.grade in (Grade.OPEN, Grade.LIKELY)
+
+    @property
+    def seeds_needed(self) -> int:
+        """How many seeds would decide it, about."""
+        if not self.pairs.seeds:
+            return MIN_SEEDS
+        return seeds_to_decide(self.pairs.differences.values(), self.pairs.margin)
+
+    @property
+    def text(self) -> str:
+        """The grade in words; what is open or likely has the lead in numbers."""
+        if not self.pairs.seeds and self.pairs.is_drawn:
+            return "no pair of runs"
+        if self.graded is None:
+            return "not drawn"
+        words = self.graded.text()
+        return f"{words}: {self.graded.lead}" if self.goes_on else words
 
 
-def compare(family: Family, pairs: Sequence[Pairs], level: float = LEVEL) -> list[Comparison]:
-    """Return the comparison of each of the `pairs` within their family."""
-    results = [each.tested(level) for each in pairs]
-    adjusted = iter(adjust(family, [result for result in results if result is not None]))
+def compare(family: Family, pairs: Sequence[Pairs]) -> list[Comparison]:
+    """Return the comparison of each of the `pairs` within their family.
+
+    Those without a pair, not to be drawn, or of two cells at chance are no part of it.
+    """
+    tested = {
+        i: each
+        for i, each in enumerate(pairs)
+        if each.seeds and each.is_drawn and not each.at_chance
+    }
+    # In units of its margin each comparison has a margin of 1.
+    scales = {i: max(each.margin, SMALLEST_MARGIN) for i, each in tested.items()}
+    scaled = {
+        i: {seed: d / scales[i] for seed, d in each.differences.items()}
+        for i, each in tested.items()
+    }
+    design = sequential_design if family.design == "sequential" else fixed_design
+    evidence = design(scaled, 1.0)
     return [
-        Comparison(family, each, result, *((1.0, 1.0) if result is None else next(adjusted)))
-        for each, result in zip(pairs, results, strict=True)
+        Comparison(family, each, _graded(each, evidence.get(i), scales.get(i, 1.0)))
+        for i, each in enumerate(pairs)
     ]
 
 
-def adjust(family: Family, results: Sequence[Paired]) -> list[tuple[float, float]]:
-    """Return `p` and `p_equivalent` of each result, by Holm's method over the family."""
-    absent = [1.0] * (family.size - len(results))
-    p = holm([result.p for result in results] + absent)
-    p_equivalent = holm([result.p_equivalent for result in results] + absent)
-    return list(zip(p, p_equivalent, strict=True))[: len(results)]
+def _graded(pairs: Pairs, evidence: Evidence | None, scale: float) -> Graded | None:
+    if evidence is not None:
+        own = _rescaled(evidence, scale)
+        return grade(pairs.differences, own, pairs.margin, pairs.unit)
+    if pairs.seeds and pairs.is_drawn:
+        return at_chance(pairs.differences, pairs.unit)
+    return None
 
 
-def judge(result: Paired | None, p: float, p_equivalent: float) -> Outcome:
-    """Return what may be said of a result whose adjusted p-values are these."""
-    if result is None:
-        return "missing"
-    if p_equivalent <= ALPHA:
-        return "same"
-    if p <= ALPHA:
-        return "more" if result.mean > 0 else "less"
-    return "open"
+def _rescaled(evidence: Evidence, scale: float) -> Evidence:
+    def interval(each: Interval | None) -> Interval | None:
+        return each and Interval(each.low * scale, each.high * scale, each.without_zero)
+
+    def adjusted(each: Adjusted) -> Adjusted:
+        return Adjusted(each.p, interval(each.interval))
+
+    return Evidence(
+        adjusted(evidence.different), adjusted(evidence.same), interval(evidence.unadjusted)
+    )
 
 
-def by_seed(rows: Iterable[R], measure: Callable[[R], float | None]) -> dict[int, float]:
-    """Return the measure of each row that has it, by the row's seed.
-
-    Raises UserError where two rows share a seed, as they differ in something else.
-    """
-    seen: dict[int, R] = {}
-    values: dict[int, float] = {}
-    for row in rows:
-        value = measure(row)
-        if value is None:
-            continue
-        if other := seen.get(row.seed):
-            keys = [key for key in row.factors if row.factors[key] != other.factors.get(key)]
-            raise UserError(
-                f"{row.name} and {other.name} have one seed and differ in {', '.join(keys)}; "
-                "tell such runs apart before they are compared"
-            )
-        seen[row.seed] = row
-        values[row.seed] = value
-    return values
-
-
-def ranked(found: Mapping[K, Sequence[float]]) -> list[K]:
-    """Return the keys by the mean of their values, the highest first; those without have none."""
-    means = {key: fmean(values) for key, values in found.items() if values}
+def ranked(found: Mapping[K, Scores]) -> list[K]:
+    """Return the keys by their means, the highest first; those without values have no rank."""
+    means = {key: scores.mean for key, scores in found.items() if scores.values}
     return sorted(means, key=lambda key: -means[key])
+
+
+def tied(found: Mapping[K, Scores], best: K) -> list[K]:
+    """Return the keys whose mean is that of the best, itself included."""
+    return [
+        key
+        for key, scores in found.items()
+        if scores.values and abs(scores.mean - found[best].mean) < 1e-9
+    ]
+
+
+def weakest(comparisons: Iterable[Comparison]) -> Grade:
+    """Return the grade that all comparisons that were drawn reach; open where there is none."""
+    grades = [each.graded.grade for each in comparisons if each.graded]
+    order = (Grade.OPEN, Grade.NOT_ABOVE_CHANCE, Grade.LIKELY, Grade.SAME, Grade.DECIDED)
+    return min(grades, key=order.index, default=Grade.OPEN)

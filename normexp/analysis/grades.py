@@ -112,15 +112,16 @@ def at_chance(differences: Seeds, unit: str = "points") -> Graded:
     return Graded(Grade.NOT_ABOVE_CHANCE, len(differences), mean, None, 1.0, False, words)
 
 
-def lead(differences: Seeds, unit: str = "points", digits: int = 1) -> str:
+def lead(differences: Seeds, unit: str = "points") -> str:
     """Return the lead in numbers, as "ahead by 28.0 points in 2 of 2 seeds"."""
     x = finite(differences.values())
     mean = float(x.mean())
     if mean == 0:
-        return f"level over {len(x)} seeds"
+        return f"level over {len(x)} seed" + "s" * (len(x) > 1)
     side = "ahead" if mean > 0 else "behind"
     seeds = int(np.sum(np.sign(x) == np.sign(mean)))
-    return f"{side} by {abs(mean):.{digits}f} {unit} in {seeds} of {len(x)} seeds"
+    amount = f"{abs(mean):.1f} points" if unit == "points" else f"{abs(mean):.3g} {unit}".strip()
+    return f"{side} by {amount} in {seeds} of {len(x)} seed" + "s" * (len(x) > 1)
 
 
 def _grade(n: int, evidence: Evidence) -> tuple[Grade, Interval | None]:

@@ -17,6 +17,11 @@ def accuracy(run: Run) -> float | None:
     return 100 * run.result.test.accuracy if run.result and run.result.test else None
 
 
+def balanced_accuracy(run: Run) -> float | None:
+    """Return the mean over classes of the test accuracy in percent."""
+    return 100 * run.result.test.balanced_accuracy if run.result and run.result.test else None
+
+
 def at_contrast(severity: str) -> Measure:
     """Return the measure of test accuracy in percent at a contrast severity; "0" is unchanged."""
     if severity == "0":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import Entry, catalogue
@@ -16,6 +16,8 @@ from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec
 
 Cell = tuple[object, ...]
+Design = Literal["planned", "sequential"]
+"""Whether the number of seeds was planned, or seeds were added after a look."""
 LensRow = Mapping[str, Any]
 """A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
 
@@ -33,13 +35,20 @@ class Run:
     """Why it failed."""
     studies: tuple[str, ...] = ()
     command: str = ""
+    design: Design = "planned"
+    modified: float = 0.0
+    """When something last happened to it, in seconds since 1970."""
 
     @classmethod
     def of(cls, entry: Entry) -> Run:
         """Return the row of a run in the catalogue."""
         record = entry.record
         found = (entry.state, entry.result, entry.failure)
-        return cls(entry.folder, record.spec, *found, record.studies, record.command)
+        design: Design = getattr(record, "design", "planned")
+        studies = record.studies
+        return cls(
+            entry.folder, record.spec, *found, studies, record.command, design, entry.modified
+        )
 
     @property
     def name(self) -> str:
@@ -56,10 +65,10 @@ class Run:
         """What it shares with the runs that it is paired with."""
         return self.spec.seed
 
-    @property
+    @cached_property
     def factors(self) -> Mapping[str, object]:
-        """Its settings by dotted key; a group's name stands under the group's key."""
-        return self.spec.factors
+        """Its settings by dotted key, and `numerics`: runs of others are other runs."""
+        return {**self.spec.factors, "numerics": self.spec.numerics}
 
     @cached_property
     def lens(self) -> Sequence[LensRow]:
@@ -99,6 +108,12 @@ def runs(outputs: Path, study: str | None = None) -> list[Run]:
         hint = suggestion(str(study), known) if known else "the runs there belong to none"
         raise UserError(f"study={study}: no run in {outputs} belongs to it; {hint}")
     return list(map(Run.of, wanted))
+
+
+def design_of(rows: Iterable[Row]) -> Design:
+    """Return `sequential` where seeds of some row were added after a look, else `planned`."""
+    is_sequential = any(isinstance(row, Run) and row.design == "sequential" for row in rows)
+    return "sequential" if is_sequential else "planned"
 
 
 def cells(rows: Iterable[R], by: Sequence[str]) -> dict[Cell, list[R]]:

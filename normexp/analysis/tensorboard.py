@@ -28,7 +28,7 @@ from normexp.analysis.report.blocks import blocks
 from normexp.analysis.report.learned import readings_section
 from normexp.analysis.report.report import Choices
 from normexp.analysis.rows import Run
-from normexp.analysis.statistics import spread
+from normexp.analysis.spread import SHARE, spread
 from normexp.runs.files import write_atomic
 from normexp.runs.lock import locked
 from normexp.runs.result import RunResult
@@ -74,9 +74,13 @@ def _aggregated(runs: Sequence[Run]) -> Iterator[Point]:
     for places, values in _values([run.result for run in runs if run.result]):
         found = spread(values)
         for tag, step in places.items():
+            within = SHARE if "accuracy" in tag or tag.startswith("gate/") else None
+            interval = spread(values, within=within).interval
             yield step, board.scalar(tag, found.mean)
-            for what in ("mean", "low", "high"):
-                yield step, board.scalar(board.interval_tag(tag, what), getattr(found, what))
+            if interval is not None:
+                ends = {"mean": found.mean, "low": interval.low, "high": interval.high}
+                for what, value in ends.items():
+                    yield step, board.scalar(board.interval_tag(tag, what), value)
 
 
 def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list[float]]]:

@@ -13,6 +13,7 @@ from normexp.analysis.advice import advice
 from normexp.analysis.rows import runs
 from normexp.errors import UserError, suggestion
 from normexp.settings import COMMANDS, checked
+from normexp.tuned import tuned_cells
 
 FILE = Path(build.conf_dir(), "advise.yaml")
 
@@ -23,9 +24,11 @@ def main() -> None:
         print(FILE.read_text(encoding="utf-8").strip())
         return
     chosen = settings(sys.argv[1:])
-    found = runs(Path(chosen["runtime"]["outputs"]).expanduser())
+    outputs = Path(chosen["runtime"]["outputs"]).expanduser()
+    found = runs(outputs)
     keys = ("batch_size", "contrast", "margin")
-    print("\n".join(advice(found, **{key: chosen[key] for key in keys})))
+    own = {key: chosen[key] for key in keys}
+    print("\n".join(advice(found, **own, tuned=tuned_cells(outputs))))
 
 
 def settings(arguments: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import sys
 import time
@@ -20,6 +21,7 @@ from normexp.analysis.claims.measured import measured_rows
 from normexp.analysis.claims.page import write_page
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
+from normexp.analysis.goes_on import UNTIL, goes_on
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
 from normexp.commands.report import checked_settings, outputs_of
@@ -28,6 +30,8 @@ from normexp.runs.catalogue import catalogue
 from normexp.settings import COMMANDS
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
+UNTUNED = ("contrast=none",)
+"""What a rate is tuned without, as it is chosen for every contrast augmentation."""
 FORMS = {"small": "", "full": "_full"}
 """What the name of a study ends in."""
 
@@ -49,7 +53,7 @@ def main() -> int:
 
             measure(claims, outputs, of_training)
         verdicts = judged(claims, outputs, FORMS[settings["form"]])
-        commands = {claim.name: command(claim, settings, of_training) for claim in claims}
+        commands = {v.claim.name: command(v, settings, of_training) for v in verdicts}
         for verdict in verdicts:
             print(line(verdict, commands[verdict.claim.name]))
         typed = " ".join(["normexp claims", *HydraConfig.get().overrides.task, *of_training])
@@ -76,7 +80,12 @@ def chosen(wanted: Sequence[str]) -> list[Claim]:
     for name in names:
         if name not in files:
             raise UserError(f"claim={name}: there is no such claim; {suggestion(name, files)}")
-    return [read_claim(name, loaded(files[name])) for name in names]
+    return [read_claim(name, loaded(files[name]), digest_of(files[name])) for name in names]
+
+
+def digest_of(file: Path) -> str:
+    """Return eight digits that name the content of a claim's file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
 
 
 def loaded(file: Path) -> object:
@@ -99,14 +108,20 @@ def about(claim: Claim, found: Sequence[Run], outputs: Path, ending: str) -> lis
     return [*of_study, *measured_rows(outputs, claim.name)]
 
 
-def command(claim: Claim, settings: Mapping[str, Any], of_training: Sequence[str]) -> str:
-    """Return what is to be typed so that the claim can be judged."""
+def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence[str]) -> str:
+    """Return what is to be typed so that the claim can be judged, or goes on until decided."""
+    claim = verdict.claim
     outputs = settings["runtime"]["outputs"]
     where = [f"runtime.outputs={outputs}"] if outputs != "outputs" else []
     lines = []
     if claim.study:
         study = claim.study + FORMS[settings["form"]]
-        lines.append(["normexp", "train", "-m", f"experiment={study}", *of_training, *where])
+        arguments = [f"experiment={study}", *of_training, *where]
+        if claim.tuned:
+            lines.append(["normexp", "tune", *arguments, *UNTUNED, f"study={study}"])
+        rate = ["optimizer.lr=tuned"] * claim.tuned
+        further = [UNTIL] * verdict.goes_on
+        lines.append(["normexp", "train", "-m", *arguments, *rate, *further])
         if any(measure.lens for measure in claim.measures.values()):
             lines.append(["normexp", "evaluate", f"study={study}", *where])
     if claim.measurement:
@@ -118,6 +133,14 @@ def command(claim: Claim, settings: Mapping[str, Any], of_training: Sequence[str
 def line(verdict: Verdict, typed: str) -> str:
     """Return what is said of a claim on the screen."""
     is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
-    reason = ": ".join(filter(None, [verdict.reason, typed * is_missing]))
-    said = f"{verdict.claim.name}  {verdict.word:<9}  {verdict.claim.claim}"
+    runs = {row.name: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
+    short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]
+    further = goes_on([*runs.values()], short)
+    time_words = f"goes on ({further.words})" if further else ""
+    shown = typed * bool(is_missing or further)
+    reason = ": ".join(filter(None, [verdict.reason, time_words, shown]))
+    grade = f" ({verdict.grade})" if verdict.grade else ""
+    claim = verdict.claim
+    origin = f" [{claim.digest}, {claim.date}]" if verdict.word != "NOT RUN" and claim.date else ""
+    said = f"{claim.name}  {verdict.word + grade:<9}  {claim.claim}{origin}"
     return f"{said}\n{' ' * 16}{reason}" if reason else said

@@ -41,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     """Look at the runs that `cfg` names, and show what was found."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     asked = axes_of(checked(settings, EVALUATE))
-    runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, None)
+    runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
     outputs = Path(runtime.outputs).expanduser()
     entries = finished(named(settings["run"], settings["study"], outputs))
     if len(entries) == 1:

@@ -16,6 +16,7 @@ from normexp import __version__
 from normexp.analysis.rows import runs
 from normexp.commands.composed import composed
 from normexp.settings import COMMANDS, checked
+from normexp.tuned import tuned_cells
 
 if TYPE_CHECKING:
     from normexp.analysis.report.report import Choices
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def main(cfg: DictConfig) -> None:
     """Write the report on a study, or on all runs, and say where its page is."""
     # Drawings take a second to import, and --help needs none of it.
-    from normexp.analysis.report.report import write_report
+    from normexp.analysis.report.report import Heading, write_report
 
     settings = checked_settings(cfg, "report")
     study, outputs = settings["study"], outputs_of(settings)
@@ -37,7 +38,8 @@ def main(cfg: DictConfig) -> None:
         f"Python {platform.python_version()}: {command}"
     )
     folder = outputs / "reports" / (study or "all")
-    page = write_report(found, choices_of(settings), title, question(study), origin, folder)
+    heading = Heading(title, question(study), origin)
+    page = write_report(found, choices_of(settings), heading, folder, tuned_cells(outputs))
     lost = sum(run.state != "finished" for run in found)
     words = f", {lost} of them not finished" if lost else ""
     print(f"{len(found)} runs{words}\n{page}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
+from normexp.runs.lock import revisit
+from normexp.runs.plain import to_plain
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.sweep.pool import Task
@@ -52,9 +54,9 @@ class Cell:
         return self.folder.console
 
     def asked(self, threads: int | None = None) -> dict[str, object]:
-        """Return the settings as plain values, with so many `threads` if that is given."""
+        """Return both records as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
-        return {"settings": self.spec.settings, "runtime": asdict(runtime)}
+        return {"spec": to_plain(self.spec), "runtime": to_plain(runtime)}
 
     def task(self, threads: int | None) -> Task:
         """Return what its process on this machine is to do."""
@@ -63,6 +65,16 @@ class Cell:
     def task_far(self, threads: int | None) -> Task:
         """Return what its process on a machine that has an environment of its own is to do."""
         return Task("train_typed", {"arguments": [*self._typed(threads), "hydra.mode=RUN"]})
+
+    def open(self, threads: int | None) -> None:
+        """Record what is asked in the run's folder."""
+        runtime = self.runtime
+        self.folder.open(self.spec, self.by_hand(threads), runtime.study, runtime.design)
+
+    def revisit(self, threads: int | None) -> None:
+        """Note that the finished run is asked for again."""
+        runtime = self.runtime
+        revisit(self.folder, self.spec, self.by_hand(threads), runtime.study, runtime.design)
 
     def by_hand(self, threads: int | None) -> str:
         """Return the command that does the same on a terminal."""

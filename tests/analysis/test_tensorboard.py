@@ -213,7 +213,8 @@ def test_the_layout_s_charts_have_curves(board: Board, home: Path) -> None:
 def test_the_overview_has_the_figures_of_the_report(board: Board) -> None:
     tags = board.get("images/tags")["cells"]
     names = {tag.split()[0] for tag in tags}
-    assert {"answer/accuracy", "answer/best", "answer/contrast", "answer/gate"} <= names
+    # After so few steps no cell is above chance, so that there is no coloured table.
+    assert names == {"answer/accuracy", "answer/contrast", "answer/gate"}
     for tag in tags:
         (told,) = board.get("images/images", run="cells", tag=tag)
         with urlopen(f"{board.address}data/plugin/images/individualImage?{told['query']}") as png:

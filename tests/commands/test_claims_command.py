@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 import subprocess
@@ -51,19 +52,21 @@ def cells(study: str) -> tuple[tuple[dict[str, Any], ...], str]:
     return values, path.read_text(encoding="utf-8")
 
 
-def test_there_are_seventeen_claims() -> None:
-    assert [claim.name for claim in CLAIMS] == [f"c{i:02}" for i in range(1, 18)]
+def test_there_are_nineteen_claims() -> None:
+    assert [claim.name for claim in CLAIMS] == [f"c{i:02}" for i in range(1, 20)]
 
 
 @pytest.mark.parametrize("study", FORMS)
 def test_a_study_has_the_runs_that_its_file_says(study: str) -> None:
     found, text = cells(study)
-    told = re.search(rf"# normexp train -m experiment={study} {{2,}}(\d+) runs, .*(core|GPU)", text)
+    typed = rf"# normexp train -m experiment={study}(?: optimizer\.lr=tuned)? {{2,}}"
+    told = re.search(typed + r"(\d+) runs, .*about \d.* (minutes|hours) on (two cores|a GPU)", text)
     assert told is not None
     assert len(found) == int(told[1])
     assert OmegaConf.create(text).study == study
     # An hour holds about 110 runs of ten epochs on two cores; small batches take longer.
-    assert study.endswith("_full") or len(found) <= 100
+    assert study.endswith("_full") or len(found) <= 200
+    assert {cell["seed"] for cell in found} >= set(range(8))
 
 
 @pytest.mark.parametrize("study", FORMS)
@@ -95,10 +98,10 @@ def test_each_side_of_a_claim_is_one_cell_of_its_study(
     settings = [{**common, **cell} for cell in of_study if cell["seed"] == 0]
     for comparison in planned(claim):
         for side in sides(comparison):
-            if is_measured_only(side):
+            if comparison.is_measured:
                 continue
             fitting = [cell for cell in settings if selects(side, cell)]
-            choices = {cell.get(str(comparison.tuned)) for cell in fitting}
+            choices = {cell.get(str(comparison.tuned or side.measure.among)) for cell in fitting}
             assert len(fitting) == len(choices) > 0, f"{side}: {len(fitting)} cells"
 
 
@@ -112,20 +115,15 @@ def selects(side: Side, cell: Settings) -> bool:
     return all(key == "measure" or cell.get(key) == v for key, v in side.selection.items())
 
 
-def is_measured_only(side: Side) -> bool:
-    """Whether a side is of what is measured without training."""
-    return "." not in side.measure.value and side.measure.lens is None
-
-
 def test_every_measured_side_is_measured() -> None:
     for claim in CLAIMS:
         if claim.measurement is None:
             continue
         found = [cell for cell, seed in claim.measurement.networks() if seed == 0]
-        for side in (side for comparison in planned(claim) for side in sides(comparison)):
-            if is_measured_only(side):
-                fitting = [cell for cell in found if selects(side, cell)]
-                assert len(fitting) == 1, f"{claim.name}: {side}"
+        measured = (comparison for comparison in planned(claim) if comparison.is_measured)
+        for side in (side for comparison in measured for side in sides(comparison)):
+            fitting = [cell for cell in found if selects(side, cell)]
+            assert len(fitting) == 1, f"{claim.name}: {side}"
 
 
 def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
@@ -134,15 +132,20 @@ def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
     answer = normexp(tmp_path, "claims")
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
-    assert [line.split()[:3] for line in lines[:34:2]] == [
+    assert [line.split()[:3] for line in lines[:38:2]] == [
         [claim.name, "NOT", "RUN"] for claim in CLAIMS
     ]
-    typed = {command for line in lines[1:34:2] for command in line.strip().split(" && ")}
+    typed = {command for line in lines[1:38:2] for command in line.strip().split(" && ")}
     for command in typed:
         program, word, *arguments = shlex.split(command)
         assert program == "normexp"
         if word == "train":
             assert arguments.pop(0) == "-m"
+            rates = [each for each in arguments if each.startswith("optimizer.lr=")]
+            assert rates in ([], ["optimizer.lr=tuned"])
+            build.run_spec(compose(*(each for each in arguments if each not in rates)))
+        elif word == "tune":
+            arguments = [each for each in arguments if not each.startswith("study=")]
             build.run_spec(compose(*arguments))
         elif word == "claims":
             assert arguments[0].removeprefix("claim=") in {claim.name for claim in CLAIMS}
@@ -154,21 +157,24 @@ def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
 
 def test_what_is_typed_for_training_is_part_of_the_commands(tmp_path: Path) -> None:
     answer = normexp(tmp_path, "claims", "claim=c05", "form=full", "data=generated", "epochs=1")
-    command = "normexp train -m experiment=batch_sizes_full data=generated epochs=1"
-    assert answer.out.splitlines()[1].strip() == command
+    of_training = "experiment=batch_sizes_full data=generated epochs=1"
+    assert answer.out.splitlines()[1].strip() == (
+        f"normexp tune {of_training} contrast=none study=batch_sizes_full && "
+        f"normexp train -m {of_training} optimizer.lr=tuned"
+    )
 
 
 def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
     arguments = ("claim=c15", "measure=true", *SMALL)
     answer = normexp(tmp_path, "claims", *arguments)
     assert answer.code == 0, answer.err
-    assert answer.out.startswith("c15  DEPENDS    ")
+    assert answer.out.startswith("c15  DEPENDS (exact)  ")
     assert "norm: batch as claimed, instance not" in answer.out
     kept = read_record(tmp_path / "outputs" / "claims" / "c15.json", Measurements)
     assert len(kept.rows) == 2 * 8
     assert shlex.split(kept.command) == ["normexp", "claims", *arguments]
     # Judging reads what was kept.
-    assert normexp(tmp_path, "claims", "claim=c15").out.startswith("c15  DEPENDS    ")
+    assert normexp(tmp_path, "claims", "claim=c15").out.startswith("c15  DEPENDS (exact)  ")
 
 
 def test_a_damaged_measurement_is_told(tmp_path: Path) -> None:
@@ -190,14 +196,17 @@ def test_runs_are_judged_by_their_study_and_shown_on_the_page(tmp_path: Path) ->
     make_study(outputs, ["instance", "batch"], [2, 8], 8, found, study="batch_sizes")
     answer = normexp(tmp_path, "claims", "claim=[c05,c04]")
     assert answer.code == 0, answer.err
-    assert answer.out.splitlines()[0].startswith("c05  SUPPORTED  At small batch sizes ")
+    line = answer.out.splitlines()[0]
+    assert line.startswith("c05  SUPPORTED (decided)  At small batch sizes ")
+    digest = hashlib.sha256((CONF / "claims" / "c05.yaml").read_bytes()).hexdigest()[:8]
+    assert f"[{digest}, " in line  # and the date
     page = (tmp_path / "outputs" / "claims" / "index.html").read_text(encoding="utf-8")
     assert page.count("<details") == 2
     (run,) = outputs.glob("runs/cnn-instance-b2-none-s0-*")
     assert f'href="../runs/{run.name}"' in page
-    assert "10.0 % [10.0 %, 10.0 %]" in page
+    assert "10.0 % [10.0, 10.0]" in page
     text = (tmp_path / "outputs" / "claims" / "claims.md").read_text(encoding="utf-8")
-    assert "c05 SUPPORTED: At small batch sizes instance norm beats batch norm" in text
+    assert "c05 SUPPORTED (decided): At small batch sizes instance norm beats batch norm" in text
 
 
 def test_a_claim_of_one_s_own_is_a_file(tmp_path: Path) -> None:

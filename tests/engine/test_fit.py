@@ -161,8 +161,7 @@ def test_training_steps_are_those_of_the_formulas(label_smoothing: float) -> Non
         targets = (1 - label_smoothing) * np.eye(num_classes)[
             labels
         ] + label_smoothing / num_classes
-        # The loss that is reported is without label smoothing.
-        loss = -log_softmax[np.arange(num_images), labels].mean()
+        loss = -log_softmax[range(num_images), labels].mean()  # without label smoothing
         sums += [loss * num_images, (logits.argmax(1) == labels).sum(), num_images]
         by_logits = (np.exp(log_softmax) - targets) / num_images
         gradients = [by_logits.T @ x + weight_decay * weight, by_logits.sum(0)]
@@ -172,8 +171,7 @@ def test_training_steps_are_those_of_the_formulas(label_smoothing: float) -> Non
         weight -= lr * (gradients[0] + momentum * velocities[0])
         bias -= lr * (gradients[1] + momentum * velocities[1])
 
-        batch = torch.tensor(images).float(), torch.tensor(labels)
-        training_step(state, [batch], recipe)
+        training_step(state, [(torch.tensor(images).float(), torch.tensor(labels))], recipe)
         assert state.step == step
         np.testing.assert_allclose(linear.weight.detach(), weight, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(linear.bias.detach(), bias, rtol=1e-4, atol=1e-6)

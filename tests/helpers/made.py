@@ -13,6 +13,7 @@ from hydra import initialize_config_dir
 
 from normexp import build
 from normexp.analysis.rows import Run
+from normexp.runs.bits import packed
 from normexp.runs.files import write_record
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRecord
@@ -31,6 +32,9 @@ Found = float | str
 
 EPOCHS = 3
 STEPS_PER_EPOCH = 100
+CLASSES = tuple("abcdefghij")
+IMAGES = 1000
+"""For the test, equally many of each class: chance is 10 %."""
 SEVERITIES = ("1", "2", "3", "4", "5")
 
 
@@ -133,7 +137,7 @@ def result(of: RunSpec, found: Found, validation: float | None = None) -> RunRes
         steps=STEPS_PER_EPOCH * EPOCHS if is_finished else 150,
         images=STEPS_PER_EPOCH * EPOCHS * of.batch_size,
         parameters=12_345,
-        classes=("cat", "dog"),
+        classes=CLASSES,
         history=tuple(history if is_finished else history[:1]),
         readings=gates if of.norm.name == "both" and is_finished else {},
         layers={},
@@ -147,7 +151,21 @@ def tested(accuracy: float) -> TestResult:
     by_severity: Mapping[str, float] = {
         severity: round(accuracy * (1 - 0.1 * int(severity)), 6) for severity in SEVERITIES
     }
-    return TestResult(1.0, accuracy, by_severity, ModeGap(100, 0.0, 0.0))
+    right = round(accuracy * IMAGES)
+    by_class = [right // 10 + (i < right % 10) for i in range(10)]
+    confusion = [[0] * 10 for _ in CLASSES]
+    for i, count in enumerate(by_class):
+        confusion[i][i] = count
+        confusion[i][(i + 1) % 10] = IMAGES // 10 - count
+    return TestResult(
+        1.0,
+        accuracy,
+        by_severity,
+        ModeGap(100, 0.0, 0.0),
+        confusion=tuple(map(tuple, confusion)),
+        correct=packed([i < right for i in range(IMAGES)]),
+        fingerprint="made",
+    )
 
 
 ENVIRONMENT = Environment(

@@ -1,4 +1,4 @@
-"""Runs that commit f186aea made are read, and kept apart from those of other numerics.
+"""Runs that commit f186aea made are read, and found by the commands that made them.
 
 `records/f186aea` holds their small files as that commit wrote them.
 """
@@ -9,7 +9,6 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from normexp.runs.catalogue import catalogue, read_entry
 from normexp.runs.files import read_record
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import Measurements
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import NUMERICS, RunSpec
 
 Specs = Callable[..., RunSpec]
 RECORDS = Path(__file__).parent / "records" / "f186aea"
@@ -113,20 +112,16 @@ def test_a_claim_s_measurements_are_read() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_settings_are_those_of_the_command_typed_now(name: str, spec_of: Specs) -> None:
-    _, word, *overrides = shlex.split(folder(name).record().command)
+def test_the_same_command_names_another_run_since_the_numerics_were_raised(
+    name: str, spec_of: Specs
+) -> None:
+    record = folder(name).record()
+    _, word, *overrides = shlex.split(record.command)
     assert word == "train"
-    then, now = folder(name).record().spec, spec_of(*overrides)
-    assert replace(now, numerics=1).name == then.name
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_run_is_not_taken_for_one_of_other_numerics(name: str, spec_of: Specs) -> None:
-    _, _, *overrides = shlex.split(folder(name).record().command)
     spec = spec_of(*overrides)
-    assert spec.numerics > 1
-    assert spec.name != folder(name).record().spec.name
-    assert RunFolder.of(RECORDS, spec).path == RECORDS / "runs" / spec.name
+    assert (record.spec.numerics, spec.numerics) == (1, NUMERICS)
+    assert spec.factors == record.spec.factors
+    assert spec.name != record.spec.name
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:

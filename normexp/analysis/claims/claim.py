@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
+from math import ceil, log10
+from typing import Literal
 
-from normexp.analysis.rows import MeasuredNetwork, Row
+from normexp.analysis.rows import MeasuredNetwork, Row, Run
 from normexp.errors import UserError
 from normexp.settings import typed
 
+Kind = Literal["algebra", "measured", "trained"]
+"""One outcome by construction, a self-test; of networks at the start; of trained ones."""
 Selection = Mapping[str, object]
 """Settings of runs by dotted key; in a comparison also `measure`, and lists of values."""
+TINY = 1e-12
 EXPECTATIONS = ("more", "less", "same")
 
 
@@ -23,13 +28,23 @@ class Measure:
     """A number of a run."""
 
     value: str
-    """Dotted path in `RunResult`, or in a row of `lens.json`; `*` is the mean over a list."""
+    """Dotted path in `RunResult`, or in a row of `lens.json`; `*` is the mean over a list, `50%`
+    the entry at half of it. With `among`, the key of a setting."""
     margin: float
     """The smallest difference that matters."""
     lens: Selection | None = None
     """Which row of `lens.json`, by its keys."""
-    diverged: float | None = None
-    """What counts for a run that diverged; None leaves such runs out."""
+    accuracy: bool = False
+    """Whether it is an accuracy, as which a run that diverged counts as chance."""
+    less: str = ""
+    """Path of what is taken off."""
+    log10: bool = False
+    """Whether the logarithm is taken."""
+    at_train_loss: float | None = None
+    """Where given, the value is one of `history`, where the training loss comes down to this."""
+    among: Literal["", "learned", "best"] = ""
+    """Of the runs of a seed that differ in `value`: the largest setting that learned, or the one
+    that validates best; its logarithm to base 2."""
     unit: str = ""
     """`%` for shares."""
 
@@ -43,9 +58,9 @@ class Measure:
         if isinstance(row, MeasuredNetwork):
             return _at(row.values, path)
         if row.state == "diverged":
-            return self.diverged
+            return None
         if self.lens is None:
-            return _at(row.result, path)
+            return self._of_result(row, path)
         fitting = [each for each in row.lens if fits(each, self.lens)]
         if len(fitting) > 1:
             raise UserError(
@@ -53,6 +68,15 @@ class Measure:
                 f"the measure of '{self.value}' must name one"
             )
         return _at(fitting[0], path) if fitting else None
+
+    def _of_result(self, run: Run, path: Sequence[str]) -> float | None:
+        if self.at_train_loss is not None:
+            return _when(run, self.value, self.at_train_loss)
+        value = _at(run.result, path)
+        less = _at(run.result, self.less.split(".")) if self.less else 0.0
+        if value is None or less is None:
+            return None
+        return log10(max(value, TINY)) if self.log10 else value - less
 
 
 @dataclass(frozen=True)
@@ -120,6 +144,17 @@ class Claim:
     """How a verdict is reached, in words."""
     measures: Mapping[str, Measure]
     comparisons: Mapping[str, Block]
+    kind: Kind = "trained"
+    date: str = ""
+    """When the file was final, before its confirmation seeds were looked at."""
+    exploration_seeds: tuple[int, ...] = ()
+    """By which rates and measures were chosen; they are never judged."""
+    confirmation_seeds: tuple[int, ...] = ()
+    """That are judged; seeds that are added until it is decided come after them."""
+    tuned: bool = False
+    """Whether its runs have each norm's own learning rate, by `normexp tune`."""
+    digest: str = ""
+    """Of the file."""
     study: str | None = None
     """The study whose runs are compared; its file has the same name in `conf/experiment/`."""
     measurement: MeasurementPlan | None = None
@@ -129,6 +164,12 @@ class Claim:
             raise ValueError("comparisons: one or more are needed")
         if not self.study and not self.measurement:
             raise ValueError("a study or a measurement is needed")
+        if (self.kind == "trained") != bool(self.study):
+            raise ValueError(f"kind={self.kind}: a study is of trained networks, and they of one")
+        if self.kind == "trained" and not (self.date and self.confirmation_seeds):
+            raise ValueError("date and confirmation_seeds are needed of what is trained")
+        if both := set(self.exploration_seeds) & set(self.confirmation_seeds):
+            raise ValueError(f"confirmation_seeds: {min(both)} is an exploration seed too")
 
 
 def combinations(selection: Selection) -> Iterator[tuple[Selection, Selection]]:
@@ -158,7 +199,29 @@ def _at(content: object, path: Sequence[str]) -> float | None:
         numbers = [number for each in content if (number := _at(each, rest)) is not None]
         return sum(numbers) / len(numbers) if numbers else None
     if isinstance(content, tuple):
-        index = int(key) if key.lstrip("-").isdigit() else len(content)
+        index = _index(key, len(content))
         return _at(content[index], rest) if -len(content) <= index < len(content) else None
     inner = content.get(key) if isinstance(content, Mapping) else getattr(content, key, None)
     return _at(inner, rest)
+
+
+def _index(key: str, length: int) -> int:
+    """Return the place that `2`, `-1` or `50%` names; `length`, which is none, for other words."""
+    if key.endswith("%") and key[:-1].isdigit():
+        return max(ceil(int(key[:-1]) * length / 100) - 1, 0)
+    return int(key) if key.lstrip("-").isdigit() else length
+
+
+def _when(run: Run, name: str, loss: float) -> float | None:
+    """Return a number of `history` where the training loss first comes down to `loss`.
+
+    Between two epochs it is interpolated; None where the loss stays above, or begins below.
+    """
+    history = run.result.history if run.result else ()
+    for before, after in pairwise(history):
+        if before.train_loss > loss >= after.train_loss:
+            share = (before.train_loss - loss) / (before.train_loss - after.train_loss)
+            first, second = (_at(each, [name]) for each in (before, after))
+            if first is not None and second is not None:
+                return first + share * (second - first)
+    return None

@@ -3,42 +3,52 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from normexp.analysis.claims.planned import scale
 from normexp.analysis.claims.verdict import OUTCOMES, Finding, Verdict
-from normexp.analysis.render.document import Document, Section, Table, number, p_value
+from normexp.analysis.intervals import ALPHA, Interval
+from normexp.analysis.render.document import NONE, Document, Section, Table, number, p_value
 from normexp.analysis.render.markdown import markdown
 from normexp.analysis.render.page import page
+from normexp.analysis.report.setup import setup_section
 from normexp.analysis.rows import Run
-from normexp.analysis.statistics import ALPHA
+from normexp.analysis.setup import setup
 from normexp.runs.files import write_atomic
 
 WORDS = {
     "SUPPORTED": "every comparison came out as the claim says",
     "REFUTED": "every comparison came out otherwise",
     "DEPENDS": "some came out as the claim says and some otherwise; what tells them apart is named",
-    "UNDECIDED": "something is still open; about how many seeds would decide it is said",
+    "open": "something is still open; about how many seeds would decide it is said",
     "NOT RUN": "there are no runs; the command makes them",
 }
 HOW = (
-    f"Runs are paired by seed. A difference counts at {100 * ALPHA:g} % by the exact sign-flip "
-    "test; it is the same if two one-sided t tests show it smaller than the margin. Either p is "
-    "Holm's over the comparisons of one claim, those that are not run included. Claims are "
-    "questions of their own: over claims nothing is adjusted, so of a hundred claims with nothing "
-    "behind them up to five may be told as supported or refuted."
+    "Runs are paired by seed; a diverged run counts as chance where the measure is an accuracy; "
+    "otherwise no comparison is drawn. The family is the comparisons of one claim. A difference is "
+    f"decided at {100 * ALPHA:g} % by joint sign flips (step-down max-|t|), or by anytime-valid t "
+    "tests where seeds were added after a look; it is the same if two one-sided t tests show it "
+    "smaller than the margin; likely if the 95 % interval of the comparison alone excludes 0. "
+    "A claim bears the weakest grade of its comparisons; what holds by construction is exact, and "
+    "what is of networks at the start measured. Claims are questions of their own: over claims "
+    "nothing is adjusted, so of a hundred claims with nothing behind them up to five may be told "
+    "as decided."
 )
+OWN_SETUP = ("learning rate", "seeds", "mixed cells")
+"""What of the set-up stands with each claim."""
 HEAD = [
     "what",
     "first",
     "second",
     "seeds",
     "difference",
+    "grade",
     "p",
-    "equivalence p",
     "it is",
     "claimed",
+    "diverged or at chance",
 ]
 
 
@@ -46,11 +56,14 @@ def write_page(
     verdicts: Sequence[Verdict], commands: Mapping[str, str], origin: str, folder: Path
 ) -> Path:
     """Write `index.html` and `claims.md` into `folder`, and return the page's path."""
+    rows = {row.path: row for v in verdicts for f in v.findings for row in f.rows}
+    trained = [row for row in rows.values() if isinstance(row, Run)]
     counts = ((word, sum(v.word == word for v in verdicts)) for word in WORDS)
     document = Document(
         title="Claims",
         question="; ".join(f"{count} {word}" for word, count in counts if count),
         sections=[
+            *([setup_section(trained)] if trained else []),
             Section(
                 "Verdicts",
                 sections=[claim_section(v, commands[v.claim.name], folder) for v in verdicts],
@@ -69,13 +82,17 @@ def claim_section(verdict: Verdict, command: str, folder: Path) -> Section:
     """Return what the page says of a claim."""
     claim = verdict.claim
     rows = {row.path: row for finding in verdict.findings for row in finding.rows}
-    diverged = sum(isinstance(row, Run) and row.state == "diverged" for row in rows.values())
-    words = [f"How: {claim.how}", f"What literature suggests: {claim.prior}"]
+    runs = [row for row in rows.values() if isinstance(row, Run)]
+    diverged = sum(run.state == "diverged" for run in runs)
+    words = [f"How: {claim.how}", f"What literature suggests: {claim.prior}", protocol(verdict)]
     if diverged:
-        words.append(f"{diverged} of {len(rows)} runs diverged.")
+        words.append(f"{diverged} of {len(runs)} runs diverged.")
+    if runs:
+        words += [f"{name}: {what}" for name, what in setup(runs).items() if name in OWN_SETUP]
     reason = f" ({verdict.reason})" if verdict.reason else ""
+    grade = f" ({verdict.grade})" if verdict.grade else ""
     return Section(
-        title=f"{claim.name} {verdict.word}: {claim.claim}{reason}",
+        title=f"{claim.name} {verdict.word}{grade}: {claim.claim}{reason}",
         words=words,
         tables=[table(verdict)],
         code=command,
@@ -84,10 +101,30 @@ def claim_section(verdict: Verdict, command: str, folder: Path) -> Section:
     )
 
 
+def protocol(verdict: Verdict) -> str:
+    """Return of what kind the claim is, which seeds judge it, and of which file it is."""
+    claim, digest = verdict.claim, f"file {verdict.claim.digest or 'without a digest'}"
+    if claim.kind != "trained":
+        kinds = {"algebra": "by construction, a self-test", "measured": "measured at the start"}
+        return f"Kind: {kinds[claim.kind]}; {digest}."
+    planned, judged = (set(seeds) for seeds in (claim.confirmation_seeds, verdict.seeds))
+    more = f", and {seed_words(judged - planned)} more" if judged - planned else ""
+    explored = seed_words(claim.exploration_seeds) or "none"
+    return (
+        f"Kind: trained; exploration seeds {explored}, confirmation seeds {seed_words(planned)}"
+        f"{more}; {digest} of {claim.date}."
+    )
+
+
+def seed_words(seeds: Iterable[int]) -> str:
+    """Return seeds as they are read."""
+    return ", ".join(map(str, sorted(seeds)))
+
+
 def table(verdict: Verdict) -> Table:
     """Return a row for each comparison."""
     claim = verdict.claim
-    caption = "First less second, with the interval of 95 %. Margins: " + ", ".join(
+    caption = "First less second, with the interval of the grade. Margins: " + ", ".join(
         f"{name} {measure.margin * scale(measure.unit):g} {measure.unit}".strip()
         for name, measure in claim.measures.items()
     )
@@ -97,28 +134,34 @@ def table(verdict: Verdict) -> Table:
 def line(finding: Finding) -> tuple[str, ...]:
     """Return the cells of a comparison."""
     name, comparison = finding.planned.name, finding.comparison
-    result, pairs, outcome = comparison.paired, comparison.pairs, OUTCOMES[comparison.outcome]
+    graded, pairs, outcome = comparison.graded, comparison.pairs, OUTCOMES[comparison.outcome]
     expect = " or ".join(OUTCOMES[each] for each in finding.planned.expect)
-    if result is None:
-        return name, "–", "–", "0", "–", "–", "–", outcome, expect
+    notes = "; ".join(
+        f"{side}: {note}"
+        for side, note in zip(("first", "second"), pairs.notes, strict=False)
+        if note
+    )
+    last = (outcome, expect, notes or NONE)
+    if graded is None:
+        return name, NONE, NONE, "0", NONE, comparison.text, NONE, *last
     unit = finding.planned.first.measure.unit
     first, second = (shown(fmean(values), unit) for values in (pairs.first, pairs.second))
-    interval = f" [{shown(result.low, unit)}, {shown(result.high, unit)}]" * (result.n > 1)
-    difference = f"{shown(result.mean, unit)}{interval}"
-    p_values = (p_value(comparison.p), p_value(comparison.p_equivalent))
-    return name, first, second, str(result.n), difference, *p_values, outcome, expect
+    difference = f"{shown(graded.mean, unit)} {ends(graded.interval, unit)}".strip()
+    seeds, p = str(graded.seeds), p_value(graded.p)
+    return name, first, second, seeds, difference, comparison.text, p, *last
+
+
+def ends(interval: Interval | None, unit: str) -> str:
+    """Return an interval with as many digits as tell something, empty where there is none."""
+    if interval is None:
+        return ""
+    if unit == "%":
+        return interval.text(1).replace("-", "−")
+    return f"[{shown(interval.low, unit)}, {shown(interval.high, unit)}]"
 
 
 def shown(value: float | None, unit: str) -> str:
     """Return a number with as many digits as tell something."""
     if value is None:
         return number(None)
-    value *= scale(unit)
-    if unit == "%":
-        return f"{number(value)} %"
-    return f"{value:.3g}".replace("-", "−")
-
-
-def scale(unit: str) -> float:
-    """Return what a number is multiplied by to be in its unit."""
-    return 100.0 if unit == "%" else 1.0
+    return f"{number(value)} %" if unit == "%" else f"{value:.3g}".replace("-", "−")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
+from math import log2
 from statistics import fmean
 
 from normexp.analysis.claims.claim import (
@@ -16,9 +17,13 @@ from normexp.analysis.claims.claim import (
     combinations,
     fits,
 )
-from normexp.analysis.compare import Pairs, by_seed
+from normexp.analysis.compare import Pairs
 from normexp.analysis.measures import validation_accuracy
 from normexp.analysis.rows import Row, Run, cells
+from normexp.analysis.scores import Scores, accuracies, by_seed, chance_of, counts, ended, others
+from normexp.runs.result import RunResult
+
+OF_RUNS = [field.name for field in fields(RunResult)]
 
 
 @dataclass(frozen=True)
@@ -39,16 +44,48 @@ class Side:
         settings = {key: value for key, value in self.selection.items() if key != "measure"}
         return [row for row in rows if fits(row.factors, settings)]
 
-    def values(self, rows: Sequence[Row], tuned: str | None) -> dict[int, float]:
-        """Return the measure by seed, less what is taken off."""
-        chosen = [row for row in self.rows(rows) if self.measure(row) is not None]
-        if tuned and chosen:
-            chosen = max(cells(chosen, [tuned]).values(), key=_mean_validation_accuracy)
-        values = by_seed(chosen, self.measure)
+    def scores(self, rows: Sequence[Row], tuned: str | None, *, is_difference: bool) -> Scores:
+        """Return the measure by seed, less what is taken off, in its unit.
+
+        With `is_difference` no run that diverged or is at chance may count.
+        """
+        chosen = self.rows(rows)
+        runs = [row for row in chosen if isinstance(row, Run)]
+        if not runs:
+            return Scores(by_seed(chosen, self.scaled))
+        if self.measure.among:
+            return _among(runs, self.measure)
+        if tuned:
+            runs = max(cells(runs, [tuned]).values(), key=_mean_validation_accuracy)
+        if self.measure.accuracy and not is_difference:
+            known = [row for row in rows if isinstance(row, Run)]
+            chance, unit = chance_of(runs, known), scale(self.measure.unit)
+            return self._whole(runs, accuracies(runs, self.scaled, chance, unit))
+        found = others(runs, self.scaled)
         if self.less is None:
-            return values
-        less = self.less.values(rows, tuned)
-        return {seed: values[seed] - less[seed] for seed in values.keys() & less.keys()}
+            return found
+        less = self.less.scores(rows, tuned, is_difference=True)
+        both = found.values.keys() & less.values.keys()
+        values = {seed: found.values[seed] - less.values[seed] for seed in both}
+        return Scores(
+            values,
+            diverged=found.diverged + less.diverged,
+            at_chance=found.at_chance + less.at_chance,
+            is_drawn=found.is_drawn and less.is_drawn,
+            runs=found.runs + less.runs,
+        )
+
+    def _whole(self, runs: Sequence[Run], found: Scores) -> Scores:
+        """Return the scores, not to be drawn where a run never came down to the training loss."""
+        if self.measure.at_train_loss is None:
+            return found
+        lacking = sum(run.state == "finished" and self.measure(run) is None for run in runs)
+        return replace(found, lacking=lacking, is_drawn=not lacking)
+
+    def scaled(self, row: Row) -> float | None:
+        """Return the measure of a row in its unit, percent for a share."""
+        value = self.measure(row)
+        return None if value is None else value * scale(self.measure.unit)
 
 
 @dataclass(frozen=True)
@@ -67,16 +104,39 @@ class Planned:
         """What tells it from the others, in words; where it is the only one, both sides."""
         others = {key: value for key, value in self.factors.items() if key != "comparison"}
         words = " ".join(filter(None, [str(self.factors.get("comparison", "")), as_typed(others)]))
-        return words or f"{self.first} against {self.second}"
+        if words or not isinstance(self.second, Side):
+            return words or f"{self.first} against {self.second}"
+        first, second = self.first.selection, self.second.selection
+        own, other = (
+            as_typed({k: v for k, v in one.items() if v != another.get(k)})
+            for one, another in ((first, second), (second, first))
+        )
+        return f"{own} against {other}"
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether it is of differences of accuracies: one is taken off, or both are of one run."""
+        if not isinstance(self.second, Side):
+            return False
+        both = ({**side.selection, "measure": None} for side in (self.first, self.second))
+        return self.first.less is not None or next(both) == next(both)
 
     def pairs(self, rows: Sequence[Row]) -> Pairs:
         """Return the values of both sides, paired by seed."""
-        first = self.first.values(rows, self.tuned)
+        measure = self.first.measure
+        first = self.first.scores(rows, self.tuned, is_difference=self.is_difference)
         if isinstance(self.second, Side):
-            second = self.second.values(rows, self.tuned)
+            second = self.second.scores(rows, self.tuned, is_difference=self.is_difference)
         else:
-            second = dict.fromkeys(first, self.second)
-        return Pairs.of(first, second, self.first.measure.margin)
+            second = Scores(dict.fromkeys(first.values, self.second * scale(measure.unit)))
+        unit = "points" if measure.unit == "%" else measure.unit
+        return Pairs.of(first, second, measure.margin * scale(measure.unit), unit)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is of networks that were not trained."""
+        measure = self.first.measure
+        return not (measure.lens or measure.among) and measure.value.split(".")[0] not in OF_RUNS
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows of both sides, those that are taken off included."""
@@ -130,6 +190,30 @@ def _of_block(label: str, block: Block, measures: Mapping[str, Measure]) -> Iter
             tuned=block.tuned,
             expect=tuple(map(str, block.expected)),
         )
+
+
+def scale(unit: str) -> float:
+    """Return what a number is multiplied by to be in its unit."""
+    return 100.0 if unit == "%" else 1.0
+
+
+def _among(runs: Sequence[Run], measure: Measure) -> Scores:
+    """Return for each seed the setting `value` of its best run, or the largest that learned."""
+    by: dict[int, list[Run]] = {}
+    for run in runs:
+        by.setdefault(run.seed, []).append(run)
+    found: dict[int, float] = {}
+    for seed, own in by.items():
+        learned = [run for run in own if run.result and run.result.has_learned]
+        if learned:
+            key = validation_accuracy if measure.among == "best" else None
+            best = max(learned, key=lambda run: (key(run) or 0.0) if key else _log2(run, measure))
+            found[seed] = _log2(best, measure)
+    return Scores(found, *counts(runs), runs=ended(runs))
+
+
+def _log2(run: Run, measure: Measure) -> float:
+    return log2(float(str(run.factors[measure.value])))
 
 
 def _mean_validation_accuracy(rows: Sequence[Row]) -> float:

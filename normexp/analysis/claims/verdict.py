@@ -1,20 +1,19 @@
-"""The verdict on a claim, from runs paired by seed.
+"""The verdict on a claim, from runs paired by seed, and how sure it is.
 
-The family of tests is the comparisons of one claim, those that have not been run included. Claims
-are questions of their own: there is no adjustment over claims.
+The family of tests is the comparisons of one claim; those of networks that were not trained are a
+family of their own. Claims are questions of their own: there is no adjustment over claims.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
 from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.planned import Planned, planned
-from normexp.analysis.compare import Comparison, Family, compare
-from normexp.analysis.rows import Row
-from normexp.analysis.statistics import Paired, seeds_for_family
+from normexp.analysis.compare import Comparison, Family, compare, weakest
+from normexp.analysis.power import MANY_SEEDS
+from normexp.analysis.rows import MeasuredNetwork, Row, Run, design_of
 from normexp.settings import typed
 
 OUTCOMES = {
@@ -22,12 +21,14 @@ OUTCOMES = {
     "less": "less",
     "same": "the same",
     "open": "open",
+    "chance": "not above chance",
+    "not drawn": "not drawn",
     "missing": "not run",
 }
 """What a comparison came out as, in words."""
-MANY_SEEDS = 1000
-Z_EQUIVALENCE = 1.645 + 0.842
-"""Normal quantiles of a one-sided test at 5 % that finds an equivalence four times in five."""
+GRADES = {"algebra": "exact", "measured": "measured"}
+"""In the place of a grade, where nothing was trained."""
+WITHOUT_ANSWER = ("open", "chance", "not drawn", "missing")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Finding:
     def agrees(self) -> bool | None:
         """Whether it is as the claim says; None where that is open."""
         outcome = self.comparison.outcome
-        return None if outcome in ("open", "missing") else outcome in self.planned.expect
+        return None if outcome in WITHOUT_ANSWER else outcome in self.planned.expect
 
 
 @dataclass(frozen=True)
@@ -52,22 +53,51 @@ class Verdict:
 
     claim: Claim
     word: str
-    """SUPPORTED, REFUTED, DEPENDS, UNDECIDED or NOT RUN."""
+    """SUPPORTED, REFUTED, DEPENDS, open or NOT RUN."""
+    grade: str
+    """The weakest grade of its comparisons, or `exact` or `measured`; empty where it is open."""
     reason: str
     """On what it depends, or what is missing; empty where nothing is to be said."""
     findings: tuple[Finding, ...]
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether more seeds may say more."""
+        return any(finding.comparison.goes_on for finding in self.findings)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those of the trained runs that were judged."""
+        rows = (row for finding in self.findings for row in finding.rows)
+        return tuple(sorted({row.seed for row in rows if isinstance(row, Run)}))
+
 
 def judge_claim(claim: Claim, rows: Sequence[Row]) -> Verdict:
     """Return the verdict of `rows` on `claim`; raises UserError where runs cannot be told apart."""
+    rows = [row for row in rows if not _is_exploration(claim, row)]
     asked = planned(claim)
-    family = Family("the comparisons of one claim", len(asked))
-    compared = compare(family, [each.pairs(rows) for each in asked])
-    findings = tuple(
-        Finding(each, comparison, each.rows(rows))
-        for each, comparison in zip(asked, compared, strict=True)
-    )
-    return Verdict(claim, *word_and_reason(findings), findings)
+    found: dict[int, Comparison] = {}
+    for is_measured in (False, True):
+        own = [i for i, each in enumerate(asked) if each.is_measured == is_measured]
+        design = "planned" if is_measured else design_of(rows)
+        family = Family("the comparisons of one claim", design)
+        found |= zip(own, compare(family, [asked[i].pairs(rows) for i in own]), strict=True)
+    findings = tuple(Finding(each, found[i], each.rows(rows)) for i, each in enumerate(asked))
+    word, reason = word_and_reason(findings)
+    return Verdict(claim, word, _grade(claim, word, findings), reason, findings)
+
+
+def _is_exploration(claim: Claim, row: Row) -> bool:
+    return not isinstance(row, MeasuredNetwork) and row.seed in claim.exploration_seeds
+
+
+def _grade(claim: Claim, word: str, findings: Sequence[Finding]) -> str:
+    if word in ("open", "NOT RUN"):
+        return ""
+    if claim.kind in GRADES:
+        return GRADES[claim.kind]
+    answered = [f for f in findings if f.agrees is not None and not f.planned.is_measured]
+    return str(weakest(f.comparison for f in answered)) if answered else GRADES["measured"]
 
 
 def word_and_reason(findings: Sequence[Finding]) -> tuple[str, str]:
@@ -82,7 +112,7 @@ def word_and_reason(findings: Sequence[Finding]) -> tuple[str, str]:
             return "SUPPORTED", ""
         seen = dict.fromkeys(OUTCOMES[finding.comparison.outcome] for finding in findings)
         return "REFUTED", f"it is {' or '.join(seen)}"
-    return "UNDECIDED", what_it_takes(findings)
+    return "open", what_it_takes(findings)
 
 
 def on_what(findings: Sequence[Finding]) -> str:
@@ -105,24 +135,21 @@ def on_what(findings: Sequence[Finding]) -> str:
 
 
 def what_it_takes(findings: Sequence[Finding]) -> str:
-    """Return how many seeds would decide what is open, and what has not been run."""
-    compared = [finding.comparison for finding in findings]
-    missing = sum(each.outcome == "missing" for each in compared)
-    parts = [f"{missing} of {len(findings)} comparisons have no runs"] if missing else []
-    results = [(c.paired, c.pairs.margin) for c in compared if c.outcome == "open" and c.paired]
-    if results:
-        needed = [seeds_to_decide(*each) for each in results]
-        seeds = max(seeds_for_family(len(findings)), *needed)
-        have = min(result.n for result, _ in results)
+    """Return how many seeds would decide what is open, and why the rest has no answer."""
+    parts = []
+    for outcome, words in (("missing", "no runs"), ("chance", "nothing above chance")):
+        if count := sum(f.comparison.outcome == outcome for f in findings):
+            parts.append(f"{count} of {len(findings)} comparisons have {words}")
+    for finding in findings:
+        if finding.comparison.outcome == "not drawn":
+            notes = "; ".join(filter(None, finding.comparison.pairs.notes))
+            parts.append(f"{finding.planned.name} is not drawn: {notes}")
+    open_ = [f.comparison for f in findings if f.comparison.outcome == "open"]
+    if open_:
+        seeds = max(comparison.seeds_needed for comparison in open_)
+        have = min(len(comparison.pairs.seeds) for comparison in open_)
         words = f"about {seeds}" if seeds < MANY_SEEDS else f"more than {MANY_SEEDS}"
-        parts.append(f"{words} seeds would decide it, {have} are there")
+        leads = {f.planned.name: f.comparison.graded for f in findings if f.comparison in open_}
+        lead = "; ".join(f"{name} {each.lead}" for name, each in leads.items() if each)
+        parts.append(f"{words} seeds would decide it, {have} are there ({lead})")
     return "; ".join(parts)
-
-
-def seeds_to_decide(result: Paired, margin: float) -> int:
-    """Return how many seeds would show a difference, or that there is none, if this is its size."""
-    if result.sd is None:
-        return 0  # one seed says nothing of how many more
-    room = margin - abs(result.mean)
-    same = ceil((Z_EQUIVALENCE * result.sd / room) ** 2) + 1 if room > 0 else MANY_SEEDS
-    return min(same, result.seeds_needed or MANY_SEEDS, MANY_SEEDS)

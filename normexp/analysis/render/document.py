@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from normexp.analysis.statistics import Spread
+from normexp.analysis.intervals import Interval
+from normexp.analysis.spread import Spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -81,19 +82,26 @@ def number(value: float | None, digits: int = 1) -> str:
 
 
 def with_interval(spread: Spread | None, digits: int = 1) -> str:
-    """Return a mean with its interval, or with the words that it is of one seed."""
+    """Return a mean with its interval, or the points of one or two seeds."""
     if spread is None:
         return NONE
-    if spread.low is None:
-        return f"{number(spread.mean, digits)} (one seed)"
-    return f"{number(spread.mean, digits)} {interval(spread.low, spread.high, digits)}"
+    if spread.interval is None:
+        return f"{points(spread, digits)} ({plural(spread.n, 'seed')})"
+    return f"{number(spread.mean, digits)} {interval(spread.interval, digits)}"
 
 
-def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+def points(spread: Spread | None, digits: int = 1) -> str:
+    """Return the values of one or two seeds, the mean of more: times have no interval."""
+    if spread is None:
+        return NONE
+    if spread.n > 2:
+        return number(spread.mean, digits)
+    return " and ".join(number(value, digits) for value in spread.values)
+
+
+def interval(interval: Interval | None, digits: int = 1) -> str:
     """Return an interval in brackets, empty where there is none."""
-    if low is None:
-        return ""
-    return f"[{number(low, digits)}, {number(high, digits)}]"
+    return interval.text(digits).replace("-", "−") if interval else ""
 
 
 def p_value(p: float) -> str:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from normexp.analysis.intervals import Values
 from normexp.analysis.render.canvas import (
     WIDTH,
     height_of,
@@ -21,7 +22,7 @@ from normexp.analysis.render.canvas import (
     styled,
 )
 from normexp.analysis.render.document import INK
-from normexp.analysis.statistics import Spread, Values
+from normexp.analysis.spread import Spread
 
 Spreads = Sequence[Spread | None]
 """Means with intervals at the places 0, 1, 2, …; None where there is none."""
@@ -68,7 +69,7 @@ def lines(
     ticks: Sequence[str],
     percent: bool = True,
 ) -> Figure:
-    """Draw means with intervals over named places 0, 1, 2, …; hollow where there is one seed."""
+    """Draw means with intervals over named places 0, 1, 2, …; hollow points are single seeds."""
     names = list(dict.fromkeys(line.name for _, own in panels for line in own))
     with styled():
         figure, axes = panels_of(height_of(len(panels), names), len(panels))
@@ -93,10 +94,10 @@ def _points(ax: Axes, line: Line, shift: float) -> None:
     colour, marker = look(line.index)
     kind = f"{marker}--" if line.dashed else f"{marker}-"
     ax.plot(*zip(*((x, s.mean) for x, s in drawn), strict=True), kind, label=line.name, c=colour)
-    single = [(x, spread.mean) for x, spread in drawn if spread.low is None]
+    single = [(x, value) for x, s in drawn if s.interval is None for value in s.values]
     if single:
-        ax.plot(*zip(*single, strict=True), marker, c=colour, markerfacecolor="white")
-    sure = [(x, s.low, s.high) for x, s in drawn if s.low is not None and s.high is not None]
+        ax.plot(*zip(*single, strict=True), marker, c=colour, markerfacecolor="white", ls="")
+    sure = [(x, s.interval.low, s.interval.high) for x, s in drawn if s.interval]
     if sure:
         x, low, high = zip(*sure, strict=True)
         ax.vlines(x, low, high, colors=colour, linewidth=1)
@@ -108,8 +109,8 @@ def _limits(spreads: Spreads) -> tuple[float, float]:
     if not means:
         return 0, 100
     room = max(2.0, 0.5 * (max(means) - min(means)))
-    lows = [s.low for s in spreads if s is not None and s.low is not None] or means
-    highs = [s.high for s in spreads if s is not None and s.high is not None] or means
+    intervals = [s.interval for s in spreads if s is not None and s.interval]
+    lows, highs = [i.low for i in intervals] or means, [i.high for i in intervals] or means
     low, high = max(min(lows), min(means) - room), min(max(highs), max(means) + room)
     return max(0.0, min(low, min(means)) - 0.5), min(100.0, max(high, max(means)) + 0.5)
 
@@ -152,10 +153,10 @@ def _across(ax: Axes, i: int, spread: Spread | None) -> None:
     if spread is None:
         return
     colour, marker = look(i)
-    if spread.low is None or spread.high is None:
-        ax.plot(spread.mean, i, marker, c=colour, markerfacecolor="white")
+    if spread.interval is None:
+        ax.plot(spread.values, [i] * spread.n, marker, c=colour, markerfacecolor="white", ls="")
         return
-    bars = [[spread.mean - spread.low], [spread.high - spread.mean]]
+    bars = [[spread.mean - spread.interval.low], [spread.interval.high - spread.mean]]
     ax.errorbar([spread.mean], [i], xerr=bars, capsize=3, fmt=marker, c=colour)
 
 

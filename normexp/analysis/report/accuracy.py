@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
-from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast
+from normexp.analysis.collapse import collapse_warning
+from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast, balanced_accuracy
 from normexp.analysis.render import figures
 from normexp.analysis.render.document import (
     Figure,
     Section,
     Table,
+    interval,
     number,
     plural,
     with_interval,
@@ -19,7 +20,10 @@ from normexp.analysis.report import comparisons
 from normexp.analysis.report.blocks import Block, short
 from normexp.analysis.report.comparisons import CellComparison
 from normexp.analysis.report.leads import Lead, lead_table, leads
+from normexp.analysis.right_images import interval_of
 from normexp.analysis.rows import Run
+from normexp.analysis.scores import counts
+from normexp.analysis.spread import PERCENT as PERCENT_RANGE
 from normexp.settings import typed
 
 PERCENT = "test accuracy, %"
@@ -32,27 +36,63 @@ def accuracy_section(
 ) -> Section:
     """Return everything on the test accuracy of a block."""
     section = Section("Test accuracy", _warnings(block))
-    best = list(leads(block, margin, level))
+    best = list(leads(block))
     caption = (
         f"Test accuracy in percent: mean over seeds with its {level:.0%} interval (Student's t), "
-        "which tells what another seed may give, not other test images."
+        "which tells what another seed may give, not other test images; one or two seeds have "
+        f"their points. A diverged run counts as chance: {100 * block.chance.share:.3g} %."
     )
     head, rows = block.table(lambda s, c: cell(block, s, c, level))
     section.tables.append(Table(f"{name}accuracy", caption, head, rows))
+    section.tables += [*_balanced(block, level, name), *_over_images(block, name)]
     if block.has(accuracy):
-        section.figures += [_lines(block, level, name), _heat(block, best, name)]
+        section.figures.append(_lines(block, level, name))
+    if not all(block.scores(*at).is_at_chance for at in block.cells):
+        section.figures.append(_heat(block, best, name))
     if len(block.series) > 1 and best:
-        section.tables.append(lead_table(block, best, level, name))
+        section.tables.append(lead_table(block, best, name))
     if found:
-        section.tables.append(comparisons.table(found, margin, level, f"{name}comparisons"))
+        section.tables.append(comparisons.table(found, margin, f"{name}comparisons"))
+    if further := comparisons.further(found):
+        section.words.append(f"What is open or likely goes on with ({further.words}):")
+        section.code = further.command
     return section
+
+
+def _balanced(block: Block, level: float, name: str) -> list[Table]:
+    """Return the accuracy balanced over classes, where these have unequal numbers of images."""
+    tests = (run.result.test for run in block.runs if run.result and run.result.test)
+    if all(test.has_equal_classes for test in tests):
+        return []
+    head, rows = block.table(
+        lambda s, c: with_interval(block.spread(s, c, balanced_accuracy, level, PERCENT_RANGE))
+    )
+    caption = (
+        "Balanced test accuracy in percent, the mean over classes, as these have unequal numbers "
+        "of test images: chance is 1 over the number of classes. Of finished runs."
+    )
+    return [Table(f"{name}balanced", caption, head, rows)]
+
+
+def _over_images(block: Block, name: str) -> list[Table]:
+    """Return the intervals over seeds and test images, where runs keep what they got right."""
+    intervals = {at: interval_of(runs) for at, runs in block.cells.items()}
+    if not any(intervals.values()):
+        return []
+    head, rows = block.table(lambda s, c: interval(intervals.get((s, c))) or "–")
+    caption = (
+        "The 95 % interval of the test accuracy over seeds and test images (crossed random "
+        "effects): what another seed on other images like these may give. None for less than three "
+        "seeds, where a run diverged, and where runs had different test images."
+    )
+    return [Table(f"{name}images", caption, head, rows)]
 
 
 def contrast_section(block: Block, level: float, name: str) -> Section:
     """Return the accuracy at each contrast severity."""
 
     def spreads(series: object, column: object) -> figures.Spreads:
-        return [block.spread(series, column, at_contrast(s), level) for s in LEVELS]
+        return [block.accuracy(series, column, at_contrast(s), level) for s in LEVELS]
 
     panels = [
         (
@@ -65,7 +105,7 @@ def contrast_section(block: Block, level: float, name: str) -> Section:
     caption = f"Test accuracy as contrast is taken away, with {level:.0%} intervals; 0: unchanged."
     alternative = f"{caption} The table has the numbers."
     figure = Figure(f"{name}contrast", caption + block.left_out, alternative, drawing)
-    rows = [[block.place(*at), *map(with_interval, spreads(*at))] for at in block.places]
+    rows = [[block.row(*at), *map(with_interval, spreads(*at))] for at in block.places]
     head = [short(block.by[0]), "unchanged", *(f"severity {s}" for s in SEVERITIES)]
     table = Table(f"{name}contrast", caption, head, rows)
     words = ["Severity 1 to 5 leaves 75, 50, 40, 30 and 15 % of each image's contrast."]
@@ -78,8 +118,10 @@ def cell(block: Block, series: object, column: object, level: float) -> str:
     lacking = state_words(runs)
     if not any(run.state == "finished" for run in runs):
         return lacking
-    text = with_interval(block.spread(series, column, accuracy, level))
-    return f"{text}; {lacking}" if lacking else text
+    _, at_chance = counts(runs)
+    learned = f"{at_chance} of {len(runs)} at chance" if at_chance else ""
+    text = with_interval(block.accuracy(series, column, accuracy, level))
+    return "; ".join(filter(None, [text, lacking, learned]))
 
 
 def state_words(runs: Sequence[Run]) -> str:
@@ -92,21 +134,33 @@ def state_words(runs: Sequence[Run]) -> str:
 
 
 def _warnings(block: Block) -> list[str]:
-    counts = [len(block.values(*place, accuracy)) for place in block.places]
+    found = {at: block.scores(*at) for at in block.places}
+    seeds = [len(scores.values) for scores in found.values()]
     words = []
-    if single := counts.count(1):
+    if few := seeds.count(1) + seeds.count(2):
         words.append(
-            f"{plural(single, 'cell')} of {len(counts)} stand on one seed: they have no interval, "
-            "and nothing can be concluded from them. Add seed=0,1,2 and more."
+            f"{plural(few, 'cell')} of {len(seeds)} stand on one or two seeds: they have no "
+            "interval, and nothing can be concluded from them."
         )
-    if empty := counts.count(0):
-        words.append(f"{plural(empty, 'cell')} of {len(counts)} have no result (yet).")
+    if empty := seeds.count(0):
+        words.append(f"{plural(empty, 'cell')} of {len(seeds)} have no result (yet).")
+    for at, scores in found.items():
+        if scores.is_at_chance:
+            words.append(f"{block.row(*at)}: not above chance. {_hint(block.cell(*at))}".strip())
+        elif warning := collapse_warning(scores.at_chance + scores.diverged, scores.runs):
+            words.append(f"{block.place(*at)}: {warning}.")
     return words
+
+
+def _hint(runs: Sequence[Run]) -> str:
+    """Return what to try, of the first run that has not learned."""
+    hints = (run.result.hint(run.spec.model.own) for run in runs if run.result)
+    return next((f"It {hint}." for hint in hints if hint), "")
 
 
 def _lines(block: Block, level: float, name: str) -> Figure:
     spreads = [
-        [block.spread(series, column, accuracy, level) for column in block.columns]
+        [block.accuracy(series, column, accuracy, level) for column in block.columns]
         for series in block.series
     ]
     names = [*map(typed, block.series)]
@@ -116,7 +170,9 @@ def _lines(block: Block, level: float, name: str) -> Figure:
         of_series = list(map(figures.Line, names, range(len(names)), spreads))
         ticks = [typed(column) for column in block.columns]
         drawing = figures.lines([("", of_series)], short(block.by[1]), PERCENT, ticks)
-    caption = f"Mean over seeds and {level:.0%} interval; hollow: one seed, no interval."
+    caption = (
+        f"Mean over seeds, diverged runs as chance, and {level:.0%} interval; hollow: single seeds."
+    )
     over = " by ".join(map(short, block.by))
     alternative = f"Test accuracy by {over}; the table “Test accuracy” has the numbers."
     return Figure(f"{name}accuracy", caption, alternative, drawing)
@@ -127,23 +183,26 @@ def _heat(block: Block, found: Sequence[Lead], name: str) -> Figure:
     table = figures.Heat(
         rows=[*map(typed, block.series)],
         columns=[typed(column) if column is not None else "" for column in block.columns],
-        values=[[_mean(block, s, c) for c in block.columns] for s in block.series],
+        values=[[_colour(block, s, c) for c in block.columns] for s in block.series],
         notes=[[_note(block, s, c) for c in block.columns] for s in block.series],
         best=[by_column.get(column) for column in block.columns],
     )
     drawing = figures.heat(table, short(block.by[1]) if len(block.by) > 1 else "")
-    caption = "Mean test accuracy in percent; the frame is round the best of a column."
+    caption = (
+        "Mean test accuracy in percent, diverged runs as chance; the frame is round the best of a "
+        "column. Hatched: not above chance, or no result."
+    )
     alternative = f"{caption} The tables “Test accuracy” and “The best” have the numbers."
     return Figure(f"{name}best", caption, alternative, drawing)
 
 
 def _note(block: Block, series: object, column: object) -> str:
-    mean = _mean(block, series, column)
-    if mean is not None:
-        return number(mean)
-    return state_words(block.cell(series, column)).replace(", ", "\n").replace(" of ", "/")
+    scores, runs = block.scores(series, column), block.cell(series, column)
+    mean = number(scores.mean) if any(run.state == "finished" for run in runs) else ""
+    lost = state_words(runs).replace(", ", "\n").replace(" of ", "/")
+    return "\n".join(filter(None, [mean, lost, "chance" * (scores.is_at_chance and bool(mean))]))
 
 
-def _mean(block: Block, series: object, column: object) -> float | None:
-    values = block.values(series, column, accuracy)
-    return fmean(values) if values else None
+def _colour(block: Block, series: object, column: object) -> float | None:
+    scores = block.scores(series, column)
+    return None if scores.is_at_chance or not scores.values else scores.mean

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from normexp.analysis.measures import Measure
+from normexp.analysis.measures import Measure, accuracy
 from normexp.analysis.rows import Run, cells
-from normexp.analysis.statistics import Spread, spread
+from normexp.analysis.scores import Chance, Scores, accuracies, chance_of, counts, ended
+from normexp.analysis.spread import PERCENT, Range, Spread, spread
 from normexp.errors import UserError
 from normexp.settings import typed
 
@@ -70,12 +72,35 @@ class Block:
         found = [measure(run) for run in self.cell(series, column)]
         return [value for value in found if value is not None]
 
-    def spread(
+    @cached_property
+    def chance(self) -> Chance:
+        """Chance for the block's first finished run."""
+        return chance_of(self.runs)
+
+    def scores(self, series: object, column: object, measure: Measure = accuracy) -> Scores:
+        """Return what the runs of a cell count as by an accuracy in percent."""
+        runs = self.cell(series, column)
+        own = self.chance if not any(run.state == "finished" for run in runs) else chance_of(runs)
+        return accuracies(runs, measure, own, 100)
+
+    def accuracy(
         self, series: object, column: object, measure: Measure, level: float
     ) -> Spread | None:
-        """Return mean and interval of a cell, None where no run has found anything."""
+        """Return mean and interval of an accuracy in a cell, diverged runs as chance."""
+        values = self.scores(series, column, measure).values.values()
+        return spread(values, level, PERCENT) if values else None
+
+    def spread(
+        self,
+        series: object,
+        column: object,
+        measure: Measure,
+        level: float,
+        within: Range | None = None,
+    ) -> Spread | None:
+        """Return mean and interval of a cell's finished runs, None where there is none."""
         values = self.values(series, column, measure)
-        return spread(values, level) if values else None
+        return spread(values, level, within) if values else None
 
     def head(self, column: object) -> str:
         """Return the heading of a column."""
@@ -88,6 +113,12 @@ class Block:
     def place(self, series: object, column: object) -> str:
         """Return the name of a cell."""
         return ", ".join(filter(None, [typed(series), self.panel(column)]))
+
+    def row(self, series: object, column: object) -> str:
+        """Return the name of a cell, with how many of its runs diverged or are at chance."""
+        runs = self.cell(series, column)
+        words = Scores({}, *counts(runs), runs=ended(runs)).note
+        return f"{self.place(series, column)} ({words})" if words else self.place(series, column)
 
     def table(self, cell: Callable[[object, object], str]) -> tuple[list[str], list[list[str]]]:
         """Return the head and the rows of a table of what `cell(series, column)` says."""

@@ -1,28 +1,21 @@
-"""Every series against a reference, column by column, and what may be said of each pair."""
+"""Every series against a reference, column by column, and how sure one may be of each pair."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from normexp.analysis.compare import Comparison, Family, Pairs, by_seed, compare
-from normexp.analysis.measures import accuracy
+from normexp.analysis.compare import Comparison, Family, Pairs, compare
+from normexp.analysis.goes_on import Further, goes_on
 from normexp.analysis.render.document import NONE, Table, interval, number, p_value, plural
 from normexp.analysis.report.blocks import Block
-from normexp.analysis.statistics import seeds_for_family
+from normexp.analysis.right_images import Images, images_of
+from normexp.analysis.rows import Run, design_of
 from normexp.errors import UserError
 from normexp.settings import typed
 
 DEFAULT_REFERENCE = "batch"
-OUTCOMES = {
-    "more": "higher",
-    "less": "lower",
-    "same": "the same",
-    "open": "undecided",
-    "missing": "no pair of runs",
-}
-"""How a cell is to its reference, in words."""
 
 
 @dataclass(frozen=True)
@@ -36,93 +29,118 @@ class CellComparison:
     comparison: Comparison
 
     @property
-    def verdict(self) -> str:
-        """How the cell is to the reference, or why that is not known, in words."""
-        if len(self.comparison.pairs.seeds) == 1:
-            return "one seed cannot tell"
-        return OUTCOMES[self.comparison.outcome]
+    def name(self) -> str:
+        """What is compared."""
+        where = f", {self.block.head(self.column)}" if self.column is not None else ""
+        return f"{typed(self.series)} − {typed(self.reference)}{where}"
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of both cells."""
+        return [
+            *self.block.cell(self.series, self.column),
+            *self.block.cell(self.reference, self.column),
+        ]
+
+    @property
+    def notes(self) -> str:
+        """How many runs of either cell diverged or are at chance."""
+        sides = zip((self.series, self.reference), self.comparison.pairs.notes, strict=False)
+        return "; ".join(f"{typed(side)}: {note}" for side, note in sides if note)
+
+    @property
+    def images(self) -> Images | None:
+        """The difference over seeds and test images; None where they cannot be paired."""
+        first, second = (self.block.cell(s, self.column) for s in (self.series, self.reference))
+        return images_of(first, second)
 
 
 def compare_cells(
-    blocks: Sequence[Block], reference: str | None, margin: float, level: float
+    blocks: Sequence[Block], reference: str | None, margin: float
 ) -> list[CellComparison]:
-    """Return the comparisons of every block; raises UserError if no run has the `reference`."""
+    """Return the comparisons of every block; raises UserError if no run has the `reference`.
+
+    The comparisons of a block are one table, and one family.
+    """
     known = dict.fromkeys(typed(series) for block in blocks for series in block.series)
     if reference is not None and reference not in known:
         raise UserError(f"reference={reference}: no run has it; there are: {', '.join(known)}")
-    places, pairs = [], []
-    for block in blocks:
-        base = _base(block, reference)
-        for column in block.columns:
-            for series in block.series:
-                if series != base:
-                    own, other = (by_seed(block.cell(s, column), accuracy) for s in (series, base))
-                    places.append((block, column, series, base))
-                    pairs.append(Pairs.of(own, other, margin))
-    # A report counts the pairs that there are; it does not know which ones were wanted.
-    family = Family("all comparisons of this report", sum(bool(each.seeds) for each in pairs))
-    found = compare(family, pairs, level)
-    return [CellComparison(*place, each) for place, each in zip(places, found, strict=True)]
+    return [each for block in blocks for each in _of_block(block, reference, margin)]
 
 
-def _base(block: Block, reference: str | None) -> object:
+def _of_block(block: Block, reference: str | None, margin: float) -> Iterator[CellComparison]:
     wanted = DEFAULT_REFERENCE if reference is None else reference
-    return next((s for s in block.series if typed(s) == wanted), block.series[0])
+    base = next((s for s in block.series if typed(s) == wanted), block.series[0])
+    places = [(s, c) for c in block.columns for s in block.series if s != base]
+    pairs = [Pairs.of(block.scores(s, c), block.scores(base, c), margin) for s, c in places]
+    family = Family("the comparisons of this table", design_of(block.runs))
+    for (series, column), each in zip(places, compare(family, pairs), strict=True):
+        yield CellComparison(block, column, series, base, each)
 
 
-def table(found: Sequence[CellComparison], margin: float, level: float, name: str) -> Table:
+def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:
     """Return a row for each comparison."""
     head = [
-        *("compared", "seeds", "difference", f"{level:.0%} interval", "p", "p (Holm)"),
-        *("equivalence p (Holm)", "verdict", "detectable", "seeds needed"),
+        *("compared", "seeds", "difference", "interval", "grade", "p", "over images too"),
+        *("correlation", "seeds needed", "diverged or at chance"),
     ]
     family = found[0].comparison.family
+    test = (
+        "anytime-valid t tests, by Holm's method, with confidence sequences, as seeds were added "
+        "after a look"
+        if family.design == "sequential"
+        else "joint sign flips (step-down max-|t|), with their simultaneous intervals"
+    )
     caption = (
-        "Test accuracy, differences in points between runs of the same seed. p: exact sign-flip "
-        f"test; equivalence p: two t tests. Holm's method adjusts both for {family.name}. The "
-        f"same: by less than ±{margin:g} points. Detectable: the smallest difference that so many "
-        "seeds show at 5 %, four times in five. Seeds needed: to show this one so."
+        "Test accuracy, differences in points between runs of the same seed; a diverged run counts "
+        f"as chance. Decided: p ≤ 5 % over {family.name} by {test}. The same: two one-sided t "
+        f"tests within ±{margin:g} points. Likely: the 95 % interval of the comparison alone "
+        "excludes 0. The interval is that of the grade. Over images too: the 95 % interval of this "
+        "comparison for other test images like these. Correlation: of the pairs. Seeds needed: to "
+        "show such a difference four times in five."
     )
     return Table(name, caption, head, [_line(each) for each in found])
 
 
 def _line(each: CellComparison) -> list[str]:
-    where = f", {each.block.head(each.column)}" if each.column is not None else ""
-    what = f"{typed(each.series)} − {typed(each.reference)}{where}"
-    comparison, result = each.comparison, each.comparison.paired
-    if result is None:
-        return [what, "0", *[NONE] * 5, each.verdict, NONE, NONE]
-    needed = seeds_for_family(comparison.family.size)
+    comparison, graded = each.comparison, each.comparison.graded
+    if graded is None:
+        return [each.name, "0", NONE, NONE, comparison.text, *[NONE] * 4, each.notes or NONE]
+    images = each.images
     return [
-        what,
-        str(result.n),
-        number(result.mean, 2),
-        interval(result.low, result.high, 2) or NONE,
-        p_value(result.p),
-        p_value(comparison.p),
-        p_value(comparison.p_equivalent),
-        each.verdict,
-        number(result.detectable, 2),
-        f"{max(needed, result.seeds_needed):,}" if result.seeds_needed else NONE,
+        each.name,
+        str(graded.seeds),
+        number(graded.mean, 2),
+        interval(graded.interval, 2) or NONE,
+        comparison.text,
+        p_value(graded.p),
+        interval(images.interval, 2) if images else NONE,
+        number(images.correlation if images else None, 2),
+        f"{comparison.seeds_needed:,}" if comparison.goes_on else NONE,
+        each.notes or NONE,
     ]
+
+
+def further(found: Sequence[CellComparison]) -> Further | None:
+    """Return the command that goes on with what is short of decided; None where all is."""
+    short = [each for each in found if each.comparison.goes_on]
+    runs = {run.name: run for each in short for run in each.runs}
+    return goes_on([*runs.values()], [each.comparison for each in short])
 
 
 def words(found: Sequence[CellComparison]) -> list[str]:
-    """Return what the comparisons come to, and what keeps them from saying more."""
-    seeds = max((len(each.comparison.pairs.seeds) for each in found), default=0)
-    if not seeds:
-        return ["No two finished runs share a seed, so nothing can be compared."]
-    counts = Counter(each.verdict for each in found)
-    lines = [
-        f"Of {plural(len(found), 'comparison')}: "
-        + ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-        + "."
-    ]
-    size = found[0].comparison.family.size
-    if seeds < (needed := seeds_for_family(size)):
-        lines.append(
-            f"With {plural(seeds, 'seed')} none of {plural(size, 'comparison')} can be "
-            f"told from chance: the smallest p of n seeds is 2/2ⁿ, and {needed} seeds would do. "
-            "What is seen here is a hint, not a finding."
-        )
-    return lines
+    """Return what the comparisons come to, and what those that are not decided say."""
+    if not any(each.comparison.pairs.seeds for each in found):
+        return ["No two runs that ended share a seed, so nothing can be compared."]
+    counts = Counter(_kind(each.comparison) for each in found)
+    counted = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return [f"Of {plural(len(found), 'comparison')}: {counted}."]
+
+
+def _kind(comparison: Comparison) -> str:
+    """Return the grade, and for a difference its direction."""
+    graded = comparison.graded
+    if graded is None:
+        return comparison.text
+    direction = {"more": " higher", "less": " lower"}.get(comparison.outcome, "")
+    return f"{graded.text()}{direction}" if "but" not in graded.text() else graded.text()

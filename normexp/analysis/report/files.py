@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
+from normexp.analysis.intervals import Interval
 from normexp.analysis.measures import (
     SEVERITIES,
     Measure,
     accuracy,
     at_contrast,
+    balanced_accuracy,
     gap,
     parameters,
     seconds,
@@ -19,12 +20,14 @@ from normexp.analysis.measures import (
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.report.comparisons import CellComparison
 from normexp.analysis.rows import Run
+from normexp.analysis.spread import Spread
 from normexp.runs.text import csv_text
 from normexp.settings import typed
 
 STATES = ("finished", "diverged", "failed", "unfinished")
 MEASURES: Mapping[str, Measure] = {
     "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
     **{f"accuracy_contrast_{severity}": at_contrast(severity) for severity in SEVERITIES},
     "train_accuracy": train_accuracy,
     "gap": gap,
@@ -40,7 +43,7 @@ def cells_csv(blocks: Sequence[Block], found: Sequence[CellComparison], level: f
     lines = []
     for block in blocks:
         for (series, column), runs in block.cells.items():
-            spread = block.spread(series, column, accuracy, level)
+            spread = block.accuracy(series, column, accuracy, level)
             states = [run.state for run in runs]
             each = compared.get((id(block), series, column))
             line: dict[str, object] = {
@@ -48,21 +51,34 @@ def cells_csv(blocks: Sequence[Block], found: Sequence[CellComparison], level: f
                 **dict(zip(block.by, map(typed, (series, column)), strict=False)),
                 "runs": len(runs),
                 **{state: states.count(state) for state in STATES},
-                **({f"accuracy_{k}": v for k, v in asdict(spread).items()} if spread else {}),
+                **(_accuracy(spread) if spread else {}),
             }
             lines.append(line | (_comparison(each) if each else {}))
     return csv_text(lines)
 
 
 def _comparison(each: CellComparison) -> dict[str, object]:
-    comparison, result = each.comparison, each.comparison.paired
-    return {
+    graded, images = each.comparison.graded, each.images
+    line: dict[str, object] = {
         "reference": typed(each.reference),
-        "verdict": each.verdict,
-        "p_holm": comparison.p,
-        "p_equivalent_holm": comparison.p_equivalent,
-        **({f"difference_{k}": v for k, v in asdict(result).items()} if result else {}),
+        "grade": each.comparison.text,
+        "notes": each.notes,
     }
+    if graded is not None:
+        line |= {"difference_n": graded.seeds, "difference_mean": graded.mean, "p": graded.p}
+        line |= _ends("difference", graded.interval)
+    if images is not None:
+        line |= {**_ends("difference_images", images.interval), "correlation": images.correlation}
+    return line
+
+
+def _accuracy(found: Spread) -> dict[str, object]:
+    line = {"accuracy_n": found.n, "accuracy_mean": found.mean}
+    return {**line, **_ends("accuracy", found.interval)}
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, object]:
+    return {f"{name}_low": interval.low, f"{name}_high": interval.high} if interval else {}
 
 
 def runs_csv(runs: Sequence[Run]) -> str:

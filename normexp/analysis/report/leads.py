@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
-from normexp.analysis.compare import Pairs, by_seed, ranked
-from normexp.analysis.measures import accuracy
+from normexp.analysis.compare import Pairs, ranked, tied
+from normexp.analysis.grades import lead
+from normexp.analysis.intervals import t_interval
 from normexp.analysis.render.document import NONE, Table, interval, number
 from normexp.analysis.report.blocks import Block, short
-from normexp.analysis.statistics import Paired
 from normexp.settings import typed
 
 
@@ -25,53 +25,58 @@ class Lead:
     """Of the best, in percent."""
     second: object
     """None where only one series has a result."""
-    paired: Paired | None
-    """The best less the second; None where no seed has both."""
+    pairs: Pairs | None
 
     @property
     def words(self) -> str:
-        """The lead in points with its interval, or why there is none."""
-        if self.paired is None:
-            return "no seed in common" if self.second is not None else NONE
-        return f"{number(self.paired.mean, 2)} {interval(self.paired.low, self.paired.high, 2)}"
+        """The lead in points with its interval, or in numbers where seeds are few."""
+        if self.pairs is None:
+            return NONE
+        differences = self.pairs.differences
+        if not differences:
+            return "no seed in common"
+        alone = t_interval(differences.values())
+        if alone is None:
+            return lead(differences)
+        return f"ahead by {number(fmean(differences.values()), 2)} points {interval(alone, 2)}"
 
     def __str__(self) -> str:
         where = ", ".join(filter(None, [self.block.title, self.block.panel(self.column)]))
         at = f" at {where}" if where else ""
         best = f"Best{at}: {typed(self.best)}, {number(self.mean)} %"
-        if self.paired is None:
-            return f"{best}."
-        one_seed = " (one seed)" if self.paired.n == 1 else ""
-        return f"{best}, {self.words.strip()} points ahead of {typed(self.second)}{one_seed}."
+        notes = self.block.scores(self.best, self.column).note
+        best += f" ({notes})" if notes else ""
+        return f"{best}; {self.words} (second: {typed(self.second)})."
 
 
-def leads(block: Block, margin: float, level: float) -> Iterator[Lead]:
-    """Yield the lead of each column that has a result."""
+def leads(block: Block) -> Iterator[Lead]:
+    """Yield the lead of each column that has a best: one above chance, and not tied."""
     for column in block.columns:
-        found = {series: by_seed(block.cell(series, column), accuracy) for series in block.series}
-        best, second, *_ = [*ranked({s: [*own.values()] for s, own in found.items()}), None, None]
-        if best is None:
+        found = {series: block.scores(series, column) for series in block.series}
+        best, second, *_ = [*ranked(found), None, None]
+        if best is None or found[best].is_at_chance or len(tied(found, best)) > 1:
             continue
-        result = None
-        if second is not None:
-            result = Pairs.of(found[best], found[second], margin).tested(level)
-        yield Lead(block, column, best, fmean(found[best].values()), second, result)
+        pairs = Pairs.of(found[best], found[second], 0.0) if second is not None else None
+        yield Lead(block, column, best, found[best].mean, second, pairs)
 
 
-def lead_table(block: Block, found: list[Lead], level: float, name: str) -> Table:
-    """Return a row for each column of the block."""
+def lead_table(block: Block, found: list[Lead], name: str) -> Table:
+    """Return a row for each column of the block that has a best."""
     rows = [
         [
             typed(lead.column) if lead.column is not None else "all",
             typed(lead.best),
             typed(lead.second) if lead.second is not None else NONE,
             lead.words,
+            lead.block.scores(lead.best, lead.column).note or NONE,
         ]
         for lead in found
     ]
     over = short(block.by[1]) if len(block.by) > 1 else "over"
     caption = (
-        f"The best mean and the second, with the lead over the seeds that both have ({level:.0%} "
-        "interval). Picked after looking, so a lead flatters; the comparisons decide."
+        "The best mean and the second, with the lead over the seeds that both have and its 95 % "
+        "interval. Picked after looking, so a lead flatters; the comparisons decide. A column "
+        "whose best are tied, or at chance, has no best."
     )
-    return Table(f"{name}best", caption, [over, "best", "second", "lead, points"], rows)
+    head = [over, "best", "second", "lead, points", "diverged or at chance"]
+    return Table(f"{name}best", caption, head, rows)

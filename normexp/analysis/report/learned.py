@@ -8,6 +8,7 @@ from normexp.analysis.measures import reading
 from normexp.analysis.render import figures
 from normexp.analysis.render.document import Figure, Section, Table, with_interval
 from normexp.analysis.report.blocks import Block
+from normexp.analysis.spread import SHARE
 
 
 def readings_section(block: Block, level: float, name: str) -> Section | None:
@@ -40,7 +41,9 @@ def _by_depth(block: Block, kind: str, places: Sequence[str], level: float) -> l
     """Return a line for each cell that has readings of this kind."""
     lines: list[figures.Line] = []
     for at in block.cells:
-        spreads = [block.spread(*at, reading(f"{kind}/{place}"), level) for place in places]
+        within = SHARE if kind == "gate" else None
+        measures = [reading(f"{kind}/{place}") for place in places]
+        spreads = [block.spread(*at, measure, level, within) for measure in measures]
         if any(spreads):
-            lines.append(figures.Line(block.place(*at), len(lines), spreads))
+            lines.append(figures.Line(block.row(*at), len(lines), spreads))
     return lines

@@ -9,6 +9,7 @@ from normexp.analysis.render import figures
 from normexp.analysis.render.document import Figure, Section, Table, with_interval
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.rows import Run
+from normexp.analysis.spread import PERCENT
 from normexp.settings import typed
 
 STATISTICS = ("statistics", "batch_size", "alpha")
@@ -52,8 +53,9 @@ def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str)
     ticks = [tick if i % max(1, len(ticks) // 6) == 0 else "" for i, tick in enumerate(ticks)]
     drawing = figures.lines(panels, "share of contrast left", "test accuracy, %", ticks)
     caption = (
-        "Test accuracy by contrast, one share for all images, with running statistics and, "
-        f"dashed, with those of the test batch. {level:.0%} intervals.{block.left_out}"
+        "Of finished runs: test accuracy by contrast, one share for all images, with running "
+        f"statistics and, dashed, with those of the test batch. {level:.0%} intervals."
+        f"{block.left_out}"
     )
     return Figure(f"{name}lens_contrast", caption, caption, drawing)
 
@@ -67,7 +69,9 @@ def _lines(
                 lens_accuracy(axis="contrast", change="curve", level=share, statistics=statistics)
                 for share in shares
             ]
-            spreads = [block.spread(series, column, measure, level) for measure in measures]
+            spreads = [
+                block.spread(series, column, measure, level, PERCENT) for measure in measures
+            ]
             if any(spreads):
                 dashed = statistics == "batch"
                 yield figures.Line(typed(series) + ", batch" * dashed, i, spreads, dashed)
@@ -87,12 +91,12 @@ def _statistics(block: Block, level: float, name: str) -> Table:
         for each in choices
     ]
     rows = [
-        [block.place(*at), *(with_interval(block.spread(*at, m, level)) for m in measures)]
+        [block.row(*at), *(with_interval(block.spread(*at, m, level, PERCENT)) for m in measures)]
         for at in block.cells
     ]
     caption = (
-        "Test accuracy in percent under other statistics: running; of the test batch, by its "
-        "size; mixed with the image's own, by their weight; precise and cumulative ones of "
-        "training batches, by their size."
+        "Of finished runs: test accuracy in percent under other statistics: running; of the test "
+        "batch, by its size; mixed with the image's own, by their weight; precise and cumulative "
+        "ones of training batches, by their size."
     )
     return Table(f"{name}lens_statistics", caption, ["cell", *heads], rows)

@@ -20,12 +20,25 @@ from normexp.analysis.report.leads import leads
 from normexp.analysis.report.learned import readings_section
 from normexp.analysis.report.lens import lens_section
 from normexp.analysis.report.provenance import origin_section, state_section
+from normexp.analysis.report.setup import setup_section
 from normexp.analysis.report.training import training_section
 from normexp.analysis.rows import Run
+from normexp.analysis.scores import counts
 from normexp.runs.files import write_atomic
+from normexp.tuned import Tuned
 
 MOST_LEADS = 12
 """More are not told in short; the tables have them."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What a report begins with."""
+
+    title: str
+    question: str | None
+    origin: str
+    """Where, when and with what it was made."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +52,26 @@ class Choices:
     margin: float
     """Differences below this many points do not matter."""
     level: float
-    """Of intervals."""
+    """Of the intervals of means; comparisons are judged at 5 %."""
 
 
 def write_report(
-    runs: Sequence[Run], choices: Choices, title: str, question: str | None, origin: str, to: Path
+    runs: Sequence[Run],
+    choices: Choices,
+    heading: Heading,
+    to: Path,
+    tuned: Sequence[Tuned] = (),
 ) -> Path:
     """Write the report on `runs` into the folder `to`, and return its page.
+
+    `tuned` are the learning rates that were chosen, of whichever study.
 
     Raises UserError where the runs have no such settings as `choices` names.
     """
     parts = blocks(runs, choices.by)
-    found = compare_cells(parts, choices.reference, choices.margin, choices.level)
+    found = compare_cells(parts, choices.reference, choices.margin)
     of_blocks = [_block_sections(block, found, choices, i) for i, block in enumerate(parts)]
-    sections = [Section("In short", list(_in_short(parts, found, choices)))]
+    sections = [setup_section(runs, tuned), Section("In short", list(_in_short(parts, found)))]
     if len(parts) == 1:
         sections += of_blocks[0]
     else:
@@ -60,7 +79,7 @@ def write_report(
             Section(block.title, sections=own) for block, own in zip(parts, of_blocks, strict=True)
         ]
     sections += [state_section(runs, parts), origin_section(runs)]
-    document = Document(title, question, sections, origin)
+    document = Document(heading.title, heading.question, sections, heading.origin)
 
     (to / "figures").mkdir(parents=True, exist_ok=True)
     for figure in _figures(sections):
@@ -93,19 +112,30 @@ def _block_sections(
     return sections + [section for section in more if section is not None]
 
 
-def _in_short(
-    parts: Sequence[Block], found: Sequence[CellComparison], choices: Choices
-) -> Iterator[str]:
+def _in_short(parts: Sequence[Block], found: Sequence[CellComparison]) -> Iterator[str]:
     """Yield what the report comes to."""
     finished = sum(accuracy(run) is not None for block in parts for run in block.runs)
     total = sum(len(block.runs) for block in parts)
     yield f"{finished} of {plural(total, 'run')} have a test accuracy."
     if not finished:
         return
+    yield from diverged_words(parts)
     yield from words(found)
-    best = [lead for block in parts for lead in leads(block, choices.margin, choices.level)]
+    best = [lead for block in parts for lead in leads(block)]
     if len(best) <= MOST_LEADS:
         yield from (str(lead) for lead in best if lead.second is not None)
+
+
+def diverged_words(parts: Sequence[Block]) -> Iterator[str]:
+    """Yield how many runs of which cells diverged."""
+    lost = [
+        f"{block.title} {block.place(*at)} {count} of {len(runs)}".strip()
+        for block in parts
+        for at, runs in block.cells.items()
+        if (count := counts(runs)[0])
+    ]
+    if lost:
+        yield f"Diverged, which counts as chance: {'; '.join(lost)}."
 
 
 def _figures(sections: Sequence[Section]) -> Iterator[Figure]:

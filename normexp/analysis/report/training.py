@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from statistics import fmean
 
 from normexp.analysis.measures import (
@@ -15,21 +16,24 @@ from normexp.analysis.measures import (
     train_accuracy,
 )
 from normexp.analysis.render import figures
-from normexp.analysis.render.document import NONE, Figure, Section, Table, with_interval
+from normexp.analysis.render.document import (
+    NONE,
+    Figure,
+    Section,
+    Table,
+    points,
+    with_interval,
+)
 from normexp.analysis.report.blocks import Block, short
 from normexp.analysis.rows import Run
-from normexp.analysis.statistics import spread
+from normexp.analysis.spread import PERCENT, spread
 from normexp.settings import typed
 
+HEAD = ("train accuracy, %", "train − test, points")
 TARGETS = (30, 50, 70, 90)
 XLABELS = {"images": "training images seen", "seconds": "seconds of training"}
-COST = {
-    "train accuracy, %": (train_accuracy, 1),
-    "train − test, points": (gap, 1),
-    "seconds": (seconds, 1),
-    "images/s": (speed, 0),
-}
-"""Measure and digits of each column."""
+TIMES = {"seconds": (seconds, 1), "images/s": (speed, 0)}
+"""Measure and digits of each column; without intervals, as machines differ, not seeds."""
 
 
 def training_section(block: Block, level: float, name: str) -> Section:
@@ -71,7 +75,7 @@ def _reach(block: Block, level: float, name: str) -> Table:
             return "not reached"
         if len(reached) < len(ended):
             return f"{len(reached)} of {len(ended)} seeds"
-        return with_interval(spread(reached, level), 0)
+        return with_interval(spread(reached, level, (0, inf)), 0)
 
     head = [short(block.by[0]), *(f"to {target} %" for target in TARGETS)]
     caption = (
@@ -79,7 +83,7 @@ def _reach(block: Block, level: float, name: str) -> Table:
         "it, diverged ones included, there is no mean."
     )
     rows = [
-        [block.place(*at), *(text(block.cell(*at), target) for target in TARGETS)]
+        [block.row(*at), *(text(block.cell(*at), target) for target in TARGETS)]
         for at in block.places
     ]
     return Table(f"{name}steps", caption, head, rows)
@@ -89,11 +93,14 @@ def _cost(block: Block, level: float, name: str) -> Table:
     rows = []
     for at in block.places:
         sizes = dict.fromkeys(block.values(*at, parameters))
-        means = [with_interval(block.spread(*at, m, level), digits) for m, digits in COST.values()]
+        train = with_interval(block.spread(*at, train_accuracy, level, PERCENT))
+        times = [points(block.spread(*at, m, level), digits) for m, digits in TIMES.values()]
         size = " or ".join(f"{number:,.0f}" for number in sizes) or NONE
-        rows.append([block.place(*at), *means, size])
+        rows.append(
+            [block.row(*at), train, with_interval(block.spread(*at, gap, level)), *times, size]
+        )
     caption = (
-        "Accuracy over the last epoch of training, with augmentation and in training mode, the "
-        "gap to test, and the cost as it was on the machines named below."
+        "Of finished runs: accuracy over the last epoch of training, with augmentation and in "
+        "training mode, the gap to test, and the cost as it was on the machines named below."
     )
-    return Table(f"{name}cost", caption, [short(block.by[0]), *COST, "parameters"], rows)
+    return Table(f"{name}cost", caption, [short(block.by[0]), *HEAD, *TIMES, "parameters"], rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ FILE: dict[str, Any] = {
     "claim": "Instance norm beats batch norm",
     "prior": "open",
     "how": "by test accuracy",
+    "date": "2026-11-25",
+    "exploration_seeds": [1000],
+    "confirmation_seeds": [0, 1, 2],
     "study": "small",
     "measures": {"accuracy": {"value": "test.accuracy", "margin": 0.01}},
     "comparisons": {
@@ -42,6 +46,13 @@ BROKEN: dict[str, tuple[Callable[[Any], object], str, str]] = {
     "no claim": (lambda f: f.pop("claim"), "claim", "is missing"),
     "typo": (lambda f: f.update(clam="x"), "clam", "did you mean claim?"),
     "no source": (lambda f: f.pop("study"), "", "a study or a measurement"),
+    "no date": (lambda f: f.pop("date"), "date", "needed of what is trained"),
+    "no kind": (lambda f: f.update(kind="algebra"), "kind=algebra", "a study is of trained"),
+    "judged by its exploration": (
+        lambda f: f.update(confirmation_seeds=[0, 1000]),
+        "confirmation_seeds",
+        "1000 is an exploration seed too",
+    ),
     "no margin": (lambda f: f["measures"]["accuracy"].pop("margin"), "accuracy.margin", "missing"),
     "margin": (
         lambda f: f["measures"]["accuracy"].update(margin=-1),
@@ -152,6 +163,8 @@ def test_a_list_of_either_side_is_told_apart() -> None:
         ("history.0.val_accuracy", 0.2),
         ("history.-1.val_accuracy", 0.6),
         ("history.*.val_accuracy", 0.4),
+        ("history.50%.val_accuracy", 0.4),  # the second of three epochs
+        ("history.100%.val_accuracy", 0.6),
         ("history.7.val_accuracy", None),
         ("test.f1", None),
         ("test", None),
@@ -161,10 +174,17 @@ def test_a_measure_is_a_path_in_the_result(value: str, expected: float | None) -
     assert Measure(value, 0)(made(0.6)) == pytest.approx(expected)
 
 
-def test_a_run_that_diverged_counts_as_the_measure_says() -> None:
-    assert Measure("test.accuracy", 0, diverged=0.1)(made("diverged")) == 0.1
-    assert Measure("test.accuracy", 0)(made("diverged")) is None
-    assert Measure("test.accuracy", 0, diverged=0.1)(made("unfinished")) is None
+def test_a_run_that_diverged_has_no_measure_of_its_own() -> None:
+    assert Measure("test.accuracy", 0, accuracy=True)(made("diverged")) is None
+    assert Measure("test.accuracy", 0)(made("unfinished")) is None
+
+
+def test_a_measure_may_be_less_another_a_logarithm_or_at_a_training_loss() -> None:
+    run = made(0.6)  # training losses 2, 1 and 2/3; validation accuracies 0.2, 0.4 and 0.6
+    assert Measure("history.-1.train_accuracy", 0, less="test.accuracy")(run) == pytest.approx(0.02)
+    assert Measure("history.0.train_loss", 0, log10=True)(run) == pytest.approx(log10(2))
+    assert Measure("val_accuracy", 0, at_train_loss=1.5)(run) == pytest.approx(0.3)
+    assert Measure("val_accuracy", 0, at_train_loss=0.5)(run) is None
 
 
 def test_a_measure_of_the_lens_is_in_the_one_row_that_fits(tmp_path: Path) -> None:

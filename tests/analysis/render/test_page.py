@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from helpers.made import make_study
 
-from normexp.analysis.report.report import Choices, write_report
+from normexp.analysis.report.report import Choices, Heading, write_report
 from normexp.analysis.rows import runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -77,7 +77,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     )
     choices = Choices(["norm", "batch_size"], None, 0.5, 0.95)
-    return write_report(runs(outputs), choices, "Study", "Why?", "Made", outputs / "report")
+    return write_report(
+        runs(outputs), choices, Heading("Study", "Why?", "Made"), outputs / "report"
+    )
 
 
 @pytest.fixture
@@ -168,6 +170,6 @@ def test_what_users_write_is_text_in_the_page(tmp_path: Path) -> None:
     make_study(tmp_path, ["batch"], [4], 1, lambda *_: 0.5)
     choices = Choices(["norm", "batch_size"], None, 0.5, 0.95)
     evil = '<script>alert("x")</script> & "quotes"'
-    page = write_report(runs(tmp_path), choices, evil, evil, evil, tmp_path / "report")
+    page = write_report(runs(tmp_path), choices, Heading(evil, evil, evil), tmp_path / "report")
     outline = Outline(page.read_text(encoding="utf-8"))
     assert not outline.all("script")

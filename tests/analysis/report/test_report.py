@@ -12,7 +12,7 @@ import pytest
 from helpers.made import Found, leave_lens, make_run, make_study
 from PIL import Image
 
-from normexp.analysis.report.report import Choices, write_report
+from normexp.analysis.report.report import Choices, Heading, write_report
 from normexp.analysis.rows import runs
 from normexp.runs.folder import RunFolder
 
@@ -45,7 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in RunFolder.all_below(outputs, "cnn-batch-b8-*"):
         leave_lens(run, *lens)
     to = outputs / "reports" / "made"
-    page = write_report(runs(outputs), CHOICES, "Study made", "Which is <best>?", "Made here", to)
+    page = write_report(
+        runs(outputs), CHOICES, Heading("Study made", "Which is <best>?", "Made here"), to
+    )
     assert page == to / "index.html"
     return to
 
@@ -64,7 +66,7 @@ def line(text: str, start: str) -> list[str]:
 def test_means_have_intervals_and_cells_without_one_say_why(markdown: str) -> None:
     # Seeds 0.603, 0.611, 0.624 at batch size 8: 61.27 ± 4.303 · 1.060 / √3.
     assert line(markdown, "batch")[1] == "61.3 [58.6, 63.9]"
-    assert line(markdown, "batch")[2] == "60.2 (one seed)"
+    assert line(markdown, "batch")[2] == "60.2 (1 seed)"
     assert line(markdown, "both")[2] == "1 unfinished"
     assert line(markdown, "instance")[2:] == ["1 failed", "3 diverged"]
     assert line(markdown, "none")[2] == "no run"
@@ -72,9 +74,11 @@ def test_means_have_intervals_and_cells_without_one_say_why(markdown: str) -> No
 
 
 def test_what_cannot_be_concluded_is_said(markdown: str) -> None:
-    assert "1 cell of 12 stand on one seed" in markdown
+    assert "1 cell of 12 stand on one or two seeds" in markdown
     assert "nothing can be concluded from them" in markdown
-    assert "With 3 seeds none of 5 comparisons can be told from chance" in markdown
+    assert "instance, batch size 128 (3 of 3 diverged): not above chance" in markdown
+    assert "none, batch size 128: 1 of 3 runs collapsed to chance" in markdown
+    assert "Diverged, which counts as chance: instance, batch size 128 3 of 3; none," in markdown
     assert "No run at all: norm=none batch_size=32." in markdown
 
 
@@ -94,7 +98,7 @@ def test_steps_to_an_accuracy_have_no_mean_where_a_seed_does_not_reach_it(markdo
         "300 [300, 300]",
         "not reached",
     ]
-    assert line(steps, "none, batch size 128")[1] == "2 of 3 seeds"
+    assert line(steps, "none, batch size 128 (1 of 3 diverged)")[1] == "2 of 3 seeds"
 
 
 def test_gates_are_told_by_depth(markdown: str) -> None:
@@ -131,14 +135,15 @@ def test_the_csv_file_has_the_numbers_in_full(folder: Path) -> None:
     assert float(both["difference_mean"]) == pytest.approx(10)
     assert (both["reference"], both["difference_n"]) == ("batch", "3")
     lost = cells["instance", "128"]
-    assert (lost["runs"], lost["diverged"], lost["accuracy_mean"]) == ("3", "3", "")
+    # Chance, as there are ten classes of equally many test images.
+    assert (lost["runs"], lost["diverged"], lost["accuracy_mean"]) == ("3", "3", "10.0")
 
 
 def test_the_latex_tables_are_escaped_and_whole(folder: Path) -> None:
     text = (folder / "report.tex").read_text(encoding="utf-8")
     for name in ("table", "tabular"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") >= 6
-    assert r"batch & 61.3 [58.6, 63.9] & 60.2 (one seed) &" in text
+    assert r"batch & 61.3 [58.6, 63.9] & 60.2 (1 seed) &" in text
     for each in text.splitlines()[1:]:  # after the comment on packages
         if not each.startswith(r"\label"):
             assert not re.search(r"(?<!\\)(?:[#_]|%(?!$))", each), each
@@ -162,7 +167,7 @@ def test_every_figure_is_there_as_svg_and_png(folder: Path, markdown: str) -> No
 def test_other_settings_make_parts_with_files_of_their_own(tmp_path: Path) -> None:
     for contrast in ("none", "jitter"):
         make_study(tmp_path, ["batch", "both"], [8], 2, found, contrast=contrast)
-    page = write_report(runs(tmp_path), CHOICES, "All", None, "", tmp_path / "report")
+    page = write_report(runs(tmp_path), CHOICES, Heading("All", None, ""), tmp_path / "report")
     text = page.read_text(encoding="utf-8")
     assert "<h2>contrast=jitter</h2>" in text
     assert "<h2>contrast=none</h2>" in text
@@ -175,7 +180,7 @@ def test_other_settings_make_parts_with_files_of_their_own(tmp_path: Path) -> No
 def test_a_study_of_which_nothing_has_finished_has_a_page_too(tmp_path: Path) -> None:
     make_run(tmp_path, "unfinished", seed=0)
     make_run(tmp_path, "diverged", seed=1)
-    page = write_report(runs(tmp_path), CHOICES, "All", None, "", tmp_path / "report")
+    page = write_report(runs(tmp_path), CHOICES, Heading("All", None, ""), tmp_path / "report")
     text = page.read_text(encoding="utf-8")
     assert "0 of 2 runs have a test accuracy." in text
     assert "1 of 2 unfinished" in text or "1 unfinished, 1 diverged" in text
