@@ -39,3 +39,6 @@ def test_the_wheel_trains_on_drawn_images_from_an_empty_folder(tmp_path: Path) -
     told = run("-m", "normexp", "train", "-m", "data=generated", *few, narrow, cwd=empty)
     assert "normexp runs" in told or "test accuracy" in told
     assert len(list((empty / "outputs" / "runs").glob("cnn-batch-b8-none-s0-*/result.json"))) == 1
+    # The page's templates are no Python files.
+    run("-m", "normexp", "report", cwd=empty)
+    assert (empty / "outputs" / "reports" / "all" / "index.html").exists()
