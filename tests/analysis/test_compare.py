@@ -52,8 +52,8 @@ def test_where_a_difference_is_measured_nothing_stands_in_for_a_run_without_an_a
     learned = cell("batch", dict.fromkeys(range(8), 0.6))
     for lost in ("diverged", 0.1):
         other = cell("instance", {**dict.fromkeys(range(7), 0.6), 7: lost})
-        sides = (others(side, severity_5_less_clean) for side in (other, learned))
-        (found,) = compare(FAMILY, [Pairs.of(*sides, MARGIN)])
+        first, second = (others(side, severity_5_less_clean) for side in (other, learned))
+        (found,) = compare(FAMILY, [Pairs.of(first, second, MARGIN)])
         assert (found.outcome, found.graded, found.text) == ("not drawn", None, "not drawn")
         assert found.pairs.notes[0].startswith("1 of 8 ")
 

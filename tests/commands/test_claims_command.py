@@ -221,7 +221,7 @@ def test_a_claim_of_one_s_own_is_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["claim=c99"], "claim=c99: there is no such claim; did you mean c09?"),
+        (["claim=c99"], "claim=c99: there is no such claim; did you mean c19?"),
         (["form=big"], "form=big: one of small, full is needed"),
         (["measure=2"], "measure=2: true or false is needed"),
         (["clam=c05"], "there is no setting 'clam'"),

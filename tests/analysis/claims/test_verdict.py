@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.made import made
+from helpers.made import Found, made
 
 from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.read import read_claim
@@ -247,7 +247,10 @@ def test_three_seeds_are_likely_and_the_weakest_grade_is_the_claim_s() -> None:
 
 def test_the_largest_rate_that_learned_and_the_best_one_are_logarithms() -> None:
     rates = (0.1, 0.2, 0.4, 0.8)
-    accuracies = {"batch": (0.5, 0.6, 0.5, 0.4), "none": (0.6, 0.5, "diverged", 0.1)}
+    accuracies: dict[str, tuple[Found, ...]] = {
+        "batch": (0.5, 0.6, 0.5, 0.4),
+        "none": (0.6, 0.5, "diverged", 0.1),
+    }
     rows = [
         made(found, norm=norm, lr=rate, seed=seed, batch_size=128)
         for norm, values in accuracies.items()
