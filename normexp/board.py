@@ -15,7 +15,7 @@ from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.plugins.hparams import api_pb2, summary_v2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
-from tensorboard.plugins.text import metadata as text_metadata
+from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.util.tensor_util import make_tensor_proto
 
 METRICS: Mapping[str, str] = {
@@ -138,15 +138,7 @@ def scalar(tag: str, value: float) -> Summary:
 
 def text(tag: str, markdown: str) -> Summary:
     """Return a text."""
-    return Summary(
-        value=[
-            Summary.Value(
-                tag=tag,
-                metadata=text_metadata.create_summary_metadata(tag, ""),
-                tensor=make_tensor_proto([markdown.encode()]),
-            )
-        ]
-    )
+    return text_summary.text_pb(tag, markdown)
 
 
 def image(tag: str, png: bytes) -> Summary:

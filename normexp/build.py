@@ -20,6 +20,7 @@ from normexp.errors import UserError, as_user_error, raised_in, sentence
 from normexp.runs.source import own_source
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
+from normexp.settings import ASKED, keys_of
 from normexp.tuned import WORD, tuned_rate
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
@@ -51,7 +52,8 @@ def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
 def checked_spec(settings: Settings) -> tuple[RunSpec, Runtime]:
     """As `run_spec`, of settings as plain values."""
     settings = dict(settings)
-    runtime = Runtime.from_settings(settings.pop("runtime"), settings.pop("study"))
+    asked = {key: settings.pop(key) for key in keys_of(ASKED) if key in settings}
+    runtime = Runtime.from_settings(settings.pop("runtime"), asked)
     is_tuned, source = settings["optimizer"]["lr"] == WORD, own_source(settings)
     if is_tuned:  # any rate that can be checked, until the chosen one is known
         settings["optimizer"] = {**settings["optimizer"], "lr": 1.0}

@@ -83,14 +83,18 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some words."""
+    """One of some words; None where it is `optional`."""
 
     options: tuple[str, ...]
+    optional: bool = False
 
-    def check(self, value: object) -> str:
+    def check(self, value: object) -> str | None:
+        if value is None and self.optional:
+            return None
         if value in self.options:
             return str(value)
-        raise ValueError(f"one of {', '.join(self.options)} is needed")
+        words = (*self.options, *["null"] * self.optional)
+        raise ValueError(f"one of {', '.join(words)} is needed")
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,18 @@ JOBS = Setting(
     "runs at a time; null: as many as cores, memory and GPUs allow",
 )
 STUDY = Setting("study", Name(optional=True), "name for runs that answer one question")
+ASKED = (
+    STUDY,
+    Setting(
+        "until",
+        Choice(("decided",), optional=True),
+        "decided: with -m, add seeds to the comparisons of norms that are open (from seed=0,1,2 "
+        "where none is given); null: the seeds that are given",
+        required=False,
+    ),
+    Setting("max_seeds", COUNT, "most seeds of a cell with until=decided", required=False),
+)
+"""Why a run is asked for."""
 
 RUN = (
     Setting("seed", SEED, "the replicate: first weights and order of images; runs pair by it"),
@@ -293,7 +309,7 @@ EVALUATE = (
     JOBS,
 )
 COMMANDS: Mapping[str, tuple[Setting, ...]] = {
-    "train": (STUDY, *RUN, *RUNTIME),
+    "train": (*ASKED, *RUN, *RUNTIME),
     "evaluate": EVALUATE,
     "probe": (
         Setting("norm", Text(), "norms to measure, or all"),

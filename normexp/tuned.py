@@ -11,14 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp.errors import UserError
 from normexp.runs.files import write_atomic
 from normexp.runs.plain import from_plain, to_plain
+from normexp.runs.source import targets
 from normexp.runs.spec import ContrastSpec, RunSpec, digest
 
 WORD = "tuned"
 """In the place of a learning rate."""
+
+
+class NotTunedError(UserError):
+    """No rate was chosen for the settings of a run."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,10 @@ def key_of(spec: RunSpec) -> str:
         seed=0,
         contrast=ContrastSpec("", {}),
         optimizer=replace(spec.optimizer, lr=1.0),
-    )
-    return digest({**plain.settings, "numerics": plain.numerics, "source": plain.source})
+    ).settings
+    modules = {target.rpartition(".")[0] for target in targets(plain)}
+    source = {module: text for module, text in spec.source.items() if module in modules}
+    return digest({**plain, "numerics": spec.numerics, "source": source})
 
 
 def file_of(outputs: Path, study: str) -> Path:
@@ -69,32 +78,39 @@ def file_of(outputs: Path, study: str) -> Path:
     return outputs / "tuned" / f"{study}.yaml"
 
 
-def write_tuned(path: Path, content: TunedFile) -> None:
-    """Write the rates, whole or not at all."""
+def add_to_file(path: Path, content: TunedFile) -> None:
+    """Write the rates beside those of other cells that the file has, whole or not at all."""
+    before = {cell.key: cell for cell in read_tuned(path).cells}
+    cells = before | {cell.key: cell for cell in content.cells}
+    plain = to_plain(replace(content, cells=tuple(cells.values())))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, OmegaConf.to_yaml(OmegaConf.create(to_plain(content))).encode())
+    write_atomic(path, OmegaConf.to_yaml(OmegaConf.create(plain)).encode())
 
 
 def read_tuned(path: Path) -> TunedFile:
-    """Return the rates in a file; raises UserError where it is not what `normexp tune` writes."""
+    """Return the rates in a file, none where there is no file.
+
+    Raises UserError where it is not what `normexp tune` writes.
+    """
+    if not path.exists():
+        return TunedFile("", ())
     try:
-        return from_plain(TunedFile, OmegaConf.to_container(OmegaConf.load(path)))
-    except Exception as error:
+        return from_plain(TunedFile, OmegaConf.to_container(OmegaConf.create(path.read_text())))
+    except (YAMLError, OmegaConfBaseException, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: {reason}; remove it and tune again") from error
 
 
 def tuned_rate(spec: RunSpec, outputs: Path) -> float:
-    """Return the rate for a run; raises UserError with the command where none was chosen."""
+    """Return the rate for a run; raises NotTunedError where none was chosen."""
     wanted, newest = key_of(spec), sorted(_files(outputs), key=lambda file: file.stat().st_mtime)
     for file in reversed(newest):
         for cell in read_tuned(file).cells:
             if cell.key == wanted:
                 return cell.lr
-    raise UserError(
+    raise NotTunedError(
         f"optimizer.lr={WORD}: no rate was chosen for norm={spec.norm.name} "
-        f"batch_size={spec.batch_size} with these settings; normexp tune norm={spec.norm.name} "
-        f"batch_size={spec.batch_size} and the other settings as they are here"
+        f"batch_size={spec.batch_size} with these settings"
     )
 
 

@@ -12,29 +12,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
+    from normexp.commands.grid import Grid
+    from normexp.runs.spec import Settings
     from normexp.sweep.cell import Cell
+    from normexp.sweep.ended import Ended
     from normexp.sweep.jobs import Jobs
     from normexp.sweep.plan import Plan
 
 
 MANY = 20
 """Cells whose composition may be felt."""
-
-
-class GridSweeper(BasicSweeper):
-    """Hydra's own, which composes each cell once more to see whether it can be composed."""
-
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Leave it to the launcher, where that is ours."""
-        if not isinstance(self.launcher, ProcessLauncher):
-            super().validate_batch_is_legal(batch)
 
 
 class ProcessLauncher(Launcher):
@@ -56,12 +49,28 @@ class ProcessLauncher(Launcher):
         job_overrides: Sequence[Sequence[str]],
         initial_job_idx: int,  # noqa: ARG002 - no run is named by a number
     ) -> Sequence[JobReturn]:
-        """Carry out a run for each list of overrides; see `normexp.sweep.sweep.sweep`."""
+        """Carry out a run for each list of overrides, and more where these ask for it."""
+        from normexp.commands.until import until_decided
         from normexp.sweep.sweep import sweep
 
         cells = self.cells(job_overrides)
-        sweep(cells, keep_images, self.jobs(cells))
+        if any(cell.runtime.until for cell in cells):
+            until_decided(job_overrides, cells, self.carry_out)
+        else:
+            sweep(cells, keep_images, self.jobs(cells))
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
+
+    def grid(self) -> Grid:
+        """Return what composes the settings of cells."""
+        from normexp.commands.grid import Grid
+
+        return Grid(self._context.config_loader, self._config)
+
+    def carry_out(self, cells: Sequence[Cell]) -> dict[str, Ended]:
+        """Carry out the cells that are not finished, and return how they ended, by label."""
+        from normexp.sweep.sweep import ends_of
+
+        return ends_of(cells, keep_images, self.jobs(cells))
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs | None:  # noqa: ARG002 - for those below
         """Return what carries out the cells, None for processes on this machine."""
@@ -72,20 +81,24 @@ class ProcessLauncher(Launcher):
         from tqdm import tqdm
 
         from normexp import build
-        from normexp.commands.grid import Grid
+        from normexp.commands.train import tune_command
         from normexp.errors import UserError
         from normexp.runs.folder import RunFolder
         from normexp.sweep.cell import Cell, labels
+        from normexp.tuned import NotTunedError
 
         if len(job_overrides) >= MANY:
             print(f"composing {len(job_overrides)} cells", file=sys.stderr)
-        grid = Grid(self._context.config_loader, self._config)
+        grid = self.grid()
         cells: dict[str, Cell] = {}
         asked = tqdm(job_overrides, "composing", disable=None, leave=False, delay=1, unit=" cells")
         for label, overrides in zip(labels(job_overrides), asked, strict=True):
             try:
                 settings, arguments = grid.cell(overrides)
                 spec, runtime = build.checked_spec(settings)
+            except NotTunedError as error:
+                command = tune_command(self._config.hydra)
+                raise UserError(f"{error}; nothing was started; choose one: {command}") from error
             except UserError as error:
                 where = f" (in the cell {label})" if label else ""
                 raise UserError(f"{error}{where}; nothing was started") from error
@@ -100,7 +113,7 @@ class SlurmLauncher(ProcessLauncher):
 
     cluster = "slurm"
 
-    def __init__(self, submitit_folder: str, **parameters: Any) -> None:
+    def __init__(self, submitit_folder: str, **parameters: object) -> None:
         self._folder = submitit_folder
         self._parameters = plain(parameters)
 
@@ -121,7 +134,7 @@ class LocalLauncher(SlurmLauncher):
 class RayLauncher(ProcessLauncher):
     """Has each cell carried out as a task of a Ray cluster."""
 
-    def __init__(self, ray: Mapping[str, Any]) -> None:
+    def __init__(self, ray: Mapping[str, object]) -> None:
         self._ray = plain(ray)
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs:
@@ -141,7 +154,7 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
     return Plan(({},) * (runtime.jobs or len(cells)), threads)
 
 
-def keep_images(settings: Mapping[str, Any]) -> None:
+def keep_images(settings: Settings) -> None:
     """Read the images of a run with these `settings`, which forks of this process then have.
 
     What is to be said of them is printed, once for the sweep.

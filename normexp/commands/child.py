@@ -47,9 +47,12 @@ def stop_with_parent() -> None:
     Thread(target=watch, name="watch for the sweep's end", daemon=True).start()
 
 
-def train_spec(settings: Settings, runtime: Settings, command: str) -> None:
+def train_spec(
+    settings: Settings, source: Mapping[str, str], runtime: Settings, command: str
+) -> None:
     """Carry out a run, as `command` would."""
-    train.carry_out(RunSpec.from_settings(settings), from_plain(Runtime, runtime), command)
+    spec = RunSpec.from_settings(settings, source=source)
+    train.carry_out(spec, from_plain(Runtime, runtime), command)
 
 
 def train_typed(arguments: Sequence[str]) -> int:
@@ -68,10 +71,11 @@ def check(cells: Sequence[Settings]) -> None:
     print(json.dumps([problem(**cell) for cell in cells]))
 
 
-def problem(settings: Settings, runtime: Settings) -> str | None:
+def problem(settings: Settings, source: Mapping[str, str], runtime: Settings) -> str | None:
     """Return why a run with these settings cannot work, or None if it can."""
     try:
-        build.training(RunSpec.from_settings(settings), from_plain(Runtime, runtime))
+        spec = RunSpec.from_settings(settings, source=source)
+        build.training(spec, from_plain(Runtime, runtime))
     except Exception as error:
         return one_line(error)
     return None

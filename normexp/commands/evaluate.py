@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -26,9 +26,10 @@ from normexp.runs.spec import Runtime, Settings
 from normexp.settings import EVALUATE, checked
 from normexp.sweep.fork import beginning
 from normexp.sweep.plan import Machine, Plan
-from normexp.sweep.pool import Pool, Task, carry_out
+from normexp.sweep.pool import Pool, Task
+from normexp.sweep.scheduler import carry_out
 
-Row = Mapping[str, Any]
+Row = Settings
 
 AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.
@@ -40,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     """Look at the runs that `cfg` names, and show what was found."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     asked = axes_of(checked(settings, EVALUATE))
-    runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, None)
+    runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
     outputs = Path(runtime.outputs).expanduser()
     entries = finished(named(settings["run"], settings["study"], outputs))
     if len(entries) == 1:

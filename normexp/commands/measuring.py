@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
-import torch
 from omegaconf import DictConfig
 from tqdm import tqdm
 
 from normexp import build
 from normexp.analysis.claims.claim import Claim, MeasurementPlan
 from normexp.analysis.claims.measured import write_measured
-from normexp.environment import choose_device
 from normexp.errors import UserError, as_user_error
 from normexp.runs.record import Measurement, Measurements
 
@@ -37,6 +35,10 @@ def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> 
 
 def values(plan: MeasurementPlan, where: str, cfg: DictConfig) -> dict[str, float]:
     """Measure the network that `cfg` describes; `where` names the claim's file on an error."""
+    import torch
+
+    from normexp.environment import choose_device
+
     function = build.make(plan.of, f"{where}measurement.of")
     spec, runtime = build.run_spec(cfg)
     if runtime.threads is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked, revisit
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
+from normexp.tuned import NotTunedError
 
 # Settings of a sweep, which one run by hand has no use for.
 OF_A_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher")
@@ -28,7 +30,12 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 @composed("train")
 def main(cfg: DictConfig) -> None:
     """Train the run that `cfg` describes, go on with it, or show its result."""
-    spec, runtime = build.run_spec(cfg)
+    try:
+        spec, runtime = build.run_spec(cfg)
+    except NotTunedError as error:
+        raise UserError(f"{error}; choose one: {tune_command(HydraConfig.get())}") from error
+    if runtime.until:
+        print(f"until={runtime.until} adds seeds in a sweep (-m); this is one run", file=sys.stderr)
     carry_out(spec, runtime, shlex.join(["normexp", "train", *by_hand(HydraConfig.get())]))
 
 
@@ -41,7 +48,7 @@ def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     else:
         with recorded_failure(folder, spec):
             result = train(spec, runtime, folder, command)
-    revisit(folder, spec, command, runtime.study)
+    revisit(folder, spec, command, runtime.study, runtime.design)
     hint = result.hint(spec.model.own)
     print(f"{result}\n{hint}\n{folder.path}" if hint else f"{result}\n{folder.path}")
 
@@ -60,7 +67,7 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path), StopRequest() as stop:
         mended = folder.mend()
-        folder.open(spec, command, runtime.study)
+        folder.open(spec, command, runtime.study, runtime.design)
         if result := folder.result():  # another process was faster
             return result
         folder.forget_failure()
@@ -81,6 +88,13 @@ def by_hand(hydra: HydraConf) -> list[str]:
     """Return the arguments of `normexp train` that make one run, given Hydra's record of it."""
     as_typed: list[str] = OmegaConf.to_container(hydra.overrides.task)  # type: ignore[assignment]
     return [*flags_of(hydra), *as_typed]
+
+
+def tune_command(hydra: HydraConf) -> str:
+    """Return the command that chooses the learning rates of a run or of a sweep."""
+    decided = ("seed", "until", "max_seeds", "optimizer.lr")
+    own = [o for o in hydra.overrides.task if o.partition("=")[0].lstrip("+~") not in decided]
+    return shlex.join(["normexp", "tune", *flags_of(hydra), *own])
 
 
 def flags_of(hydra: HydraConf) -> list[str]:

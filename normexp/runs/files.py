@@ -31,11 +31,11 @@ def write_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException as error:
-        beside.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk names no file
-            error.filename = str(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names none
         raise
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_sealed(path: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from normexp.runs.files import DamagedFileError, read_record, set_aside, write_record
 from normexp.runs.record import Failure, LensRecord, RunRecord
 from normexp.runs.result import RunResult
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import Design, RunSpec
 
 T = TypeVar("T")
 
@@ -134,26 +134,29 @@ class RunFolder:
         except DamagedFileError:
             return False
 
-    def belongs_to(self, study: str | None) -> bool:
-        """Whether there is a record, and the run is known to belong to `study`."""
+    def is_known(self, study: str | None, design: Design = Design.PLANNED) -> bool:
+        """Whether there is a record that says that the run belongs to `study` and `design`."""
         try:
-            studies = self.record().studies
+            record = self.record()
         except (FileNotFoundError, DamagedFileError):
             return False
-        return study is None or study in studies
+        return record == _asked_too(record, study, design)
 
-    def open(self, spec: RunSpec, command: str, study: str | None) -> None:
-        """Create the folder and record, once, what was asked, and that it belongs to `study`."""
+    def open(
+        self, spec: RunSpec, command: str, study: str | None, design: Design = Design.PLANNED
+    ) -> None:
+        """Create the folder and record what was asked, by which study and under which design.
+
+        A run that was planned is sequential once it is asked for so, and never the reverse.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        if self.belongs_to(study):
+        if self.is_known(study, design):
             return
         try:
             record = self.record()
         except (FileNotFoundError, DamagedFileError):
             record = RunRecord(spec, command)
-        if study is not None:
-            record = replace(record, studies=(*record.studies, study))
-        write_record(self.record_file, record)
+        write_record(self.record_file, _asked_too(record, study, design))
 
     def mend(self) -> list[str]:
         """Set damaged records aside and remove temporary files; return what to tell the user."""
@@ -180,6 +183,15 @@ class RunFolder:
     def forget_failure(self) -> None:
         """Take back `record_failure`, because the run is taken up again."""
         self.failure_file.unlink(missing_ok=True)
+
+
+def _asked_too(record: RunRecord, study: str | None, design: Design) -> RunRecord:
+    """Return the record of a run that is asked for by this study and design as well."""
+    if study is not None and study not in record.studies:
+        record = replace(record, studies=(*record.studies, study))
+    if design is Design.SEQUENTIAL and record.design is not design:
+        record = replace(record, design=design)
+    return record
 
 
 def _if_there(path: Path, kind: type[T]) -> T | None:

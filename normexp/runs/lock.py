@@ -19,7 +19,7 @@ from typing import IO
 
 from normexp.errors import UserError
 from normexp.runs.folder import RunFolder
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import Design, RunSpec
 
 LOCK_FILE = "lock.json"
 
@@ -59,14 +59,20 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def revisit(folder: RunFolder, spec: RunSpec, command: str, study: str | None) -> None:
+def revisit(
+    folder: RunFolder,
+    spec: RunSpec,
+    command: str,
+    study: str | None,
+    design: Design = Design.PLANNED,
+) -> None:
     """Note who asks for a finished run, and remove what a process killed at its end has left.
 
     Nothing is written where nothing is new: the folder may be read-only.
     """
-    if not folder.belongs_to(study):
+    if not folder.is_known(study, design):
         with locked(folder.path, wait=True):
-            folder.open(spec, command, study)
+            folder.open(spec, command, study, design)
     if folder.superfluous() or (folder.path / LOCK_FILE).exists():
         with suppress(OSError), locked(folder.path, wait=True):
             for file in folder.superfluous():

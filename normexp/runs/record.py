@@ -15,7 +15,7 @@ from normexp.errors import UserError
 from normexp.runs.migration import migrated_lens, migrated_result, migrated_run
 from normexp.runs.plain import from_plain, to_plain
 from normexp.runs.result import Environment, RunResult
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import Design, RunSpec
 
 FORMAT = 1
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class RunRecord:
     command: str
     """What makes the run, as it is typed."""
     studies: tuple[str, ...] = ()
+    design: Design = Design.PLANNED
 
     def to_plain(self) -> Plain:
         """Return the record with its settings by the keys that they are typed with."""
@@ -44,13 +45,17 @@ class RunRecord:
             "source": self.spec.source,
             "settings": self.spec.settings,
             "studies": list(self.studies),
+            "design": self.design,
         }
 
     @classmethod
     def from_plain(cls, plain: Plain) -> RunRecord:
         """Return what `to_plain` was given; raises UserError, ValueError, TypeError or KeyError."""
         spec = RunSpec.from_settings(plain["settings"], plain["numerics"], plain["source"])
-        return cls(spec, str(plain["command"]), tuple(map(str, plain["studies"])))
+        studies = tuple(map(str, plain["studies"]))
+        # The first records of format 1 bear none.
+        design = Design(plain.get("design", Design.PLANNED))
+        return cls(spec, str(plain["command"]), studies, design)
 
 
 @dataclass(frozen=True)

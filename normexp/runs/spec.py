@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from normexp.errors import UserError
 from normexp.runs.plain import from_plain
-from normexp.settings import RUN, RUNTIME, STUDY, check_keys, checked, keys_of
+from normexp.settings import ASKED, RUN, RUNTIME, check_keys, checked, keys_of
 
 NUMERICS = 2
 """Raised by a change of the code that changes results beyond rounding, or random draws."""
@@ -137,7 +138,10 @@ class RunSpec:
     @cached_property
     def settings(self) -> Settings:
         """The settings as plain values, in the groups and by the keys that they are typed in."""
-        plain = {key: value for key, value in asdict(self).items() if key in keys_of(RUN)}
+        known = keys_of(RUN)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
+        # asdict would copy every list and mapping, for each run of a catalogue.
+        plain = {key: {**vars(v)} if is_dataclass(v) else v for key, v in values.items()}
         own = plain["model"].pop("own")
         plain["model"] |= own
         optional = {
@@ -174,6 +178,14 @@ class RunSpec:
         return {**self.settings, "numerics": self.numerics, "source": self.source}
 
 
+class Design(StrEnum):
+    """How the number of seeds of a cell came about, which decides how comparisons are tested."""
+
+    PLANNED = "planned"
+    SEQUENTIAL = "sequential"
+    """Seeds were added after a look at the runs before."""
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Settings that cannot change the result: where and how a run is carried out."""
@@ -190,13 +202,24 @@ class Runtime:
     checkpoint_seconds: float
     study: str | None
     """The study that the run is asked for by."""
+    until: str | None = None
+    """`decided` where seeds are added until the comparisons of the sweep are."""
+    max_seeds: int | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings, study: object) -> Runtime:
-        """Check `settings`; raises UserError with the value and what is allowed."""
+    def from_settings(cls, settings: Settings, asked: Settings) -> Runtime:
+        """Check settings below `runtime`, and why the run is asked for.
+
+        Raises UserError with the value and what is allowed.
+        """
         check_keys(settings, keys_of(RUNTIME, "runtime"), "runtime.")
-        values = checked({"runtime": settings, "study": study}, (STUDY, *RUNTIME))
-        return from_plain(cls, {**values["runtime"], "study": values["study"]})
+        values = checked({"runtime": settings, **asked}, (*ASKED, *RUNTIME))
+        return from_plain(cls, {**values.pop("runtime"), **values})
+
+    @property
+    def design(self) -> Design:
+        """The design that the run's record bears."""
+        return Design.SEQUENTIAL if self.until else Design.PLANNED
 
 
 def digest(settings: Settings) -> str:

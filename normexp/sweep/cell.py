@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
+from normexp.runs.lock import revisit
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.sweep.pool import Task
@@ -26,14 +28,19 @@ class Cell:
     arguments: tuple[str, ...]
     """What `normexp train` needs to do this run alone."""
 
+    _read: list[RunResult] = field(default_factory=list, init=False, repr=False, compare=False)
+
     @property
     def is_finished(self) -> bool:
         """Whether its result is there."""
-        return self.folder.is_finished()
+        return self.result() is not None
 
     def result(self) -> RunResult | None:
-        """Return its result, None where there is none that is whole."""
-        return self.folder.result() if self.is_finished else None
+        """Return its result, None where there is none that is whole; one is read once."""
+        if not self._read:
+            with suppress(DamagedFileError):
+                self._read.extend(filter(None, [self.folder.result()]))
+        return self._read[0] if self._read else None
 
     @property
     def has_begun(self) -> bool:
@@ -45,10 +52,11 @@ class Cell:
         """What its process writes to the screen that it does not have."""
         return self.folder.console
 
-    def asked(self, threads: int | None = None) -> dict[str, Any]:
+    def asked(self, threads: int | None = None) -> dict[str, object]:
         """Return the settings as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
-        return {"settings": self.spec.settings, "runtime": asdict(runtime)}
+        settings, source = self.spec.settings, self.spec.source
+        return {"settings": settings, "source": source, "runtime": asdict(runtime)}
 
     def task(self, threads: int | None) -> Task:
         """Return what its process on this machine is to do."""
@@ -57,6 +65,16 @@ class Cell:
     def task_far(self, threads: int | None) -> Task:
         """Return what its process on a machine that has an environment of its own is to do."""
         return Task("train_typed", {"arguments": [*self._typed(threads), "hydra.mode=RUN"]})
+
+    def open(self, threads: int | None) -> None:
+        """Record what is asked in the run's folder."""
+        runtime = self.runtime
+        self.folder.open(self.spec, self.by_hand(threads), runtime.study, runtime.design)
+
+    def revisit(self, threads: int | None) -> None:
+        """Note that the finished run is asked for again."""
+        runtime = self.runtime
+        revisit(self.folder, self.spec, self.by_hand(threads), runtime.study, runtime.design)
 
     def by_hand(self, threads: int | None) -> str:
         """Return the command that does the same on a terminal."""

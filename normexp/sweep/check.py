@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 
 from normexp.errors import UserError
 from normexp.sweep.cell import Cell
-from normexp.sweep.pool import Child, Pool, Task, carry_out
+from normexp.sweep.pool import Child, Pool, Task
+from normexp.sweep.scheduler import carry_out
 
 
 def refuse_bad_cells(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from signal import SIGKILL, Signals
 
 from normexp.engine.interrupt import SIGNALS
-from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.lock import InProgressError, locked
 from normexp.runs.result import RunResult
 from normexp.sweep.cell import Cell
 
@@ -41,7 +41,7 @@ def found(result: RunResult) -> Ended:
 def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping: bool) -> Ended:
     """Tell from the exit code and the last words of a cell's process; record it if it failed."""
     if result := cell.result():
-        revisit(cell.folder, cell.spec, cell.by_hand(threads), cell.runtime.study)
+        cell.revisit(threads)
         return found(result)
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
     told = [line.removeprefix("normexp: ") for line in lines if line.startswith("normexp: ")]
@@ -61,7 +61,7 @@ def failed(cell: Cell, reason: str, threads: int | None) -> Ended:
         with locked(cell.folder.path):
             if result := cell.result():
                 return found(result)
-            cell.folder.open(cell.spec, cell.by_hand(threads), cell.runtime.study)
+            cell.open(threads)
             cell.folder.record_failure(reason)
     except InProgressError as error:
         return Ended("in progress", str(error))

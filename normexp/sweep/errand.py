@@ -14,7 +14,8 @@ from typing import Any
 
 from normexp.engine.requeue import is_ending
 from normexp.sweep.ended import STOPPED
-from normexp.sweep.pool import Pool, Task, carry_out
+from normexp.sweep.pool import Pool, Task
+from normexp.sweep.scheduler import carry_out
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Children that are forks of this process, which has imported torch and read the images.
 
-A cell then makes its first step after half a second, where a new process takes seconds to import
-torch. The standard library's forkserver cannot be handed the images, and a cell that maps and
-checks 55,000 of them itself takes a second longer (scripts/bench startup).
+Importing torch takes longer than all else that a short run does beside training. A further cell is
+at its first step after 0.7 s (scripts/bench startup). The standard library's forkserver cannot be
+handed the images: with 55,000 files, which a cell then has to find and check, it takes 1.4 s.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn
 
 from normexp.engine.interrupt import SIGNALS
+from normexp.runs.spec import Settings
 from normexp.sweep.pool import CHILD, Child, Process
 
 IMPORTED = ("data", "engine", "evaluation", "norms")
@@ -40,7 +41,7 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
-def beginning(settings: Sequence[Any], slots: Sequence[Mapping[str, str]]) -> type[Child]:
+def beginning(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:
     """Return what begins children in `slots`, for runs with these `settings`.
 
     They are forks where there are several on the CPU.
@@ -52,7 +53,7 @@ def beginning(settings: Sequence[Any], slots: Sequence[Mapping[str, str]]) -> ty
     return ForkedChild
 
 
-def import_training(settings: Iterable[Any]) -> None:
+def import_training(settings: Iterable[Settings]) -> None:
     """Import what trainings with these `settings` need.
 
     Nothing of a user's own, which might start threads or ask a GPU: no fork survives that.
@@ -72,7 +73,7 @@ def import_training(settings: Iterable[Any]) -> None:
     atexit.register(gc.unfreeze)  # triton says that what is not collected at the end has leaked
 
 
-def share_images(settings: Iterable[Any], read: Callable[[Any], object]) -> None:
+def share_images(settings: Iterable[Settings], read: Callable[[Settings], object]) -> None:
     """Read the images of trainings with these `settings`, by `read`, so that every fork has them.
 
     Not those of a user's own part. What is wrong with them is left to the training to tell.
@@ -84,7 +85,7 @@ def share_images(settings: Iterable[Any], read: Callable[[Any], object]) -> None
                 read(each)
 
 
-def _targets(node: Any) -> Iterator[str]:
+def _targets(node: object) -> Iterator[str]:
     if isinstance(node, list):
         node = dict(enumerate(node))
     if isinstance(node, dict):

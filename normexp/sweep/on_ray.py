@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import ray
 from ray.exceptions import RayError
 
 from normexp.errors import UserError
+from normexp.runs.spec import Settings
 from normexp.sweep.errand import Errand
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Plan
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 10.0
 class RayJobs(Jobs):
     """Ray places the jobs, and starts one again elsewhere whose machine has died."""
 
-    def __init__(self, plan: Plan, init: Mapping[str, Any], remote: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Plan, init: Settings, remote: Settings) -> None:
         super().__init__(plan)
         self._init = init
         self._remote = remote

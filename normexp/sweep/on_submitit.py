@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGTERM
 from typing import Any
@@ -11,6 +10,7 @@ from submitit import AutoExecutor
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from normexp.errors import UserError
+from normexp.runs.spec import Settings
 from normexp.sweep.errand import SubmititErrand
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Plan
@@ -26,9 +26,7 @@ COMMON = (
 class SubmititJobs(Jobs):
     """Jobs that are asked for together make one array."""
 
-    def __init__(
-        self, plan: Plan, cluster: str, folder: str, parameters: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, plan: Plan, cluster: str, folder: str, parameters: Settings) -> None:
         super().__init__(plan)
         self._asked: dict[str, SubmititErrand] = {}
         self._jobs: dict[str, Any] = {}

@@ -7,22 +7,19 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
-from typing import IO, Protocol, TypeVar
+from typing import IO, Protocol
 
 # -P: a folder `normexp` where the user happens to be is not this package.
 CHILD = (sys.executable, "-P", "-m", "normexp", "child")
 
-POLL_SECONDS = 0.05
 # A child that is asked to stop finishes its step and writes a checkpoint.
 GRACE_SECONDS = 30.0
 TAIL = 8192  # bytes
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -176,40 +173,3 @@ class Pool:
             self._deadline = time.monotonic() + GRACE_SECONDS
             for child in self.running.values():
                 child.stop()
-
-
-class Engine(Protocol):
-    """What carries out tasks: a `Pool` of processes, or `Jobs` of a cluster."""
-
-    @property
-    def running(self) -> Mapping[str, Tail]: ...
-    @property
-    def has_room(self) -> bool: ...
-    def ended(self) -> list[tuple[str, int, str]]: ...
-    def stop(self) -> None: ...
-
-
-def carry_out(
-    waiting: Iterable[T],
-    engine: Engine,
-    start: Callable[[T], None],
-    note: Callable[[str, int, str], None],
-    is_stopping: Callable[[], bool] = lambda: False,
-    show: Callable[[], None] = lambda: None,
-) -> None:
-    """`start` what is waiting as there is room, until all have ended or `is_stopping`.
-
-    `note` is called with the name, the exit code and the last words of each that has ended.
-    """
-    left = deque(waiting)
-    while engine.running or (left and not is_stopping()):
-        if is_stopping():
-            engine.stop()
-        elif left and engine.has_room:
-            start(left.popleft())
-            continue
-        for end in engine.ended():
-            note(*end)
-        show()
-        if engine.running:
-            time.sleep(POLL_SECONDS)

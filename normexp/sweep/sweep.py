@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import read_entry, table
-from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.lock import InProgressError, locked
 from normexp.runs.spec import Settings
 from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
@@ -19,24 +19,31 @@ from normexp.sweep.forecast import start_line
 from normexp.sweep.fork import ForkedChild, beginning, share_images
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Machine, Plan
-from normexp.sweep.pool import Child, Pool, carry_out
+from normexp.sweep.pool import Child, Pool
+from normexp.sweep.scheduler import carry_out
 from normexp.sweep.screen import Screen
 
 
 def sweep(
     cells: Sequence[Cell], read: Callable[[Settings], object], jobs: Jobs | None = None
 ) -> None:
-    """Carry out the cells that are not finished, and report what came of all of them.
+    """Carry out the cells that are not finished, and say what came of all of them."""
+    conclude(cells, ends_of(cells, read, jobs))
+
+
+def ends_of(
+    cells: Sequence[Cell], read: Callable[[Settings], object], jobs: Jobs | None = None
+) -> dict[str, Ended]:
+    """Carry out the cells that are not finished, and return how each of these ended, by label.
 
     They are processes on this machine, which share the images that `read` keeps for a cell's
     settings, or else `jobs` of a cluster. Raises UserError where a cell cannot work, before any is
-    started, and where one has failed, after all others; Stopped once those under way have left
-    their checkpoints.
+    started; Stopped once those under way have left their checkpoints.
     """
     missing = [cell for cell in cells if not cell.is_finished]
     for cell in cells:
         if cell.is_finished:
-            revisit(cell.folder, cell.spec, cell.by_hand(None), cell.runtime.study)
+            cell.revisit(None)
     runtime = cells[0].runtime
     if jobs is None:
         plan = Plan.choose(len(cells), runtime, Machine.this(runtime.device))
@@ -56,6 +63,11 @@ def sweep(
     if stop.signal_number and unfinished:
         done = f"{len(cells) - unfinished} of {len(cells)} cells finished"
         raise Stopped(stop.signal_number, f"stopped with {done}")
+    return ends
+
+
+def conclude(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> None:
+    """Print what came of the cells; raises UserError where one has failed."""
     print(summary(cells, ends))
     if mistakes := sum(end.is_mistake for end in ends.values()):
         raise UserError(f"{mistakes} of {len(cells)} cells failed; the same command tries again")
@@ -112,7 +124,7 @@ def start(cell: Cell, engine: Pool | Jobs, threads: int | None) -> Ended | None:
     return None
 
 
-def summary(cells: Sequence[Cell], ends: dict[str, Ended]) -> str:
+def summary(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> str:
     """Return the table of the sweep's cells, what to know of some of them, and where to look."""
     lines = [table([read_entry(cell.folder) for cell in cells if cell.folder.record_file.exists()])]
     for cell in cells:

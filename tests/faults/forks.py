@@ -86,7 +86,7 @@ def keep(connection: socket.socket) -> None:
 def serve(path: str) -> None:
     """Fork a keeper for each connection."""
     torch.set_num_threads(1)
-    import_training([MODULES])
+    import_training([{"parts": MODULES}])
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()

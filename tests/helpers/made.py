@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -50,7 +51,12 @@ def spec(**changes: object) -> RunSpec:
 
     A key of a group is written with `__`, such as `data__limit`.
     """
-    base = shipped()
+    return _spec(json.dumps(changes))
+
+
+@cache
+def _spec(text: str) -> RunSpec:
+    base, changes = shipped(), json.loads(text)
     norm, contrast = changes.pop("norm", "batch"), changes.pop("contrast", "none")
     settings = {
         **base,

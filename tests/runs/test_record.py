@@ -24,7 +24,7 @@ from normexp.runs.record import (
     to_json,
 )
 from normexp.runs.result import ByGain, ChannelValues, RunResult
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import Design, RunSpec
 
 Specs = Callable[..., RunSpec]
 
@@ -67,7 +67,7 @@ def test_every_kind_of_record_comes_back_equal(tmp_path: Path) -> None:
 
 def test_what_was_asked_comes_back_with_every_setting(spec_of: Specs) -> None:
     spec = spec_of("data=generated", "norm=split", "model=resnet20", "optimizer=muon")
-    record = RunRecord(spec, "normexp train norm=split", ("one", "two"))
+    record = RunRecord(spec, "normexp train norm=split", ("one", "two"), Design.SEQUENTIAL)
     again = from_json(RunRecord, to_json(record))
     assert again == record
     assert again.spec.name == spec.name
@@ -114,6 +114,15 @@ def test_a_setting_out_of_range_in_a_record_is_named(spec_of: Specs) -> None:
     record = RunRecord(spec_of("data=generated"), "normexp train")
     with pytest.raises(ValueError, match=r"batch_size=0: a whole number of 1 or more is needed"):
         from_json(RunRecord, changed(record, "settings", "batch_size", to=0))
+
+
+def test_a_record_without_a_design_was_planned_and_another_word_is_named(spec_of: Specs) -> None:
+    record = RunRecord(spec_of("data=generated"), "normexp train", design=Design.SEQUENTIAL)
+    plain = json.loads(to_json(record))
+    del plain["design"]
+    assert from_json(RunRecord, sealed(plain)).design is Design.PLANNED
+    with pytest.raises(ValueError, match="'guessed' is not a valid Design"):
+        from_json(RunRecord, changed(record, "design", to="guessed"))
 
 
 def test_a_record_of_a_later_format_asks_for_the_version_that_wrote_it(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_the_check_finds_a_norm_that_cannot_work_and_a_file_that_is_not_there(
 ) -> None:
     def problem(*overrides: str) -> str | None:
         spec, runtime = build.run_spec(compose(*SMALL, *overrides))
-        return child.problem(spec.settings, to_plain(runtime))
+        return child.problem(spec.settings, {}, to_plain(runtime))
 
     assert problem() is None
     narrow = problem("norm=group", "norm.layer.num_groups=16")

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from helpers.stand_in import Compose
@@ -16,6 +15,7 @@ from helpers.waiting import wait_until
 from PIL import Image
 
 from normexp.build import run_spec
+from normexp.runs.spec import Settings
 from normexp.sweep import fork, pool
 from normexp.sweep.fork import ForkedChild, can_fork, share_images
 from normexp.sweep.pool import Child, Task
@@ -159,12 +159,12 @@ def test_images_that_are_kept_are_there_in_a_fork_which_may_have_more_threads(
 
 
 def test_images_are_read_once_for_all_runs_and_those_of_a_users_own_part_not_at_all() -> None:
-    def settings(target: str, seed: int = 0) -> dict[str, Any]:
+    def settings(target: str, seed: int = 0) -> Settings:
         return {"data": {"source": {"_target_": target}}, "seed": seed}
 
-    asked: list[dict[str, Any]] = []
+    asked: list[Settings] = []
 
-    def read(each: dict[str, Any]) -> None:
+    def read(each: Settings) -> None:
         asked.append(each)
         if "damaged" in each["data"]["source"]["_target_"]:
             raise OSError

@@ -14,7 +14,8 @@ from helpers import stand_in, waiting
 from helpers.stand_in import script
 
 from normexp.sweep import pool as pool_module
-from normexp.sweep.pool import Pool, carry_out
+from normexp.sweep.pool import Pool
+from normexp.sweep.scheduler import carry_out
 
 SLEEP = script("import time; time.sleep(60)")
 DEAF = script(

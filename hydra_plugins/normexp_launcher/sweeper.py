@@ -1,0 +1,41 @@
+"""`hydra/sweeper=`: `grid` for a sweep, `tune` for `normexp tune`.
+
+Hydra imports this file for every command, so it imports nothing else until a sweep starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from hydra_plugins.normexp_launcher.launcher import ProcessLauncher
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own, which composes each cell once more to see whether it can be composed."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Leave it to the launcher, where that is ours."""
+        if not isinstance(self.launcher, ProcessLauncher):
+            super().validate_batch_is_legal(batch)
+
+
+class TuneSweeper(GridSweeper):
+    """Hands the grid to `normexp tune`, which decides what is trained at which learning rate."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Tune the cells of the grid."""
+        from normexp.commands.train import tune_command
+        from normexp.commands.tune import tune
+        from normexp.errors import UserError
+
+        assert self.hydra_context is not None
+        assert self.config is not None
+        if not isinstance(self.launcher, ProcessLauncher):
+            raise UserError("normexp tune needs a launcher of normexp; leave hydra/launcher out")
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        (lists,) = self.split_arguments(overrides, None)
+        tune(lists, self.launcher, tune_command(self.config.hydra))

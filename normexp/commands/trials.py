@@ -1,0 +1,77 @@
+"""The runs of a tuning: cells at learning rates on exploration seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from normexp.commands.grid import Grid
+from normexp.commands.rates import rounded
+from normexp.errors import UserError
+from normexp.runs.spec import RunSpec
+from normexp.settings import typed
+from normexp.sweep.cell import Cell
+from normexp.sweep.ended import Ended
+from normexp.sweep.sweep import conclude
+
+
+class Launcher(Protocol):
+    """What composes and carries out runs (`hydra_plugins/normexp_launcher`)."""
+
+    def grid(self) -> Grid:
+        """Return what composes settings."""
+
+    def cells(self, job_overrides: Sequence[Sequence[str]]) -> list[Cell]:
+        """Return the runs with these overrides, each of which is there once."""
+
+    def carry_out(self, cells: Sequence[Cell]) -> Mapping[str, Ended]:
+        """Carry out those that are not finished, and return how they ended, by label."""
+
+
+@dataclass(frozen=True)
+class ToTune:
+    """A cell that gets a learning rate."""
+
+    overrides: Sequence[str]
+    default: float
+    specs: dict[float, RunSpec] = field(default_factory=dict)
+    """By rate."""
+    rates: dict[float, dict[int, float]] = field(default_factory=dict)
+    """Validation accuracy by rate and seed; 0 where the run diverged."""
+
+    def rate(self, factor: float) -> float:
+        """Return a multiple of the default rate."""
+        return rounded(self.default * factor)
+
+    @property
+    def spec(self) -> RunSpec:
+        """The settings of some trial."""
+        return next(iter(self.specs.values()))
+
+    @property
+    def name(self) -> str:
+        """The cell in words."""
+        spec = self.spec
+        return f"model={spec.model.name} norm={spec.norm.name} batch_size={spec.batch_size}"
+
+
+def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
+    """Return the overrides of a run."""
+    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study=tuning_{study}")
+    return [*of.overrides, *own]
+
+
+def trials(launcher: Launcher, study: str, wanted: Sequence[tuple[ToTune, float, int]]) -> None:
+    """Train what has not been trained yet, and note what all found."""
+    cells = launcher.cells([trial(of, rate, seed, study) for of, rate, seed in wanted])
+    ends = launcher.carry_out(cells)
+    if any(not cell.is_finished for cell in cells):
+        conclude(cells, ends)
+        raise UserError("no rate is chosen before all trials are finished; type it again then")
+    for (of, rate, seed), cell in zip(wanted, cells, strict=True):
+        result = cell.result()
+        assert result is not None
+        of.specs[rate] = cell.spec
+        accuracy = result.history[-1].val_accuracy if result.test else 0.0
+        of.rates.setdefault(rate, {})[seed] = accuracy

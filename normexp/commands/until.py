@@ -1,0 +1,167 @@
+"""`until=decided`: a sweep to which seeds are added where comparisons of norms are open.
+
+A sweep and a comparison alternate. The comparisons are those of a report (`commands/judged.py`),
+by tests that hold at every look, so one that is decided stays so. Only cells of an open comparison
+get their next seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from normexp.analysis.grades import Grade
+from normexp.analysis.rows import Run
+from normexp.commands.judged import Judged, judge, pairs
+from normexp.errors import UserError
+from normexp.runs.catalogue import read_entry
+from normexp.runs.folder import RunFolder
+from normexp.runs.looks import note_look
+from normexp.runs.text import aligned
+from normexp.sweep.cell import Cell
+from normexp.sweep.ended import Ended
+from normexp.sweep.sweep import conclude
+
+FIRST_SEEDS = (0, 1, 2)
+"""Where none is given."""
+
+Series = Mapping[str, Sequence[Cell]]
+"""The runs of each cell, one a seed, by the cell's name."""
+CarryOut = Callable[[Sequence[Cell]], Mapping[str, Ended]]
+
+
+def until_decided(lists: Sequence[Sequence[str]], cells: Sequence[Cell], work: CarryOut) -> None:
+    """Carry out the `cells`, composed of `lists` of overrides, and add seeds until all is decided.
+
+    `work` carries out cells and returns how they ended. Stops where a run fails, or where every
+    cell of an open comparison has `max_seeds`. Raises UserError as a sweep does.
+    """
+    cells = started(lists, cells)
+    most = most_seeds(cells)
+    rounds = 1
+    new: Sequence[Cell] = cells
+    while new:
+        ends = work(new)
+        cells = [*cells, *(cell for cell in new if cell not in cells)]
+        stop_unless_finished(cells, ends)
+        series = by_name(cells)
+        judged = judge([Run.of(read_entry(cell.folder)) for cell in cells])
+        new = next_cells(series, judged, most)
+        if new:
+            rounds += 1
+            print(round_line(rounds, judged, new), flush=True)
+    note_look(Path(cells[0].runtime.outputs).expanduser(), seeds_of(series))
+    conclude(cells, {})
+    print("\n".join(last_words(judged, series, most)))
+
+
+def started(lists: Sequence[Sequence[str]], cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells, on the first seeds where no seed was given."""
+    if any(each.lstrip("+").startswith("seed=") for each in lists[0]):
+        return list(cells)
+    return [with_seed(cell, seed) for cell in cells for seed in FIRST_SEEDS]
+
+
+def most_seeds(cells: Sequence[Cell]) -> int:
+    """Return the most seeds of a cell; raises UserError where the settings do not fit together."""
+    asked = {(cell.runtime.until, cell.runtime.max_seeds) for cell in cells}
+    if len(asked) > 1:
+        raise UserError("until and max_seeds: one value is needed for all cells of a sweep")
+    most = cells[0].runtime.max_seeds or 0
+    series = by_name(cells)
+    if most < (given := max(map(len, series.values()))):
+        raise UserError(f"max_seeds={most}: {given} seeds are given; take {given} or more")
+    rows = [Run(cell.folder, cell.spec, "unfinished") for cell in cells]
+    if not any(pairs(rows).values()):
+        raise UserError(
+            "until=decided: there is nothing to compare; give two norms or more, such as "
+            "norm=batch,instance"
+        )
+    return most
+
+
+def stop_unless_finished(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> None:
+    """Show the cells and raise UserError where some have no result."""
+    missing = [cell for cell in cells if not cell.is_finished]
+    if missing:
+        conclude(cells, ends)
+        raise UserError(
+            f"{count(missing, 'cell')} not finished; the same command goes on once they are"
+        )
+
+
+def with_seed(cell: Cell, seed: int) -> Cell:
+    """Return the cell's run of another seed."""
+    spec = replace(cell.spec, seed=seed)
+    label = [word for word in cell.label.split(" ") if not word.startswith("seed=")]
+    kept = [each for each in cell.arguments if not each.lstrip("+").startswith("seed=")]
+    return replace(
+        cell,
+        label=" ".join([*label, f"seed={seed}"]),
+        spec=spec,
+        folder=RunFolder.of(Path(cell.runtime.outputs).expanduser(), spec),
+        arguments=(*kept, f"seed={seed}"),
+    )
+
+
+def by_name(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells' runs by name, in the order of their seeds."""
+    series: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.spec.seed):
+        series.setdefault(cell.spec.cell_name, []).append(cell)
+    return series
+
+
+def seeds_of(series: Series) -> dict[str, list[int]]:
+    """Return the seeds of each cell."""
+    return {name: [cell.spec.seed for cell in cells] for name, cells in series.items()}
+
+
+def next_cells(series: Series, judged: Sequence[Judged], most: int) -> list[Cell]:
+    """Return the next run of each cell of an open comparison that has not `most` seeds yet."""
+    names = {name for each in judged if each.is_open for name in each.pair.cells}
+    return [
+        with_seed(cells[-1], cells[-1].spec.seed + 1)
+        for name, cells in series.items()
+        if name in names and len(cells) < most
+    ]
+
+
+def round_line(number: int, judged: Sequence[Judged], new: Sequence[Cell]) -> str:
+    """Return what a round is about to do."""
+    seeds = sorted({cell.spec.seed for cell in new})
+    return (
+        f"round {number}: {sum(each.is_open for each in judged)} of {count(judged, 'comparison')} "
+        f"open; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))} "
+        f"for {count(new, 'cell')}"
+    )
+
+
+def count(things: Sequence[object], what: str) -> str:
+    """Return the number of things in words."""
+    return f"{len(things)} {what}{'s' * (len(things) != 1)}"
+
+
+def last_words(judged: Sequence[Judged], series: Series, most: int) -> list[str]:
+    """Return what was decided, a line a comparison, and how to go on with what is open."""
+    rows = [["test accuracy, points", "seeds", "interval", "", ""]]
+    for each in judged:
+        graded = each.graded
+        shown = graded.interval.text() if graded.interval else "–"
+        rows.append([each.pair.what, str(graded.seeds), shown, graded.text(), graded.lead])
+    lines = [aligned(rows)]
+    if chance := sum(each.graded.grade is Grade.NOT_ABOVE_CHANCE for each in judged):
+        lines.append(
+            f"{chance} of {count(judged, 'comparison')} not above chance, which more seeds do not "
+            "mend: train longer, or choose learning rates with normexp tune"
+        )
+    still = sum(each.is_open for each in judged)
+    if not still:
+        return [*lines, f"{count(judged, 'comparison')}: none is open"]
+    seeds = max(map(len, series.values()))
+    return [
+        *lines,
+        f"{still} of {count(judged, 'comparison')} still open after {seeds} seeds; "
+        f"max_seeds={2 * most} goes on",
+    ]

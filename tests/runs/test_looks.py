@@ -1,0 +1,44 @@
+"""The first look at a cell stands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from normexp.runs.looks import FILE, looked_before, note_look
+
+
+def test_the_first_look_at_a_cell_stands(tmp_path: Path) -> None:
+    assert looked_before(tmp_path) == {}
+    note_look(tmp_path, {"a": [2, 0, 1]})
+    note_look(tmp_path, {"a": [0, 1, 2, 3], "b": [5]})
+    assert looked_before(tmp_path) == {"a": frozenset({0, 1, 2}), "b": frozenset({5})}
+
+
+def test_nothing_is_written_where_nothing_is_new(tmp_path: Path) -> None:
+    note_look(tmp_path, {"a": [0]})
+    written = (tmp_path / FILE).stat().st_mtime_ns
+    note_look(tmp_path, {"a": [0, 1]})
+    assert (tmp_path / FILE).stat().st_mtime_ns == written
+    assert [file.name for file in tmp_path.iterdir()] == [FILE]
+
+
+def test_a_look_that_cannot_be_noted_is_no_failure(tmp_path: Path) -> None:
+    note_look(tmp_path / "absent", {"a": [0]})
+    assert looked_before(tmp_path / "absent") == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_read_only_is_no_failure(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    note_look(tmp_path, {"a": [0]})
+    assert looked_before(tmp_path) == {}
+
+
+def test_a_damaged_note_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("{")
+    assert looked_before(tmp_path) == {}
+    note_look(tmp_path, {"a": [0]})
+    assert looked_before(tmp_path) == {"a": frozenset({0})}
