@@ -24,7 +24,7 @@ from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.goes_on import UNTIL, goes_on
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
-from normexp.commands.report import checked_settings, outputs_of
+from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import catalogue
 from normexp.settings import COMMANDS
@@ -53,6 +53,8 @@ def main() -> int:
 
             measure(claims, outputs, of_training)
         verdicts = judged(claims, outputs, FORMS[settings["form"]])
+        judged_rows = (row for v in verdicts for f in v.findings for row in f.rows)
+        note(outputs, [row for row in judged_rows if isinstance(row, Run)])
         commands = {v.claim.name: command(v, settings, of_training) for v in verdicts}
         for verdict in verdicts:
             print(line(verdict, commands[verdict.claim.name]))

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from normexp.analysis.grades import Grade
+from normexp.analysis.report.comparisons import CellComparison
 from normexp.analysis.rows import Run
-from normexp.commands.judged import Judged, judge, pairs
+from normexp.commands.judged import judge
 from normexp.errors import UserError
 from normexp.runs.catalogue import read_entry
 from normexp.runs.folder import RunFolder
@@ -73,7 +73,7 @@ def most_seeds(cells: Sequence[Cell]) -> int:
     if most < (given := max(map(len, series.values()))):
         raise UserError(f"max_seeds={most}: {given} seeds are given; take {given} or more")
     rows = [Run(cell.folder, cell.spec, "unfinished") for cell in cells]
-    if not any(pairs(rows).values()):
+    if not judge(rows):
         raise UserError(
             "until=decided: there is nothing to compare; give two norms or more, such as "
             "norm=batch,instance"
@@ -118,9 +118,11 @@ def seeds_of(series: Series) -> dict[str, list[int]]:
     return {name: [cell.spec.seed for cell in cells] for name, cells in series.items()}
 
 
-def next_cells(series: Series, judged: Sequence[Judged], most: int) -> list[Cell]:
+def next_cells(series: Series, judged: Sequence[CellComparison], most: int) -> list[Cell]:
     """Return the next run of each cell of an open comparison that has not `most` seeds yet."""
-    names = {name for each in judged if each.is_open for name in each.pair.cells}
+    names = {
+        side[0].spec.cell_name for each in judged if each.comparison.goes_on for side in each.sides
+    }
     return [
         with_seed(cells[-1], cells[-1].spec.seed + 1)
         for name, cells in series.items()
@@ -128,11 +130,11 @@ def next_cells(series: Series, judged: Sequence[Judged], most: int) -> list[Cell
     ]
 
 
-def round_line(number: int, judged: Sequence[Judged], new: Sequence[Cell]) -> str:
+def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell]) -> str:
     """Return what a round is about to do."""
     seeds = sorted({cell.spec.seed for cell in new})
     return (
-        f"round {number}: {sum(each.is_open for each in judged)} of {count(judged, 'comparison')} "
+        f"round {number}: {sum(each.comparison.goes_on for each in judged)} of {count(judged, 'comparison')} "
         f"open; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))} "
         f"for {count(new, 'cell')}"
     )
@@ -143,20 +145,21 @@ def count(things: Sequence[object], what: str) -> str:
     return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 
-def last_words(judged: Sequence[Judged], series: Series, most: int) -> list[str]:
+def last_words(judged: Sequence[CellComparison], series: Series, most: int) -> list[str]:
     """Return what was decided, a line a comparison, and how to go on with what is open."""
-    rows = [["test accuracy, points", "seeds", "interval", "", ""]]
+    rows = [["test accuracy, points", "seeds", "interval", "", "", ""]]
     for each in judged:
-        graded = each.graded
-        shown = graded.interval.text() if graded.interval else "–"
-        rows.append([each.pair.what, str(graded.seeds), shown, graded.text(), graded.lead])
+        if graded := each.comparison.graded:
+            shown = graded.interval.text() if graded.interval else "–"
+            what = ", ".join(filter(None, [each.name, each.block.title]))
+            rows.append([what, str(graded.seeds), shown, graded.text(), graded.lead, each.notes])
     lines = [aligned(rows)]
-    if chance := sum(each.graded.grade is Grade.NOT_ABOVE_CHANCE for each in judged):
+    if chance := sum(each.comparison.outcome == "chance" for each in judged):
         lines.append(
             f"{chance} of {count(judged, 'comparison')} not above chance, which more seeds do not "
             "mend: train longer, or choose learning rates with normexp tune"
         )
-    still = sum(each.is_open for each in judged)
+    still = sum(each.comparison.goes_on for each in judged)
     if not still:
         return [*lines, f"{count(judged, 'comparison')}: none is open"]
     seeds = max(map(len, series.values()))

@@ -13,6 +13,7 @@ from normexp.analysis.report.blocks import Block
 from normexp.analysis.right_images import Images, images_of
 from normexp.analysis.rows import Run, design_of
 from normexp.errors import UserError
+from normexp.runs.spec import Design
 from normexp.settings import typed
 
 DEFAULT_REFERENCE = "batch"
@@ -35,12 +36,10 @@ class CellComparison:
         return f"{typed(self.series)} − {typed(self.reference)}{where}"
 
     @property
-    def runs(self) -> list[Run]:
-        """The runs of both cells."""
-        return [
-            *self.block.cell(self.series, self.column),
-            *self.block.cell(self.reference, self.column),
-        ]
+    def sides(self) -> tuple[list[Run], list[Run]]:
+        """The runs of either cell."""
+        first, second = (self.block.cell(s, self.column) for s in (self.series, self.reference))
+        return first, second
 
     @property
     def notes(self) -> str:
@@ -51,29 +50,30 @@ class CellComparison:
     @property
     def images(self) -> Images | None:
         """The difference over seeds and test images; None where they cannot be paired."""
-        first, second = (self.block.cell(s, self.column) for s in (self.series, self.reference))
-        return images_of(first, second)
+        return images_of(*self.sides)
 
 
 def compare_cells(
-    blocks: Sequence[Block], reference: str | None, margin: float
+    blocks: Sequence[Block], reference: str | None, margin: float, design: Design | None = None
 ) -> list[CellComparison]:
     """Return the comparisons of every block; raises UserError if no run has the `reference`.
 
-    The comparisons of a block are one table, and one family.
+    The comparisons of a block are one table, and one family. Without a `design` it is the runs'.
     """
     known = dict.fromkeys(typed(series) for block in blocks for series in block.series)
     if reference is not None and reference not in known:
         raise UserError(f"reference={reference}: no run has it; there are: {', '.join(known)}")
-    return [each for block in blocks for each in _of_block(block, reference, margin)]
+    return [each for block in blocks for each in _of_block(block, reference, margin, design)]
 
 
-def _of_block(block: Block, reference: str | None, margin: float) -> Iterator[CellComparison]:
+def _of_block(
+    block: Block, reference: str | None, margin: float, design: Design | None
+) -> Iterator[CellComparison]:
     wanted = DEFAULT_REFERENCE if reference is None else reference
     base = next((s for s in block.series if typed(s) == wanted), block.series[0])
     places = [(s, c) for c in block.columns for s in block.series if s != base]
     pairs = [Pairs.of(block.scores(s, c), block.scores(base, c), margin) for s, c in places]
-    family = Family("the comparisons of this table", design_of(block.runs))
+    family = Family("the comparisons of this table", design or design_of(block.runs))
     for (series, column), each in zip(places, compare(family, pairs), strict=True):
         yield CellComparison(block, column, series, base, each)
 
@@ -88,7 +88,7 @@ def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:
     test = (
         "anytime-valid t tests, by Holm's method, with confidence sequences, as seeds were added "
         "after a look"
-        if family.design == "sequential"
+        if family.design is Design.SEQUENTIAL
         else "joint sign flips (step-down max-|t|), with their simultaneous intervals"
     )
     caption = (
@@ -124,7 +124,7 @@ def _line(each: CellComparison) -> list[str]:
 def further(found: Sequence[CellComparison]) -> Further | None:
     """Return the command that goes on with what is short of decided; None where all is."""
     short = [each for each in found if each.comparison.goes_on]
-    runs = {run.name: run for each in short for run in each.runs}
+    runs = {run.name: run for each in short for side in each.sides for run in side}
     return goes_on([*runs.values()], [each.comparison for each in short])
 
 
