@@ -42,16 +42,8 @@ class Run:
         """Return the row of a run in the catalogue."""
         record = entry.record
         found = (entry.state, entry.result, entry.failure)
-        studies = record.studies
-        return cls(
-            entry.folder,
-            record.spec,
-            *found,
-            studies,
-            record.command,
-            record.design,
-            entry.modified,
-        )
+        asked = (record.studies, record.command, record.design)
+        return cls(entry.folder, record.spec, *found, *asked, entry.modified)
 
     @property
     def name(self) -> str:

@@ -134,8 +134,9 @@ def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell
     """Return what a round is about to do."""
     seeds = sorted({cell.spec.seed for cell in new})
     return (
-        f"round {number}: {sum(each.comparison.goes_on for each in judged)} of {count(judged, 'comparison')} "
-        f"open; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))} "
+        f"round {number}: {sum(each.comparison.goes_on for each in judged)} of "
+        f"{count(judged, 'comparison')} open; "
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))} "
         f"for {count(new, 'cell')}"
     )
 
