@@ -28,6 +28,7 @@ from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import catalogue
 from normexp.settings import COMMANDS
+from normexp.tuned import tuned_cells
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
 UNTUNED = ("contrast=none",)
@@ -60,7 +61,7 @@ def main() -> int:
             print(line(verdict, commands[verdict.claim.name]))
         typed = " ".join(["normexp claims", *HydraConfig.get().overrides.task, *of_training])
         origin = f"Made {time.strftime('%F %H:%M %Z')} by normexp {__version__}: {typed}"
-        page = write_page(verdicts, commands, origin, outputs / "claims")
+        page = write_page(verdicts, commands, origin, outputs / "claims", tuned_cells(outputs))
         print(f"\nDetails: {page}")
 
     return task()
@@ -105,9 +106,16 @@ def judged(claims: Iterable[Claim], outputs: Path, ending: str) -> list[Verdict]
 
 
 def about(claim: Claim, found: Sequence[Run], outputs: Path, ending: str) -> list[Row]:
-    """Return the runs of a claim's study, and what was measured for it."""
+    """Return the runs of a claim's study, and what was measured for it.
+
+    Of runs of several `numerics` those of the newest, as the others' results are of other code.
+    """
     of_study = [run for run in found if claim.study and claim.study + ending in run.studies]
-    return [*of_study, *measured_rows(outputs, claim.name)]
+    newest = max((run.spec.numerics for run in of_study), default=0)
+    kept = [run for run in of_study if run.spec.numerics == newest]
+    if left_out := len(of_study) - len(kept):
+        print(f"{claim.name}: {left_out} runs of earlier numerics than {newest} are left out")
+    return [*kept, *measured_rows(outputs, claim.name)]
 
 
 def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence[str]) -> str:
