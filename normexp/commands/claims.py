@@ -31,8 +31,6 @@ from normexp.settings import COMMANDS
 from normexp.tuned import tuned_cells
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
-UNTUNED = ("contrast=none",)
-"""What a rate is tuned without, as it is chosen for every contrast augmentation."""
 FORMS = {"small": "", "full": "_full"}
 """What the name of a study ends in."""
 
@@ -128,7 +126,7 @@ def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence
         study = claim.study + FORMS[settings["form"]]
         arguments = [f"experiment={study}", *of_training, *where]
         if claim.tuned:
-            lines.append(["normexp", "tune", *arguments, *UNTUNED, f"study={study}"])
+            lines.append(["normexp", "tune", *arguments])
         rate = ["optimizer.lr=tuned"] * claim.tuned
         further = [UNTIL] * verdict.goes_on
         lines.append(["normexp", "train", "-m", *arguments, *rate, *further])
