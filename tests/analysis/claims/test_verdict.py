@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from helpers.made import Found, made
 from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
-from normexp.analysis.rows import Run
+from normexp.analysis.rows import MeasuredNetwork, Row, Run
 from normexp.errors import UserError
 
 JITTER = (0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.001, -0.001)
@@ -225,6 +226,28 @@ def test_a_loss_of_accuracy_is_not_drawn_with_runs_that_diverged_or_are_at_chanc
         assert {each.comparison.outcome for each in found.findings} == {"not drawn"}
         assert found.word == "open"
         assert "2 of 8 " in found.reason or "4 of 16 " in found.reason
+
+
+def test_what_is_measured_at_the_start_is_not_mixed_up_with_trained_runs() -> None:
+    of = read_claim(
+        "c",
+        {
+            **dict.fromkeys(("claim", "prior", "how", "study", "date"), "c"),
+            "confirmation_seeds": [0],
+            "measures": {"spread": {"value": "spread", "margin": 0.001}},
+            "comparisons": {
+                "one": {"first": {"norm": "instance"}, "second": 0, "expect": "same"},
+            },
+        },
+    )
+    settings = {"norm": "instance"}
+    rows: list[Row] = [
+        MeasuredNetwork("measured", Path("c.json"), seed, settings, {"spread": 0.0})
+        for seed in range(8)
+    ]
+    rows += runs([0.1] * 8, norm="instance")  # at chance, which says nothing of the measurement
+    found = judge_claim(of, rows)
+    assert (found.word, found.grade, found.seeds) == ("SUPPORTED", "measured", ())
 
 
 def test_exploration_seeds_are_not_judged() -> None:
