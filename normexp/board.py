@@ -1,4 +1,4 @@
-"""What TensorBoard is told besides curves, as messages: factors, metrics, layout, text, image.
+"""Messages for TensorBoard besides curves: factors, metrics, layout, text, image.
 
 Without torch and without TensorFlow. A tag is the name of a curve.
 """
@@ -26,10 +26,10 @@ METRICS: Mapping[str, str] = {
     "cost/seconds": "seconds",
     "cost/images_per_second": "images/s",
 }
-"""The columns of HParams; it shows the first five until told otherwise."""
+"""The columns of HParams; it shows the first five until the user chooses others."""
 
 FACTORS = ("norm", "batch_size", "contrast", "model", "optimizer.lr")
-"""The settings that HParams shows until told otherwise."""
+"""The settings that HParams shows until the user chooses others."""
 
 # By chart: one curve with the interval over seeds for each cell.
 OF_CELLS = {
@@ -80,7 +80,7 @@ def experiment(factors: Mapping[str, Any]) -> Summary:
 def session_end(outcome: str, seconds: float) -> Summary:
     """Return that a run has ended, at `seconds` since 1970; one that diverged counts as failed.
 
-    TensorBoard never takes a failure back, so a run that was stopped is not told to have ended.
+    TensorBoard never takes a failure back, so a run that was stopped gets no end.
     """
     status = api_pb2.STATUS_SUCCESS if outcome == "finished" else api_pb2.STATUS_FAILURE
     end = SessionEndInfo(status=status, end_time_secs=seconds)

@@ -6,13 +6,12 @@ the contrast augmentation and the rate itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
+import yaml  # type: ignore[import-untyped]
 
 from normexp.errors import UserError
 from normexp.runs.files import write_atomic
@@ -82,9 +81,10 @@ def add_to_file(path: Path, content: TunedFile) -> None:
     """Write the rates beside those of other cells that the file has, whole or not at all."""
     before = {cell.key: cell for cell in read_tuned(path).cells}
     cells = before | {cell.key: cell for cell in content.cells}
-    plain = to_plain(replace(content, cells=tuple(cells.values())))
+    # As JSON has it: YAML knows no tuples.
+    plain = json.loads(json.dumps(to_plain(replace(content, cells=tuple(cells.values())))))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, OmegaConf.to_yaml(OmegaConf.create(plain)).encode())
+    write_atomic(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode())
 
 
 def read_tuned(path: Path) -> TunedFile:
@@ -95,8 +95,8 @@ def read_tuned(path: Path) -> TunedFile:
     if not path.exists():
         return TunedFile("", ())
     try:
-        return from_plain(TunedFile, OmegaConf.to_container(OmegaConf.create(path.read_text())))
-    except (YAMLError, OmegaConfBaseException, ValueError) as error:
+        return from_plain(TunedFile, yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: {reason}; remove it and tune again") from error
 

@@ -1,4 +1,4 @@
-"""The machine's ceilings in bfloat16, and the share of them that a training step reaches.
+"""The machine's ceilings in the precision of a training step, and the share that it reaches.
 
 - matrix: the most GFLOP/s of a square matrix product
 - convolution: the most GFLOP/s of torch's 3×3 convolution, forward and both gradients, over the
@@ -6,8 +6,8 @@
   limit
 - own shapes: the network's convolutions one by one and nothing else, by torch
 
-Winograd's algorithm (`normexp/kernels/winograd.cpp`) needs fewer products than are counted here, so
-a step may do more than this limit.
+Winograd's algorithm (`normexp/kernels/convolution.py`) needs fewer products than are counted here,
+so a step may do more than its limit.
 
 All take turns within each round with the training step; medians.
 
@@ -40,12 +40,13 @@ def main() -> None:
     rounds = int(settings.pop("rounds", "7"))
     training: Training = composed([f"{key}={value}" for key, value in settings.items()])
     batch_size = training.loader.batch_size
-    own = convolutions(training)
+    dtype = torch.bfloat16 if training.recipe.precision.name == "bf16" else torch.float32
+    own = convolutions(training, dtype)
     tried: dict[str, tuple[float, Callable[[], Any]]] = {
-        **{f"matrix {n}": (2.0 * n**3, matrix(n)) for n in SQUARES},
+        **{f"matrix {n}": (2.0 * n**3, matrix(n, dtype)) for n in SQUARES},
         **{
-            f"convolution {width}, {size}×{size}": convolution(batch_size, width, width, size)
-            for width, size in WIDTHS_AND_MAPS
+            f"convolution {c}, {size}×{size}": convolution((batch_size, c, c, size), dtype)
+            for c, size in WIDTHS_AND_MAPS
         },
         "own shapes": (sum(f for f, _ in own), lambda: [work() for _, work in own]),
         "training step": (sum(f for f, _ in own), step(training)),
@@ -57,40 +58,49 @@ def main() -> None:
             work()
             seconds[name].append(time.perf_counter() - began)
     speeds = {name: flop / median(seconds[name][1:]) for name, (flop, _) in tried.items()}
-    print(f"{machine()}, {torch.get_num_threads()} threads, batch size {batch_size}")
+    print(f"{machine()}, {torch.get_num_threads()} threads, batch size {batch_size}, {dtype}")
     for name, speed in speeds.items():
         print(f"  {name:28} {speed / 1e9:7.0f} GFLOP/s")
-    limit = max(speed for name, speed in speeds.items() if name.startswith("convolution"))
+    matrix_limit, limit = (
+        max(speed for name, speed in speeds.items() if name.startswith(kind))
+        for kind in ("matrix", "convolution")
+    )
     flop_per_image = tried["own shapes"][0] / batch_size
     reached = speeds["training step"]
     record = {
         "images_per_second": reached / flop_per_image,
         "limit_images_per_second": limit / flop_per_image,
         "share_of_limit": reached / limit,
+        "share_of_matrix_limit": reached / matrix_limit,
         "share_of_own_shapes": reached / speeds["own shapes"],
     }
     for name, value in record.items():
         print(f"  {name.replace('_', ' '):28} {value:9.2f}")
     out = Path("outputs/bench/limit.json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": machine(), "flop_per_second": speeds, **record}))
+    here = {"machine": machine(), "dtype": str(dtype)}
+    out.write_text(json.dumps({**here, "flop_per_second": speeds, **record}))
     print(out)
 
 
-def matrix(size: int) -> Callable[[], Any]:
-    a, b = (torch.randn(size, size).bfloat16() for _ in range(2))
+def matrix(size: int, dtype: torch.dtype) -> Callable[[], Any]:
+    a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
     return lambda: a @ b
 
 
 def convolution(
-    batch_size: int, num_in: int, num_out: int, size: int
+    shape: tuple[int, int, int, int], dtype: torch.dtype
 ) -> tuple[float, Callable[[], Any]]:
-    """Floating-point operations and the work: a 3×3 convolution and its two gradients."""
+    """Floating-point operations and the work: a 3×3 convolution and its two gradients.
+
+    The shape is that of the batch, its channels, those of the answers, and a side of the maps.
+    """
+    batch_size, num_in, num_out, size = shape
     x, dy = (
-        torch.randn(batch_size, channels, size, size).bfloat16().to(memory_format=LAYOUT)
+        torch.randn(batch_size, channels, size, size).to(dtype, memory_format=LAYOUT)
         for channels in (num_in, num_out)
     )
-    weight = torch.randn(num_out, num_in, 3, 3).bfloat16().to(memory_format=LAYOUT)
+    weight = torch.randn(num_out, num_in, 3, 3).to(dtype, memory_format=LAYOUT)
     has_input_gradient = num_in > 3  # the images need none
 
     def work() -> list[Tensor]:
@@ -106,7 +116,7 @@ def convolution(
 LAYOUT = torch.channels_last
 
 
-def convolutions(training: Training) -> list[tuple[float, Callable[[], Any]]]:
+def convolutions(training: Training, dtype: torch.dtype) -> list[tuple[float, Callable[[], Any]]]:
     """Those of the network."""
     shapes: list[tuple[int, int, int]] = []
     handles = [
@@ -120,7 +130,7 @@ def convolutions(training: Training) -> list[tuple[float, Callable[[], Any]]]:
         training.state.network.eval()(torch.zeros(1, 3, 32, 32))
     for handle in handles:
         handle.remove()
-    return [convolution(training.loader.batch_size, *shape) for shape in shapes]
+    return [convolution((training.loader.batch_size, *shape), dtype) for shape in shapes]
 
 
 def step(training: Training) -> Callable[[], Any]:

@@ -9,7 +9,10 @@ ratio is the median over rounds of the ratio within one round.
 - classic: DataLoader with 2 workers, PIL crop and flip, float32, as published tutorials have it
 - tuned: the same with bf16 autocast, channels-last, fused SGD, and the numbers of workers and of
   threads that were fastest in a trial before
-- lightning bf16, lightning fp32: its trainer, no workers and nothing logged
+- lightning bf16, lightning fp32: its trainer, no workers and nothing logged; left out where it is
+  not installed
+
+Where the processor has no instructions for bf16 all is in fp32, as `precision=auto` has it.
 
 usage: scripts/bench train [rounds=5] [batch_sizes=4,32,128,512] [key=value settings of train]
 """
@@ -21,6 +24,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -60,22 +64,26 @@ def compare(rounds: int, overrides: list[str]) -> dict[str, dict[str, float]]:
     }
     rates = take_turns(trial, 2, overrides)
     tuned = max(rates, key=lambda name: median(rates[name]))
-    all_cores = str(CORES)
+    all_cores, auto = str(CORES), precisions()[0]
+    sweep, best = f"ours sweep {auto}, {CORES} processes", f"{tuned}, {auto}"
     contenders = {
-        "ours bf16": [["ours", all_cores, "bf16"]],
-        "ours fp32": [["ours", all_cores, "fp32"]],
-        f"ours sweep bf16, {CORES} processes": [["ours", "1", "bf16"]] * CORES,
+        **{f"ours {p}": [["ours", all_cores, p]] for p in precisions()},
+        sweep: [["ours", "1", auto]] * CORES,
         "classic fp32": [["classic", all_cores, "2"]],
-        f"{tuned}, bf16": trial[tuned],
-        "lightning bf16": [["lightning", all_cores, "bf16-mixed"]],
-        "lightning fp32": [["lightning", all_cores, "32-true"]],
+        best: trial[tuned],
     }
-    rates = take_turns(contenders, rounds, overrides)
-    bf16, fp32, sweep, classic, best, light_bf16, light_fp32 = contenders
     pairs = [
-        *((bf16, classic), (fp32, classic), (bf16, best), (sweep, classic), (sweep, best)),
-        *((bf16, light_bf16), (fp32, light_fp32)),
+        *((f"ours {p}", "classic fp32") for p in precisions()),
+        *((f"ours {auto}", best), (sweep, "classic fp32"), (sweep, best)),
     ]
+    if find_spec("lightning"):
+        for p in precisions():
+            name, theirs = f"lightning {p}", {"bf16": "bf16-mixed", "fp32": "32-true"}[p]
+            contenders[name] = [["lightning", all_cores, theirs]]
+            pairs.append((f"ours {p}", name))
+    else:
+        print("lightning is not installed, and left out")
+    rates = take_turns(contenders, rounds, overrides)
     ratios = {
         f"{one} / {other}": median(a / b for a, b in zip(rates[one], rates[other], strict=True))
         for one, other in pairs
@@ -84,6 +92,15 @@ def compare(rounds: int, overrides: list[str]) -> dict[str, dict[str, float]]:
         "images_per_second": {name: median(measured) for name, measured in rates.items()},
         "ratios": ratios,
     }
+
+
+def precisions() -> list[str]:
+    """What `precision=auto` is here, and then fp32 if that is another."""
+    import torch
+
+    from normexp.precision import has_bf16
+
+    return ["bf16", "fp32"] if has_bf16(torch.device("cpu")) else ["fp32"]
 
 
 def take_turns(
@@ -180,13 +197,14 @@ def loop(network: Any, batches: Any, tuned: bool, batch_size: int) -> None:
     network.to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), **OPTIMIZER, fused=tuned or None)
     criterion = nn.CrossEntropyLoss()
+    is_bf16 = tuned and "bf16" in precisions()
     pace = Pace(batch_size)
     while True:
         running_loss = 0.0
         for images, labels in batches:
             images = images.to(memory_format=layout)
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=tuned):
+            with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
                 loss = criterion(network(images), labels)
             loss.backward()
             optimizer.step()
@@ -287,7 +305,10 @@ def composed(overrides: list[str]) -> Any:
 def machine() -> str:
     import torch
 
-    processor = torch.cpu.get_capabilities().get("cpu_name", "?")
+    has = torch.cpu.get_capabilities()
+    names = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "bf16")
+    found = [name for name in names if has.get(name)]
+    processor = f"{has.get('cpu_name', '?')} ({', '.join(found)})"
     return f"{CORES} cores of {processor}, torch {torch.__version__}"
 
 

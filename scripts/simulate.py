@@ -1,6 +1,6 @@
 """Error, power and coverage of the tests and intervals of normexp/analysis, by simulation.
 
-usage: scripts/simulate power|sequential|coverage [--studies 1000]
+usage: scripts/simulate power|sequential|coverage|tune [--studies 1000]
 """
 
 from __future__ import annotations
@@ -12,10 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from normexp.analysis.equivalence import equivalence
 from normexp.analysis.family import holm, joint_sign_flips, signs
 from normexp.analysis.intervals import ALPHA, t_interval
 from normexp.analysis.seeds_and_images import difference_over_images
 from normexp.analysis.sequential import p_difference, p_equivalence
+from normexp.commands.rates import (
+    FACTORS,
+    FIRST_SEED,
+    MORE_SEEDS,
+    MOST_WIDENINGS,
+    chosen,
+    two_best,
+    widened,
+)
 
 Array = NDArray[np.float64]
 Draw = Callable[[tuple[int, ...]], Array]
@@ -24,11 +34,13 @@ FAMILY, MAX_SEEDS, FIRST_LOOK = 4, 20, 3
 CONTROL = 250  # studies in which each look is judged by sign flips, which takes longest
 MARGIN, SD = 0.5, 0.5  # points
 IMAGES = 1000
+CONFIRMATION = 6  # seeds of two norms that were tuned
+SEED_SD = 0.2  # points, of a cell: ResNet-20 on CIFAR-10
 CHANCE, COLLAPSE = 0.1, 0.1  # the accuracy of a collapsed seed, and the share of such seeds
 
 
 def main() -> None:
-    tables = {"power": power, "sequential": sequential, "coverage": coverage}
+    tables = {"power": power, "sequential": sequential, "coverage": coverage, "tune": tune}
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument("table", choices=tables)
     parser.add_argument("--studies", type=int, default=1000)
@@ -204,6 +216,50 @@ def coverage_row(collapse: float, n: int, studies: int, rng: np.random.Generator
         *map(percent, hits / studies),
         *points,
     ]
+
+
+def tune(studies: int, rng: np.random.Generator) -> None:
+    """Two norms of one best accuracy, which falls with the square of the rate's logarithm."""
+    head = ["a factor of 2 from the best rate costs", "itself, same seeds: different"]
+    head += ["itself, other seeds: different", "the same"]
+    head += ["best rate × 4, tuned: different", "the same", "one rate: different", "the same"]
+    show(head, (tune_row(cost, studies, rng) for cost in (0.1, 0.3, 0.5, 1.0, 3.0)))
+
+
+def tune_row(cost: float, studies: int, rng: np.random.Generator) -> list[str]:
+    counts = np.zeros((4, 2))
+    for _ in range(studies):
+        best = rng.uniform(-0.5, 0.5)  # as a power of 2, from a rate that is tried
+        first = loss_of_choice(cost, best, rng)
+        second = loss_of_choice(cost, best, rng)
+        shifted = loss_of_choice(cost, best + 2, rng)
+        pairs = (0.0, first - second, first - shifted, cost * ((best + 2) ** 2 - best**2))
+        noise = SEED_SD * 2**0.5 * rng.standard_normal(CONFIRMATION)
+        for i, difference in enumerate(pairs):
+            x = {0: dict(enumerate(noise * (i > 0) + difference))}
+            same = equivalence(x, MARGIN)[0].p <= ALPHA
+            counts[i] += (not same and joint_sign_flips(x)[0].p <= ALPHA, same)
+    shares = [percent(share) for share in counts.reshape(-1) / studies]
+    return [f"{cost:g} points", shares[0], *shares[2:]]
+
+
+def loss_of_choice(cost: float, best: float, rng: np.random.Generator) -> float:
+    """Tune one norm; return how far the accuracy at the chosen rate is from the best, in points."""
+    found: dict[float, dict[int, float]] = {}
+
+    def train(rates: Sequence[float], seeds: Sequence[int]) -> None:
+        for rate in rates:
+            for seed in seeds:
+                value = -cost * (np.log2(rate) - best) ** 2 + SEED_SD * rng.standard_normal()
+                found.setdefault(rate, {}).setdefault(seed, value)
+
+    factors = list(FACTORS)
+    train(factors, [FIRST_SEED])
+    for _ in range(MOST_WIDENINGS):
+        factors = widened(factors, two_best(found)[:1])
+        train(factors, [FIRST_SEED])
+    train(two_best(found), MORE_SEEDS)
+    return float(-cost * (np.log2(chosen(found)[0]) - best) ** 2)
 
 
 def first_less_second(accuracies: Array, collapsed: Array) -> float:

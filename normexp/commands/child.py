@@ -47,12 +47,9 @@ def stop_with_parent() -> None:
     Thread(target=watch, name="watch for the sweep's end", daemon=True).start()
 
 
-def train_spec(
-    settings: Settings, source: Mapping[str, str], runtime: Settings, command: str
-) -> None:
+def train_spec(spec: Settings, runtime: Settings, command: str) -> None:
     """Carry out a run, as `command` would."""
-    spec = RunSpec.from_settings(settings, source=source)
-    train.carry_out(spec, from_plain(Runtime, runtime), command)
+    train.carry_out(from_plain(RunSpec, spec), from_plain(Runtime, runtime), command)
 
 
 def train_typed(arguments: Sequence[str]) -> int:
@@ -67,15 +64,14 @@ def evaluate_run(folder: str, asked: Settings, runtime: Settings) -> None:
 
 
 def check(cells: Sequence[Settings]) -> None:
-    """Print a list of what is wrong with the settings of each cell, null for nothing."""
+    """Print a list of what is wrong with each cell, null for nothing."""
     print(json.dumps([problem(**cell) for cell in cells]))
 
 
-def problem(settings: Settings, source: Mapping[str, str], runtime: Settings) -> str | None:
-    """Return why a run with these settings cannot work, or None if it can."""
+def problem(spec: Settings, runtime: Settings) -> str | None:
+    """Return why a run cannot work, or None if it can."""
     try:
-        spec = RunSpec.from_settings(settings, source=source)
-        build.training(spec, from_plain(Runtime, runtime))
+        build.training(from_plain(RunSpec, spec), from_plain(Runtime, runtime))
     except Exception as error:
         return one_line(error)
     return None

@@ -24,7 +24,7 @@ from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
 from normexp.runs.spec import Runtime, Settings
 from normexp.settings import EVALUATE, checked
-from normexp.sweep.fork import beginning
+from normexp.sweep.fork import child_class
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Pool, Task
 from normexp.sweep.scheduler import carry_out
@@ -173,7 +173,7 @@ def evaluate_each(
 
     plan = Plan.choose(len(folders), runtime, Machine.this(runtime.device))
     by_name = {folder.name: folder for folder in folders}
-    begin = beginning([folder.record().spec.settings for folder in folders], plan.slots)
+    begin = child_class([folder.record().spec.settings for folder in folders], plan.slots)
     if plan.threads is not None:
         runtime = replace(runtime, threads=plan.threads)
     given = {"asked": asked, "runtime": asdict(runtime)}

@@ -1,8 +1,9 @@
 """`until=decided`: a sweep to which seeds are added where comparisons of norms are open.
 
-A sweep and a comparison alternate. The comparisons are those of a report (`commands/judged.py`),
-by tests that hold at every look, so one that is decided stays so. Only cells of an open comparison
-get their next seed.
+A sweep and a comparison alternate. The comparisons are those of a report: each norm with batch
+norm (without one, with the first norm) where nothing else differs. The runs bear the sequential
+design, so they are judged by tests that hold at every look, and one that is decided stays so. Only
+cells of an open comparison get their next seed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from normexp.analysis.report.comparisons import CellComparison
+from omegaconf import OmegaConf
+
+from normexp import build
+from normexp.analysis.grades import Grade
+from normexp.analysis.report.blocks import blocks
+from normexp.analysis.report.comparisons import CellComparison, compare_cells
 from normexp.analysis.rows import Run
-from normexp.commands.judged import judge
 from normexp.errors import UserError
 from normexp.runs.catalogue import read_entry
 from normexp.runs.folder import RunFolder
@@ -118,11 +123,15 @@ def seeds_of(series: Series) -> dict[str, list[int]]:
     return {name: [cell.spec.seed for cell in cells] for name, cells in series.items()}
 
 
+def judge(runs: Sequence[Run]) -> list[CellComparison]:
+    """Return the comparisons that a report makes by itself."""
+    chosen = OmegaConf.load(Path(build.conf_dir(), "report.yaml"))
+    return compare_cells(blocks(runs, list(chosen.by)), None, float(chosen.margin))
+
+
 def next_cells(series: Series, judged: Sequence[CellComparison], most: int) -> list[Cell]:
     """Return the next run of each cell of an open comparison that has not `most` seeds yet."""
-    names = {
-        side[0].spec.cell_name for each in judged if each.comparison.goes_on for side in each.sides
-    }
+    names = {run.spec.cell_name for each in judged if is_open(each) for run in each.runs}
     return [
         with_seed(cells[-1], cells[-1].spec.seed + 1)
         for name, cells in series.items()
@@ -130,13 +139,17 @@ def next_cells(series: Series, judged: Sequence[CellComparison], most: int) -> l
     ]
 
 
+def is_open(judged: CellComparison) -> bool:
+    """Whether more seeds may decide it."""
+    return judged.comparison.goes_on
+
+
 def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell]) -> str:
     """Return what a round is about to do."""
     seeds = sorted({cell.spec.seed for cell in new})
     return (
-        f"round {number}: {sum(each.comparison.goes_on for each in judged)} of "
-        f"{count(judged, 'comparison')} open; "
-        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))} "
+        f"round {number}: {sum(map(is_open, judged))} of {count(judged, 'comparison')} "
+        f"open; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))} "
         f"for {count(new, 'cell')}"
     )
 
@@ -148,19 +161,20 @@ def count(things: Sequence[object], what: str) -> str:
 
 def last_words(judged: Sequence[CellComparison], series: Series, most: int) -> list[str]:
     """Return what was decided, a line a comparison, and how to go on with what is open."""
-    rows = [["test accuracy, points", "seeds", "interval", "", "", ""]]
-    for each in judged:
-        if graded := each.comparison.graded:
-            shown = graded.interval.text() if graded.interval else "–"
-            what = ", ".join(filter(None, [each.name, each.block.title]))
-            rows.append([what, str(graded.seeds), shown, graded.text(), graded.lead, each.notes])
+    rows = [["test accuracy, points", "seeds", "interval", "", ""]]
+    grades = [(each.name, each.comparison.graded) for each in judged]
+    for what, graded in grades:
+        if graded is None:  # one of the two cells is not there
+            continue
+        shown = graded.interval.text() if graded.interval else "–"
+        rows.append([what, str(graded.seeds), shown, graded.text(), graded.lead])
     lines = [aligned(rows)]
-    if chance := sum(each.comparison.outcome == "chance" for each in judged):
+    if chance := sum(g is not None and g.grade is Grade.NOT_ABOVE_CHANCE for _, g in grades):
         lines.append(
             f"{chance} of {count(judged, 'comparison')} not above chance, which more seeds do not "
             "mend: train longer, or choose learning rates with normexp tune"
         )
-    still = sum(each.comparison.goes_on for each in judged)
+    still = sum(map(is_open, judged))
     if not still:
         return [*lines, f"{count(judged, 'comparison')}: none is open"]
     seeds = max(map(len, series.values()))

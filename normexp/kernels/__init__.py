@@ -19,7 +19,4 @@ def missing(device: torch.device) -> str:
     """Return what keeps layers from their full speed on `device`, for people; else nothing."""
     if device.type != "cpu" or compiled.library() is not None:
         return ""
-    return (
-        "norm layers are not at their full speed, for lack of a C++ compiler with OpenMP; "
-        "install g++ if you can"
-    )
+    return f"norm layers are not at their full speed: {compiled.problem()}"

@@ -44,7 +44,7 @@ class Pool(ctypes.Structure):
 
 
 class Convolution(ctypes.Structure):
-    """`Call` of winograd.cpp."""
+    """`Call` of winograd.cpp and of winograd_float32.cpp."""
 
     _fields_ = (
         *((name, _size) for name in ("images", "height", "width", "num_in", "num_out")),
@@ -146,28 +146,33 @@ def pool(full: Tensor, pooled: Tensor, places: Tensor) -> Pool:
 def convolution(
     x: Tensor, filters_shape: Sequence[int], is_turned: bool = False, **tensors: Tensor
 ) -> Convolution:
-    """Return the call of a 3×3 convolution of `x`, bfloat16 (N, C_in, H, W).
+    """Return the call of a 3×3 convolution of `x`, float32 or bfloat16 (N, C_in, H, W).
 
     Of the `tensors`, by the names in `Convolution`, `weight` and its gradient `dweight` are
     float32 filters (C_out, C_in, 3, 3); or, if turned, (C_in, C_out, 3, 3), of the convolution
-    whose gradient this one is. `y` and its gradient `dy` are bfloat16 (N, C_out, H, W); `filters`
-    is room for the transformed ones.
+    whose gradient this one is. `y` and its gradient `dy` are of the type of `x`,
+    (N, C_out, H, W); `filters` is room for the transformed ones in bfloat16.
     """
     images, num_in, height, width = x.shape
-    num_out = filters_shape[is_turned]
-    if num_in % 2 or num_out % LANES or tuple(filters_shape[2:]) != (3, 3):
-        raise ValueError(f"no kernel for filters of {tuple(filters_shape)}")
+    num_out, dtype = filters_shape[is_turned], x.dtype
+    if (
+        dtype not in TYPES
+        or num_in % (2 if dtype is torch.bfloat16 else LANES)
+        or num_out % LANES
+        or tuple(filters_shape[2:]) != (3, 3)
+    ):
+        raise ValueError(f"no kernel for {dtype} filters of {tuple(filters_shape)}")
     filters = (*((num_in, num_out) if is_turned else (num_out, num_in)), 3, 3)
     maps = (images, num_out, height, width)
     shapes: Mapping[str, tuple[Sequence[int], torch.dtype]] = {
         "weight": (filters, torch.float32),
         "dweight": (filters, torch.float32),
-        "y": (maps, torch.bfloat16),
-        "dy": (maps, torch.bfloat16),
+        "y": (maps, dtype),
+        "dy": (maps, dtype),
         "filters": ((16 * num_in * num_out,), torch.bfloat16),
     }
     return Convolution(
         *(images, height, width, num_in, num_out, is_turned, threads_for(x)),
-        address(x, x.shape, torch.bfloat16),
+        address(x, x.shape, dtype),
         **{name: address(tensor, *shapes[name]) for name, tensor in tensors.items()},
     )

@@ -80,14 +80,13 @@ def accelerate(network: nn.Module) -> None:
     layers of a class that is not exactly torch's or ours stay as they are. What a kernel does not
     take, such as images on a GPU, goes the way it went before.
     """
-    library = compiled.library()
-    if library is None:
+    if compiled.library() is None:
         return
     for module in network.modules():
         fast = FAST.get(type(module))
         if fast is not None and not (isinstance(module, nn.MaxPool2d) and not halves(module)):
             module.__class__ = fast
-        if isinstance(module, CONVOLVES_BY_WINOGRAD) and hasattr(library, "winograd_forward"):
+        if isinstance(module, CONVOLVES_BY_WINOGRAD):
             for conv in module.children():
                 _swap_convolution(conv)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import revisit
+from normexp.runs.plain import to_plain
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.sweep.pool import Task
@@ -53,10 +54,9 @@ class Cell:
         return self.folder.console
 
     def asked(self, threads: int | None = None) -> dict[str, object]:
-        """Return the settings as plain values, with so many `threads` if that is given."""
+        """Return both records as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
-        settings, source = self.spec.settings, self.spec.source
-        return {"settings": settings, "source": source, "runtime": asdict(runtime)}
+        return {"spec": to_plain(self.spec), "runtime": to_plain(runtime)}
 
     def task(self, threads: int | None) -> Task:
         """Return what its process on this machine is to do."""

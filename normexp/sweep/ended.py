@@ -23,7 +23,7 @@ class Ended:
     words: str
 
     @property
-    def told(self) -> str:
+    def line(self) -> str:
         """Both in a line."""
         return f"failed: {self.words}" if self.how == "failed" else self.words
 
@@ -44,11 +44,11 @@ def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping
         cell.revisit(threads)
         return found(result)
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
-    told = [line.removeprefix("normexp: ") for line in lines if line.startswith("normexp: ")]
+    words = [line.removeprefix("normexp: ") for line in lines if line.startswith("normexp: ")]
     if stopping or code in STOPPED:
-        return Ended("stopped", told[-1] if told else "stopped before its first step")
+        return Ended("stopped", words[-1] if words else "stopped before its first step")
     # The run knows more than its process's output tells, if it lived to write it down.
-    reason = cell.folder.failure() or _reason(cell, code, (told or lines)[-1])
+    reason = cell.folder.failure() or _reason(cell, code, (words or lines)[-1])
     return failed(cell, reason, threads)
 
 
@@ -65,7 +65,7 @@ def failed(cell: Cell, reason: str, threads: int | None) -> Ended:
             cell.folder.record_failure(reason)
     except InProgressError as error:
         return Ended("in progress", str(error))
-    except OSError:  # a full disk may be the reason, and is told on the screen in any case
+    except OSError:  # a full disk may be the reason, and is shown on the screen in any case
         pass
     return Ended("failed", reason)
 

@@ -50,7 +50,7 @@ class Errand:
 
 
 class SubmititErrand(Errand):
-    """An errand that submitit puts back into the queue when it is told to stop."""
+    """An errand that submitit puts back into the queue when it must stop."""
 
     def __call__(self) -> int:
         code = super().__call__()

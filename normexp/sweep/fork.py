@@ -41,7 +41,7 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
-def beginning(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:
+def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:
     """Return what begins children in `slots`, for runs with these `settings`.
 
     They are forks where there are several on the CPU.

@@ -69,8 +69,8 @@ class RayJobs(Jobs):
         try:
             ray.init(**self._init)
         except (ConnectionError, RuntimeError, ValueError, TypeError) as error:
-            told = " ".join(str(error).split())
-            raise UserError(f"hydra.launcher.ray.init: no Ray can be reached ({told})") from error
+            reason = " ".join(str(error).split())
+            raise UserError(f"hydra.launcher.ray.init: no Ray can be reached ({reason})") from error
         finally:
             signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own in its place
 

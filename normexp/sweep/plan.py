@@ -118,8 +118,8 @@ def _gpus() -> dict[str, float]:
     """Ask NVIDIA's own tool: torch takes seconds to import."""
     command = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        free = dict(line.split(", ") for line in told.stdout.splitlines())
+        output = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        free = dict(line.split(", ") for line in output.stdout.splitlines())
         gpus = {name: int(megabytes) / 1000 for name, megabytes in free.items()}
     except (OSError, subprocess.SubprocessError, ValueError):
         return {}

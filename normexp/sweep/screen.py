@@ -55,8 +55,8 @@ class Screen:
         self._shown_at = time.monotonic()
         speed = parts = 0.0
         for label, tail in running.items():
-            if told := EPOCH.findall(tail.said()):
-                epoch, images_per_second = told[-1]
+            if epochs := EPOCH.findall(tail.said()):
+                epoch, images_per_second = epochs[-1]
                 speed += float(images_per_second)
                 parts += int(epoch) / (self._epochs[label] or float("inf"))
         together = f"{speed:.0f} images/s: " if speed else ""

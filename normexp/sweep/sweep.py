@@ -16,7 +16,7 @@ from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
 from normexp.sweep.forecast import start_line
-from normexp.sweep.fork import ForkedChild, beginning, share_images
+from normexp.sweep.fork import ForkedChild, child_class, share_images
 from normexp.sweep.jobs import Jobs
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Child, Pool
@@ -53,7 +53,7 @@ def ends_of(
     with StopRequest() as stop:
         new = [cell for cell in missing if not cell.has_begun]
         settings = [cell.spec.settings for cell in missing]
-        begin = Child if jobs else beginning(settings, plan.slots)
+        begin = Child if jobs else child_class(settings, plan.slots)
         refuse_bad_cells(new, begin, lambda: stop.is_asked)
         if begin is ForkedChild and not stop.is_asked:
             share_images(settings, read)
@@ -86,7 +86,7 @@ def carry_out_cells(
 
     def record(label: str, end: Ended) -> None:
         ends[label] = end
-        screen.tell_end(f"{label}: {end.told}")
+        screen.tell_end(f"{label}: {end.line}")
 
     def start_or_record(cell: Cell) -> None:
         if end := start(cell, engine, threads):

@@ -93,6 +93,7 @@ def one_by_one(loader: Counting, overrides: Sequence[str]) -> Outcome:
         (("model.network.widths=[8,8,8,8,8,8]|[4,4,4,8,8,8]", "epochs=1|2.0"), 1),
         (("label_smoothing=0.1|0|[1]|null", "steps=null|10"), 2),
         (("norm.layer.eps=1e-3|'1'|true", "norm=batch"), 1),
+        (("optimizer.lr=tuned|0.2|1|null", "norm=batch|none", "seed=0|1"), 2),
         # More than the value of a key.
         (("+norm.layer.affine=true|false", "seed=0|1"), 2),
         (("++norm.layer.eps=1|2", "~norm.layer.momentum=", "seed=0|1"), 2),
@@ -116,6 +117,17 @@ def test_a_grid_has_the_settings_of_cells_composed_one_by_one(
     for overrides in cells(*axes):
         assert shared(grid, overrides) == one_by_one(loader, overrides)
     assert compositions in (None, loader.compositions)
+
+
+def test_a_rate_that_is_to_be_looked_up_stays_the_word_beside_numbers(loader: Counting) -> None:
+    grid = Grid(loader, loader.master)  # type: ignore[arg-type]
+    found = []
+    for overrides in cells("optimizer.lr=0.2|tuned|3|tuned"):
+        optimizer = grid.cell(overrides)[0]["optimizer"]
+        assert isinstance(optimizer, dict)
+        found.append(optimizer["lr"])
+    assert found == [0.2, "tuned", 3, "tuned"]
+    assert loader.compositions == 1
 
 
 def test_each_folder_of_images_has_its_own_digest(loader: Counting, tmp_path: Path) -> None:

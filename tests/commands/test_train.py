@@ -80,8 +80,9 @@ def test_the_folder_is_named_by_the_settings(finished: tuple[Path, Answer]) -> N
 def test_the_last_words_are_the_test_accuracy_and_the_folder(finished: tuple[Path, Answer]) -> None:
     folder, answer = finished
     accuracy = 100 * result_of(folder)["test"]["accuracy"]
-    words, path = answer.out.splitlines()
-    assert words.startswith(f"test accuracy {accuracy:.1f} %, at contrast severity 1 to 5: ")
+    words, *_, path = answer.out.splitlines()
+    assert words.startswith(f"test accuracy {accuracy:.1f} %")
+    assert ", at contrast severity 1 to 5: " in words
     assert folder / path == run_folder(folder)
 
 

@@ -157,7 +157,7 @@ def test_a_run_that_diverged_counts_as_chance(
         return 0.8 if norm == "batch" else "diverged"
 
     carry_out(tmp_path, found, norms=("batch", "none"))
-    assert "behind by 70.0 points" in capsys.readouterr().out  # of ten classes
+    assert "behind by 70.0 points" in capsys.readouterr().out  # chance is 10 %
 
 
 def test_it_stops_where_a_run_fails(tmp_path: Path) -> None:

@@ -59,17 +59,23 @@ def normexp(folder: Path, *arguments: str) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+KERNELS = "kernels-of-*/kernels-*.so"
+
+
 def link_kernels(cache: Path) -> None:
     """Let `cache` have the kernels that are compiled already: compiling takes half a minute."""
-    for compiled in SHARED.glob("kernels-*.so"):
-        if not (cache / compiled.name).exists():
-            (cache / compiled.name).symlink_to(compiled)
+    copy_new(SHARED, cache)
 
 
 def keep_kernels(cache: Path) -> None:
     """Keep kernels that were compiled for the first time."""
-    for compiled in cache.glob("kernels-*.so"):
-        if not compiled.is_symlink():
-            SHARED.mkdir(parents=True, exist_ok=True)
-            shutil.copy(compiled, beside := SHARED / f".{compiled.name}.{os.getpid()}")
-            beside.replace(SHARED / compiled.name)
+    copy_new(cache, SHARED)
+
+
+def copy_new(source: Path, target: Path) -> None:
+    for compiled in source.glob(KERNELS):
+        file = target / compiled.relative_to(source)
+        if not file.exists():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copy(compiled, beside := file.with_name(f".{file.name}.{os.getpid()}"))
+            beside.replace(file)

@@ -81,11 +81,14 @@ def leaves(value: Any, key: str = "") -> dict[str, Any]:
     }
 
 
+OTHER = ("runtime", "study", "until", "max_seeds")
+"""Settings that cannot change the result."""
+
+
 def test_every_setting_that_can_change_the_result_changes_the_name(settings: DictConfig) -> None:
     content = OmegaConf.to_container(settings, resolve=True)
     assert isinstance(content, dict)
-    other = {"runtime", "study"}
-    keys = leaves({group: value for group, value in content.items() if group not in other})
+    keys = leaves({group: value for group, value in content.items() if group not in OTHER})
     del keys["data.source.cache_dir"]  # where things lie does not change what they are
     assert {"seed", "norm.layer.eps", "data.source.seed", "model.network.widths"} <= set(keys)
     names = {name(settings)}
@@ -276,7 +279,7 @@ def test_a_setting_that_is_still_to_be_given_is_named(compose: Compose) -> None:
 def test_settings_are_left_as_they_were(settings: DictConfig) -> None:
     plain = OmegaConf.to_container(changed(settings, steps=9), resolve=True)
     assert isinstance(plain, dict)
-    asked = {str(key): value for key, value in plain.items() if key not in ("runtime", "study")}
+    asked = {str(key): value for key, value in plain.items() if key not in OTHER}
     before = copy.deepcopy(asked)
     RunSpec.from_settings(asked)
     assert asked == before

@@ -31,13 +31,13 @@ SMALL = (
     "runtime.device=cpu",
     "runtime.threads=1",
 )
-# It passes the check, which has eight images.
+# It passes the check, which takes no gradients.
 BREAKING = """
 from torch import nn
 
 class Breaks(nn.BatchNorm2d):
     def forward(self, x):
-        if len(x) > 8:
+        if x.requires_grad:
             raise ZeroDivisionError("broken on purpose")
         return super().forward(x)
 """
@@ -59,6 +59,20 @@ def results(outputs: str) -> list[RunResult]:
     """What the finished runs found, but for the time that it took."""
     found = [entry.result for entry in catalogue(Path(outputs)) if entry.result]
     return [replace(result, timing=Timing(0.0, (), 0.0)) for result in found]
+
+
+def test_a_sweep_finds_the_runs_of_a_norm_of_ones_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_norm.py").write_text(
+        "from torch import nn\n\nclass Mine(nn.BatchNorm2d): ...\n"
+    )
+    mine = ("norm=custom", "norm.layer._target_=my_norm.Mine")
+    assert train(*mine, "steps=1", "seed=0,1", "-m") == 0, capfd.readouterr().err
+    entries = catalogue(Path("outputs"))
+    assert [(entry.state, [*entry.record.spec.source]) for entry in entries] == [
+        ("finished", ["my_norm"])
+    ] * 2
 
 
 def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
@@ -126,7 +140,7 @@ def test_the_check_finds_a_norm_that_cannot_work_and_a_file_that_is_not_there(
 ) -> None:
     def problem(*overrides: str) -> str | None:
         spec, runtime = build.run_spec(compose(*SMALL, *overrides))
-        return child.problem(spec.settings, {}, to_plain(runtime))
+        return child.problem(to_plain(spec), to_plain(runtime))
 
     assert problem() is None
     narrow = problem("norm=group", "norm.layer.num_groups=16")

@@ -42,6 +42,11 @@ class CellComparison:
         return first, second
 
     @property
+    def runs(self) -> list[Run]:
+        """The runs of both cells."""
+        return [run for side in self.sides for run in side]
+
+    @property
     def notes(self) -> str:
         """How many runs of either cell diverged or are at chance."""
         sides = zip((self.series, self.reference), self.comparison.pairs.notes, strict=False)
@@ -54,26 +59,24 @@ class CellComparison:
 
 
 def compare_cells(
-    blocks: Sequence[Block], reference: str | None, margin: float, design: Design | None = None
+    blocks: Sequence[Block], reference: str | None, margin: float
 ) -> list[CellComparison]:
     """Return the comparisons of every block; raises UserError if no run has the `reference`.
 
-    The comparisons of a block are one table, and one family. Without a `design` it is the runs'.
+    The comparisons of a block are one table, and one family.
     """
     known = dict.fromkeys(typed(series) for block in blocks for series in block.series)
     if reference is not None and reference not in known:
         raise UserError(f"reference={reference}: no run has it; there are: {', '.join(known)}")
-    return [each for block in blocks for each in _of_block(block, reference, margin, design)]
+    return [each for block in blocks for each in _of_block(block, reference, margin)]
 
 
-def _of_block(
-    block: Block, reference: str | None, margin: float, design: Design | None
-) -> Iterator[CellComparison]:
+def _of_block(block: Block, reference: str | None, margin: float) -> Iterator[CellComparison]:
     wanted = DEFAULT_REFERENCE if reference is None else reference
     base = next((s for s in block.series if typed(s) == wanted), block.series[0])
     places = [(s, c) for c in block.columns for s in block.series if s != base]
     pairs = [Pairs.of(block.scores(s, c), block.scores(base, c), margin) for s, c in places]
-    family = Family("the comparisons of this table", design or design_of(block.runs))
+    family = Family("the comparisons of this table", design_of(block.runs))
     for (series, column), each in zip(places, compare(family, pairs), strict=True):
         yield CellComparison(block, column, series, base, each)
 
@@ -124,7 +127,7 @@ def _line(each: CellComparison) -> list[str]:
 def further(found: Sequence[CellComparison]) -> Further | None:
     """Return the command that goes on with what is short of decided; None where all is."""
     short = [each for each in found if each.comparison.goes_on]
-    runs = {run.name: run for each in short for side in each.sides for run in side}
+    runs = {run.name: run for each in short for run in each.runs}
     return goes_on([*runs.values()], [each.comparison for each in short])
 
 

@@ -28,7 +28,7 @@ from normexp.runs.files import write_atomic
 from normexp.tuned import Tuned
 
 MOST_LEADS = 12
-"""More are not told in short; the tables have them."""
+"""More are not listed in short; the tables have them."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,231 @@
+"""`normexp tune` gives every cell the same trials, and `optimizer.lr=tuned` takes what it chose."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from helpers import made
+from helpers.typed import SMALL, normexp
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+
+from hydra_plugins.normexp_launcher.launcher import ProcessLauncher
+from normexp import build
+from normexp.commands.tune import tune
+from normexp.errors import UserError
+from normexp.runs.catalogue import catalogue
+from normexp.runs.spec import RunSpec
+from normexp.sweep.cell import Cell
+from normexp.sweep.ended import Ended
+from normexp.tuned import file_of, key_of, read_tuned, tuned_rate
+
+Specs = Callable[..., RunSpec]
+Found = Callable[[str, float, int], made.Found]
+Trials = dict[str, list[tuple[float, int]]]
+
+
+class StandIn(ProcessLauncher):
+    """Takes no time, and finds what it is said to find on validation images."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.trained: Trials = {}
+
+    def carry_out(self, cells: Sequence[Cell]) -> dict[str, Ended]:
+        for cell in cells:
+            if not cell.is_finished:
+                spec = cell.spec
+                tried = (spec.optimizer.lr, spec.seed)
+                self.trained.setdefault(spec.norm.name, []).append(tried)
+                value = self.found(spec.norm.name, *tried)
+                cell.open(None)
+                cell.folder.finish(
+                    made.result(spec, value)
+                    if isinstance(value, str)
+                    else made.result(spec, 0.5, validation=value)
+                )
+        return {}
+
+
+@pytest.fixture
+def setup() -> Iterator[Mapping[str, object]]:
+    with initialize_config_dir(build.conf_dir(), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        yield {
+            "hydra_context": SimpleNamespace(config_loader=loader),
+            "task_function": None,
+            "config": loader.load_configuration("train", [], RunMode.MULTIRUN),
+        }
+
+
+def tuned_by(
+    setup: Mapping[str, object], found: Found, outputs: Path, *norms: str, more: Sequence[str] = ()
+) -> Trials:
+    """Tune and return what was trained: rate and seed, by norm."""
+    launcher = StandIn(found)
+    launcher.setup(**setup)  # type: ignore[arg-type]
+    common = ["data=generated", f"runtime.outputs='{outputs}'", "optimizer.lr=0.1", *more]
+    tune([[f"norm={norm}", *common] for norm in norms], launcher, "normexp tune")
+    return launcher.trained
+
+
+def peak(**best: float) -> Found:
+    """Accuracy falls by the distance of the rate from the best one of its norm."""
+    return lambda norm, rate, seed: 0.9 - abs(rate - best[norm]) - (seed - 1000) / 1000
+
+
+def test_each_cell_trains_five_rates_and_its_own_two_best_on_two_more_seeds(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    trained = tuned_by(setup, peak(batch=0.19, none=0.06), tmp_path, "batch", "none")
+    five = [(rate, 1000) for rate in (0.025, 0.05, 0.1, 0.2, 0.4)]
+    assert trained["batch"][:5] == trained["none"][:5] == five
+    assert set(trained["batch"][5:]) == {(r, s) for r in (0.1, 0.2) for s in (1001, 1002)}
+    assert set(trained["none"][5:]) == {(r, s) for r in (0.025, 0.05) for s in (1001, 1002)}
+    rates = {cell.cell: cell.lr for cell in read_tuned(file_of(tmp_path, "tuned")).cells}
+    assert sorted(rates.values()) == [0.05, 0.2]
+
+
+def test_a_best_rate_at_the_edge_widens_the_grid_for_all_at_most_twice_and_is_said(
+    setup: Mapping[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = tuned_by(setup, peak(batch=0.1, none=0.0), tmp_path, "batch", "none")
+    tried = [sorted({rate for rate, _ in trained[norm]}) for norm in ("batch", "none")]
+    assert tried == [[0.00625, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4]] * 2
+    batch, none = read_tuned(file_of(tmp_path, "tuned")).cells
+    assert (none.lr, none.at_edge, batch.at_edge) == (0.00625, True, False)
+    (row,) = [each for each in capsys.readouterr().out.splitlines() if "norm=none" in each]
+    assert "edge" in row
+
+
+def test_typed_again_it_trains_nothing_and_chooses_the_same(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    tuned_by(setup, peak(batch=0.1), tmp_path, "batch")
+    before = file_of(tmp_path, "tuned").read_bytes()
+    assert tuned_by(setup, peak(batch=0.4), tmp_path, "batch") == {}
+    assert file_of(tmp_path, "tuned").read_bytes() == before
+
+
+def test_a_cell_whose_rates_all_diverged_gets_none(
+    setup: Mapping[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(norm: str, rate: float, seed: int) -> made.Found:
+        return "diverged" if norm == "none" else 0.5
+
+    tuned_by(setup, found, tmp_path, "batch", "none")
+    assert len(read_tuned(file_of(tmp_path, "tuned")).cells) == 1
+    assert re.search(r"norm=none .*every rate diverged", capsys.readouterr().out)
+    with pytest.raises(UserError, match="every learning rate diverged"):
+        tuned_by(setup, found, tmp_path / "other", "none")
+
+
+def test_a_file_keeps_the_rates_of_cells_that_were_tuned_before(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    found = peak(batch=0.1, none=0.1)
+    tuned_by(setup, found, tmp_path, "batch", more=["study=s"])
+    tuned_by(setup, found, tmp_path, "none", more=["study=s"])
+    assert len(read_tuned(file_of(tmp_path, "s")).cells) == 2
+
+
+def test_two_default_rates_of_one_cell_are_refused(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    launcher = StandIn(peak(batch=0.1))
+    launcher.setup(**setup)  # type: ignore[arg-type]
+    lists = [["data=generated", f"optimizer.lr={rate}"] for rate in (0.1, 0.2)]
+    with pytest.raises(UserError, match=r"optimizer\.lr=0\.1,0\.2: one rate is needed"):
+        tune(lists, launcher, "normexp tune")
+
+
+# Which runs have one rate.
+
+
+def test_seed_contrast_and_rate_do_not_enter_the_key_and_the_budget_does(spec_of: Specs) -> None:
+    key = key_of(spec_of("data=generated"))
+    for same in ("seed=7", "contrast=strong", "optimizer.lr=0.7"):
+        assert key_of(spec_of("data=generated", same)) == key
+    for other in ("epochs=3", "steps=9", "batch_size=4", "norm=none", "data.limit=50"):
+        assert key_of(spec_of("data=generated", other)) != key
+
+
+def test_source_of_an_augmentation_of_ones_own_does_not_enter_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec_of: Specs
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_contrast.py").write_text("class Mine: ...\n")
+    (tmp_path / "my_norm.py").write_text("class Mine: ...\n")
+    key = key_of(spec_of("data=generated"))
+    contrast = spec_of("data=generated", "contrast.augmentation._target_=my_contrast.Mine")
+    assert contrast.source
+    assert key_of(contrast) == key
+    norm = spec_of("data=generated", "norm.layer._target_=my_norm.Mine")
+    (tmp_path / "my_norm.py").write_text("class Mine:\n    edited = True\n")
+    spec_of.cache_clear()  # type: ignore[attr-defined]
+    edited = spec_of("data=generated", "norm.layer._target_=my_norm.Mine")
+    assert key_of(norm) != key_of(edited)
+
+
+@pytest.mark.parametrize("text", ["{", "3", "[]", "command: x\n", "cells: 1\ncommand: x\n", "\x00"])
+def test_a_damaged_file_is_named_with_what_to_do(text: str, tmp_path: Path, spec_of: Specs) -> None:
+    file = file_of(tmp_path, "s")
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(UserError, match="remove it and tune again") as caught:
+        tuned_rate(spec_of("data=generated"), tmp_path)
+    assert str(file) in str(caught.value)
+
+
+# As it is typed.
+
+
+def test_what_has_no_rate_names_the_command_that_chooses_it_and_that_works(tmp_path: Path) -> None:
+    (tmp_path / "my outputs").mkdir()
+    typed = [*SMALL, "steps=1", "runtime.outputs=my outputs", "norm=batch", "optimizer.lr=tuned"]
+    answer = normexp(tmp_path, "train", "-m", *typed, "seed=0,1", "until=null")
+    assert answer.code == 1
+    (line,) = answer.err.splitlines()
+    word, *command = shlex.split(line.partition("choose one: ")[2])
+    assert (word, command[0]) == ("normexp", "tune")
+    tuning = normexp(tmp_path, *command)
+    assert tuning.code == 0, tuning.err
+    outputs = tmp_path / "my outputs"
+    (cell,) = read_tuned(file_of(outputs, "tuned")).cells
+    assert {len(trial.seeds) for trial in cell.trials} == {1, 3}
+
+    once = normexp(tmp_path, "train", *typed)
+    assert once.code == 0, once.err
+    (run,) = [each for each in catalogue(outputs) if each.record.spec.seed == 0]
+    assert run.record.spec.optimizer.lr == cell.lr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["seed=0"], "seed=0: normexp tune decides this by itself"),
+        (["until=decided"], "until=decided: normexp tune decides this by itself"),
+        (["norm=bach"], "did you mean batch?"),
+        (["batch_size=0"], "batch_size=0: a whole number of 1 or more is needed"),
+        (["study=a,b"], "study=a,b: one study is needed"),
+        (["hydra/launcher=basic"], "hydra/launcher"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "tune", *SMALL, *arguments)
+    assert answer.code == 1
+    (line,) = answer.err.splitlines()
+    assert words in line
+    assert not list(tmp_path.glob("outputs/runs/*"))
+
+
+def test_help_is_shown_without_tuning(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "tune", "--help")
+    assert answer.code == 0
+    assert "optimizer.lr=tuned" in answer.out
