@@ -20,8 +20,8 @@ from normexp.analysis.grades import (
 )
 from normexp.analysis.intervals import Adjusted, Interval
 from normexp.analysis.power import MIN_SEEDS, seeds_to_decide
-from normexp.analysis.rows import Design
 from normexp.analysis.scores import Scores
+from normexp.runs.spec import Design
 
 K = TypeVar("K")
 Outcome = Literal["more", "less", "same", "open", "chance", "not drawn", "missing"]
@@ -35,7 +35,7 @@ class Family:
     """The comparisons that are adjusted together, so that few of them are told by chance."""
 
     name: str
-    design: Design = "planned"
+    design: Design = Design.PLANNED
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def compare(family: Family, pairs: Sequence[Pairs]) -> list[Comparison]:
         i: {seed: d / scales[i] for seed, d in each.differences.items()}
         for i, each in tested.items()
     }
-    design = sequential_design if family.design == "sequential" else fixed_design
+    design = sequential_design if family.design is Design.SEQUENTIAL else fixed_design
     evidence = design(scaled, 1.0)
     return [
         Comparison(family, each, _graded(each, evidence.get(i), scales.get(i, 1.0)))

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import Entry, catalogue
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import RunResult
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import Design, RunSpec
 
 Cell = tuple[object, ...]
-Design = Literal["planned", "sequential"]
-"""Whether the number of seeds was planned, or seeds were added after a look."""
 LensRow = Mapping[str, Any]
 """A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
 
@@ -35,7 +33,7 @@ class Run:
     """Why it failed."""
     studies: tuple[str, ...] = ()
     command: str = ""
-    design: Design = "planned"
+    design: Design = Design.PLANNED
     modified: float = 0.0
     """When something last happened to it, in seconds since 1970."""
 
@@ -44,11 +42,8 @@ class Run:
         """Return the row of a run in the catalogue."""
         record = entry.record
         found = (entry.state, entry.result, entry.failure)
-        design: Design = getattr(record, "design", "planned")
-        studies = record.studies
-        return cls(
-            entry.folder, record.spec, *found, studies, record.command, design, entry.modified
-        )
+        asked = (record.studies, record.command, record.design)
+        return cls(entry.folder, record.spec, *found, *asked, entry.modified)
 
     @property
     def name(self) -> str:
@@ -111,9 +106,9 @@ def runs(outputs: Path, study: str | None = None) -> list[Run]:
 
 
 def design_of(rows: Iterable[Row]) -> Design:
-    """Return `sequential` where seeds of some row were added after a look, else `planned`."""
-    is_sequential = any(isinstance(row, Run) and row.design == "sequential" for row in rows)
-    return "sequential" if is_sequential else "planned"
+    """Return the sequential design where seeds of some row were added after a look."""
+    designs = {row.design for row in rows if isinstance(row, Run)}
+    return Design.SEQUENTIAL if Design.SEQUENTIAL in designs else Design.PLANNED
 
 
 def cells(rows: Iterable[R], by: Sequence[str]) -> dict[Cell, list[R]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from normexp.analysis.rows import Run, design_of
 from normexp.runs.result import Environment
+from normexp.runs.spec import Design
 from normexp.settings import typed
 from normexp.tuned import Tuned, key_of
 
@@ -138,7 +139,7 @@ def _seeds(runs: Iterable[Run]) -> str:
 
 
 def _design(runs: Sequence[Run]) -> str:
-    if design_of(runs) == "sequential":
+    if design_of(runs) is Design.SEQUENTIAL:
         return "added after a look (sequential design)"
     return "planned"
 

@@ -28,6 +28,7 @@ from normexp.analysis.report.blocks import blocks
 from normexp.analysis.report.learned import readings_section
 from normexp.analysis.report.report import Choices
 from normexp.analysis.rows import Run
+from normexp.analysis.scores import accuracies, chance_of
 from normexp.analysis.spread import SHARE, spread
 from normexp.runs.files import write_atomic
 from normexp.runs.lock import locked
@@ -65,21 +66,28 @@ def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, f
 def _cells(runs: Sequence[Run]) -> dict[str, list[Run]]:
     grouped: dict[str, list[Run]] = {}
     for run in runs:
-        if accuracy(run) is not None:
+        if run.state in ("finished", "diverged"):
             grouped.setdefault(run.spec.cell_name, []).append(run)
-    return grouped
+    return {
+        name: own for name, own in grouped.items() if any(accuracy(run) is not None for run in own)
+    }
 
 
 def _aggregated(runs: Sequence[Run]) -> Iterator[Point]:
-    for places, values in _values([run.result for run in runs if run.result]):
-        found = spread(values)
+    finished = [run for run in runs if accuracy(run) is not None]
+    by_tag = _values([run.result for run in finished if run.result])
+    # A diverged run counts as chance at the end; it has no whole curve.
+    ends = accuracies(runs, accuracy, chance_of(runs), 100).values.values()
+    last = finished[0].result.steps if finished[0].result else 0
+    for places, values in (*by_tag, ({"test/accuracy": last}, [each / 100 for each in ends])):
         for tag, step in places.items():
             within = SHARE if "accuracy" in tag or tag.startswith("gate/") else None
-            interval = spread(values, within=within).interval
+            found = spread(values, within=within)
+            interval = found.interval
             yield step, board.scalar(tag, found.mean)
             if interval is not None:
-                ends = {"mean": found.mean, "low": interval.low, "high": interval.high}
-                for what, value in ends.items():
+                parts = {"mean": found.mean, "low": interval.low, "high": interval.high}
+                for what, value in parts.items():
                     yield step, board.scalar(board.interval_tag(tag, what), value)
 
 
@@ -91,7 +99,6 @@ def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list
             yield {tag: step, f"by_images/{tag}": images}, [getattr(row, key) for row in of_epoch]
     last = results[0].steps
     tests = [result.test for result in results if result.test]
-    yield {"test/accuracy": last}, [test.accuracy for test in tests]
     by_severity = ([test.accuracy, *test.contrast.values()] for test in tests)
     for severity, values in enumerate(zip(*by_severity, strict=True)):
         yield {"contrast/accuracy": severity}, list(values)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from normexp import build
 from normexp.analysis.advice import advice
 from normexp.analysis.rows import runs
+from normexp.commands.report import note
 from normexp.errors import UserError, suggestion
 from normexp.settings import COMMANDS, checked
 from normexp.tuned import tuned_cells
@@ -26,6 +27,7 @@ def main() -> None:
     chosen = settings(sys.argv[1:])
     outputs = Path(chosen["runtime"]["outputs"]).expanduser()
     found = runs(outputs)
+    note(outputs, found)
     keys = ("batch_size", "contrast", "margin")
     own = {key: chosen[key] for key in keys}
     print("\n".join(advice(found, **own, tuned=tuned_cells(outputs))))

@@ -24,14 +24,13 @@ from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.goes_on import UNTIL, goes_on
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
-from normexp.commands.report import checked_settings, outputs_of
+from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import catalogue
 from normexp.settings import COMMANDS
+from normexp.tuned import tuned_cells
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
-UNTUNED = ("contrast=none",)
-"""What a rate is tuned without, as it is chosen for every contrast augmentation."""
 FORMS = {"small": "", "full": "_full"}
 """What the name of a study ends in."""
 
@@ -53,12 +52,14 @@ def main() -> int:
 
             measure(claims, outputs, of_training)
         verdicts = judged(claims, outputs, FORMS[settings["form"]])
+        judged_rows = (row for v in verdicts for f in v.findings for row in f.rows)
+        note(outputs, [row for row in judged_rows if isinstance(row, Run)])
         commands = {v.claim.name: command(v, settings, of_training) for v in verdicts}
         for verdict in verdicts:
             print(line(verdict, commands[verdict.claim.name]))
         typed = " ".join(["normexp claims", *HydraConfig.get().overrides.task, *of_training])
         origin = f"Made {time.strftime('%F %H:%M %Z')} by normexp {__version__}: {typed}"
-        page = write_page(verdicts, commands, origin, outputs / "claims")
+        page = write_page(verdicts, commands, origin, outputs / "claims", tuned_cells(outputs))
         print(f"\nDetails: {page}")
 
     return task()
@@ -103,9 +104,16 @@ def judged(claims: Iterable[Claim], outputs: Path, ending: str) -> list[Verdict]
 
 
 def about(claim: Claim, found: Sequence[Run], outputs: Path, ending: str) -> list[Row]:
-    """Return the runs of a claim's study, and what was measured for it."""
+    """Return the runs of a claim's study, and what was measured for it.
+
+    Of runs of several `numerics` those of the newest, as the others' results are of other code.
+    """
     of_study = [run for run in found if claim.study and claim.study + ending in run.studies]
-    return [*of_study, *measured_rows(outputs, claim.name)]
+    newest = max((run.spec.numerics for run in of_study), default=0)
+    kept = [run for run in of_study if run.spec.numerics == newest]
+    if left_out := len(of_study) - len(kept):
+        print(f"{claim.name}: {left_out} runs of earlier numerics than {newest} are left out")
+    return [*kept, *measured_rows(outputs, claim.name)]
 
 
 def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence[str]) -> str:
@@ -118,7 +126,7 @@ def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence
         study = claim.study + FORMS[settings["form"]]
         arguments = [f"experiment={study}", *of_training, *where]
         if claim.tuned:
-            lines.append(["normexp", "tune", *arguments, *UNTUNED, f"study={study}"])
+            lines.append(["normexp", "tune", *arguments])
         rate = ["optimizer.lr=tuned"] * claim.tuned
         further = [UNTIL] * verdict.goes_on
         lines.append(["normexp", "train", "-m", *arguments, *rate, *further])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import __version__
-from normexp.analysis.rows import runs
+from normexp.analysis.rows import Run, runs
 from normexp.commands.composed import composed
+from normexp.runs.looks import note_look
 from normexp.settings import COMMANDS, checked
 from normexp.tuned import tuned_cells
 
@@ -40,6 +41,7 @@ def main(cfg: DictConfig) -> None:
     folder = outputs / "reports" / (study or "all")
     heading = Heading(title, question(study), origin)
     page = write_report(found, choices_of(settings), heading, folder, tuned_cells(outputs))
+    note(outputs, found)
     lost = sum(run.state != "finished" for run in found)
     words = f", {lost} of them not finished" if lost else ""
     print(f"{len(found)} runs{words}\n{page}")
@@ -53,6 +55,14 @@ def checked_settings(cfg: DictConfig, command: str) -> dict[str, Any]:
 def outputs_of(settings: Mapping[str, Any]) -> Path:
     """Return the folder of the runs."""
     return Path(settings["runtime"]["outputs"]).expanduser()
+
+
+def note(outputs: Path, found: Iterable[Run]) -> None:
+    """Note that the runs were looked at: seeds that are added now count as sequential."""
+    seeds: dict[str, list[int]] = {}
+    for run in found:
+        seeds.setdefault(run.spec.cell_name, []).append(run.seed)
+    note_look(outputs, seeds)
 
 
 def choices_of(settings: Mapping[str, Any]) -> Choices:

@@ -11,9 +11,10 @@ from helpers.made import Found, made
 from normexp.analysis.compare import Family, Pairs, compare, ranked, tied
 from normexp.analysis.grades import Grade
 from normexp.analysis.measures import accuracy, at_contrast
-from normexp.analysis.rows import Design, Run
+from normexp.analysis.rows import Run
 from normexp.analysis.scores import Chance, Scores, accuracies, by_seed, chance_of, others
 from normexp.errors import UserError
+from normexp.runs.spec import Design
 
 MARGIN = 0.5
 FAMILY = Family("all")
@@ -116,7 +117,7 @@ def test_28_points_are_open_at_two_seeds_and_likely_at_three_with_the_lead() -> 
     assert three.outcome == "more"
 
 
-@pytest.mark.parametrize("design", ["planned", "sequential"])
+@pytest.mark.parametrize("design", list(Design))
 def test_the_grade_agrees_with_the_interval_that_is_shown(design: Design) -> None:
     random = np.random.default_rng(1)
     for _ in range(200):

@@ -40,7 +40,7 @@ def test_all_runs_have_a_page_and_any_key_makes_the_table(folder: Path) -> None:
     text = (folder / "outputs/reports/all/index.html").read_text(encoding="utf-8")
     assert "optimizer.lr 0.1" in text
     assert "serial − both" in text
-    assert "by less than ±2 points" in text
+    assert "within ±2 points" in text
 
 
 @pytest.mark.parametrize(

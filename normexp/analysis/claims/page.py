@@ -17,6 +17,7 @@ from normexp.analysis.report.setup import setup_section
 from normexp.analysis.rows import Run
 from normexp.analysis.setup import setup
 from normexp.runs.files import write_atomic
+from normexp.tuned import Tuned
 
 WORDS = {
     "SUPPORTED": "every comparison came out as the claim says",
@@ -53,9 +54,16 @@ HEAD = [
 
 
 def write_page(
-    verdicts: Sequence[Verdict], commands: Mapping[str, str], origin: str, folder: Path
+    verdicts: Sequence[Verdict],
+    commands: Mapping[str, str],
+    origin: str,
+    folder: Path,
+    tuned: Sequence[Tuned] = (),
 ) -> Path:
-    """Write `index.html` and `claims.md` into `folder`, and return the page's path."""
+    """Write `index.html` and `claims.md` into `folder`, and return the page's path.
+
+    `tuned` are the learning rates that were chosen, of whichever study.
+    """
     rows = {row.path: row for v in verdicts for f in v.findings for row in f.rows}
     trained = [row for row in rows.values() if isinstance(row, Run)]
     counts = ((word, sum(v.word == word for v in verdicts)) for word in WORDS)
@@ -63,10 +71,12 @@ def write_page(
         title="Claims",
         question="; ".join(f"{count} {word}" for word, count in counts if count),
         sections=[
-            *([setup_section(trained)] if trained else []),
+            *([setup_section(trained, tuned)] if trained else []),
             Section(
                 "Verdicts",
-                sections=[claim_section(v, commands[v.claim.name], folder) for v in verdicts],
+                sections=[
+                    claim_section(v, commands[v.claim.name], folder, tuned) for v in verdicts
+                ],
             ),
             Section("How", words=[HOW, *(f"{word}: {means}." for word, means in WORDS.items())]),
         ],
@@ -78,7 +88,7 @@ def write_page(
     return folder / "index.html"
 
 
-def claim_section(verdict: Verdict, command: str, folder: Path) -> Section:
+def claim_section(verdict: Verdict, command: str, folder: Path, tuned: Sequence[Tuned]) -> Section:
     """Return what the page says of a claim."""
     claim = verdict.claim
     rows = {row.path: row for finding in verdict.findings for row in finding.rows}
@@ -88,7 +98,9 @@ def claim_section(verdict: Verdict, command: str, folder: Path) -> Section:
     if diverged:
         words.append(f"{diverged} of {len(runs)} runs diverged.")
     if runs:
-        words += [f"{name}: {what}" for name, what in setup(runs).items() if name in OWN_SETUP]
+        words += [
+            f"{name}: {what}" for name, what in setup(runs, tuned).items() if name in OWN_SETUP
+        ]
     reason = f" ({verdict.reason})" if verdict.reason else ""
     grade = f" ({verdict.grade})" if verdict.grade else ""
     return Section(

@@ -19,7 +19,7 @@ from normexp.analysis.claims.claim import (
 )
 from normexp.analysis.compare import Pairs
 from normexp.analysis.measures import validation_accuracy
-from normexp.analysis.rows import Row, Run, cells
+from normexp.analysis.rows import MeasuredNetwork, Row, Run, cells
 from normexp.analysis.scores import Scores, accuracies, by_seed, chance_of, counts, ended, others
 from normexp.runs.result import RunResult
 
@@ -123,7 +123,7 @@ class Planned:
 
     def pairs(self, rows: Sequence[Row]) -> Pairs:
         """Return the values of both sides, paired by seed."""
-        measure = self.first.measure
+        measure, rows = self.first.measure, self._of_its_kind(rows)
         first = self.first.scores(rows, self.tuned, is_difference=self.is_difference)
         if isinstance(self.second, Side):
             second = self.second.scores(rows, self.tuned, is_difference=self.is_difference)
@@ -131,6 +131,10 @@ class Planned:
             second = Scores(dict.fromkeys(first.values, self.second * scale(measure.unit)))
         unit = "points" if measure.unit == "%" else measure.unit
         return Pairs.of(first, second, measure.margin * scale(measure.unit), unit)
+
+    def _of_its_kind(self, rows: Sequence[Row]) -> list[Row]:
+        """Return trained runs, or networks that were not trained."""
+        return [row for row in rows if isinstance(row, MeasuredNetwork) == self.is_measured]
 
     @property
     def is_measured(self) -> bool:
@@ -140,6 +144,7 @@ class Planned:
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows of both sides, those that are taken off included."""
+        rows = self._of_its_kind(rows)
         sides = [side for side in (self.first, self.second) if isinstance(side, Side)]
         sides += [side.less for side in sides if side.less]
         return list(

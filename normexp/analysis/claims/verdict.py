@@ -14,6 +14,7 @@ from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.compare import Comparison, Family, compare, weakest
 from normexp.analysis.power import MANY_SEEDS
 from normexp.analysis.rows import MeasuredNetwork, Row, Run, design_of
+from normexp.runs.spec import Design
 from normexp.settings import typed
 
 OUTCOMES = {
@@ -79,7 +80,7 @@ def judge_claim(claim: Claim, rows: Sequence[Row]) -> Verdict:
     found: dict[int, Comparison] = {}
     for is_measured in (False, True):
         own = [i for i, each in enumerate(asked) if each.is_measured == is_measured]
-        design = "planned" if is_measured else design_of(rows)
+        design = Design.PLANNED if is_measured else design_of(rows)
         family = Family("the comparisons of one claim", design)
         found |= zip(own, compare(family, [asked[i].pairs(rows) for i in own]), strict=True)
     findings = tuple(Finding(each, found[i], each.rows(rows)) for i, each in enumerate(asked))

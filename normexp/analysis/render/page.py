@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from normexp.analysis.render.document import INK, Document, Figure, Section
 
-LONG = ("command", "goes on with", "reason")
+LONG = ("command", "goes on with", "reason", "what")
 """Columns whose cells may break."""
 
 

@@ -13,6 +13,7 @@ from normexp.analysis.report.blocks import Block
 from normexp.analysis.right_images import Images, images_of
 from normexp.analysis.rows import Run, design_of
 from normexp.errors import UserError
+from normexp.runs.spec import Design
 from normexp.settings import typed
 
 DEFAULT_REFERENCE = "batch"
@@ -35,12 +36,15 @@ class CellComparison:
         return f"{typed(self.series)} − {typed(self.reference)}{where}"
 
     @property
+    def sides(self) -> tuple[list[Run], list[Run]]:
+        """The runs of either cell."""
+        first, second = (self.block.cell(s, self.column) for s in (self.series, self.reference))
+        return first, second
+
+    @property
     def runs(self) -> list[Run]:
         """The runs of both cells."""
-        return [
-            *self.block.cell(self.series, self.column),
-            *self.block.cell(self.reference, self.column),
-        ]
+        return [run for side in self.sides for run in side]
 
     @property
     def notes(self) -> str:
@@ -51,8 +55,7 @@ class CellComparison:
     @property
     def images(self) -> Images | None:
         """The difference over seeds and test images; None where they cannot be paired."""
-        first, second = (self.block.cell(s, self.column) for s in (self.series, self.reference))
-        return images_of(first, second)
+        return images_of(*self.sides)
 
 
 def compare_cells(
@@ -88,7 +91,7 @@ def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:
     test = (
         "anytime-valid t tests, by Holm's method, with confidence sequences, as seeds were added "
         "after a look"
-        if family.design == "sequential"
+        if family.design is Design.SEQUENTIAL
         else "joint sign flips (step-down max-|t|), with their simultaneous intervals"
     )
     caption = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -44,6 +45,11 @@ def _reason(run: Run) -> str:
     return run.failure or NONE
 
 
+def date(run: Run) -> str:
+    """Return the day when something last happened to a run."""
+    return time.strftime("%F", time.localtime(run.modified))
+
+
 def origin_section(runs: Sequence[Run]) -> Section:
     """Return machines, versions and the command of every run."""
     environments = Counter(run.result.environment for run in runs if run.result is not None)
@@ -62,8 +68,8 @@ def origin_section(runs: Sequence[Run]) -> Section:
     every = Table(
         "runs",
         "Every run: its accuracy in percent, and the command that makes it again.",
-        ["run", "state", "accuracy", "command"],
-        [[run.name, run.state, number(accuracy(run), 2), run.command] for run in runs],
+        ["run", "date", "state", "accuracy", "command"],
+        [[run.name, date(run), run.state, number(accuracy(run), 2), run.command] for run in runs],
     )
     section.sections.append(Section("Every run and its command", tables=[every]))
     return section

@@ -15,7 +15,9 @@ from normexp.tuned import Tuned, key_of
 def setup_section(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Section:
     """Return what was trained."""
     rows = [[name, words] for name, words in setup(runs, tuned).items()]
-    section = Section("What was trained", tables=[Table("setup", "", ["", "what"], rows)])
+    caption = "What the conclusions rest on: the settings of the runs below."
+    section = Section("What was trained")
+    section.tables.append(Table("setup", caption, ["setting", "what"], rows))
     keys = {key_of(run.spec) for run in runs} if tuned else set()
     if used := [cell for cell in tuned if cell.key in keys]:
         section.tables.append(_curves(used))

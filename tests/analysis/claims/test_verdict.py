@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.made import made
+from helpers.made import Found, made
 
 from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
-from normexp.analysis.rows import Run
+from normexp.analysis.rows import MeasuredNetwork, Row, Run
 from normexp.errors import UserError
 
 JITTER = (0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.001, -0.001)
@@ -227,6 +228,28 @@ def test_a_loss_of_accuracy_is_not_drawn_with_runs_that_diverged_or_are_at_chanc
         assert "2 of 8 " in found.reason or "4 of 16 " in found.reason
 
 
+def test_what_is_measured_at_the_start_is_not_mixed_up_with_trained_runs() -> None:
+    of = read_claim(
+        "c",
+        {
+            **dict.fromkeys(("claim", "prior", "how", "study", "date"), "c"),
+            "confirmation_seeds": [0],
+            "measures": {"spread": {"value": "spread", "margin": 0.001}},
+            "comparisons": {
+                "one": {"first": {"norm": "instance"}, "second": 0, "expect": "same"},
+            },
+        },
+    )
+    settings = {"norm": "instance"}
+    rows: list[Row] = [
+        MeasuredNetwork("measured", Path("c.json"), seed, settings, {"spread": 0.0})
+        for seed in range(8)
+    ]
+    rows += runs([0.1] * 8, norm="instance")  # at chance, which says nothing of the measurement
+    found = judge_claim(of, rows)
+    assert (found.word, found.grade, found.seeds) == ("SUPPORTED", "measured", ())
+
+
 def test_exploration_seeds_are_not_judged() -> None:
     rows = runs(around(0.8), norm="instance") + runs([0.7] * 8, norm="batch")
     rows += [made(0.1, norm="instance", seed=1000, batch_size=128)]
@@ -247,7 +270,7 @@ def test_three_seeds_are_likely_and_the_weakest_grade_is_the_claim_s() -> None:
 
 def test_the_largest_rate_that_learned_and_the_best_one_are_logarithms() -> None:
     rates = (0.1, 0.2, 0.4, 0.8)
-    accuracies: dict[str, tuple[float | str, ...]] = {
+    accuracies: dict[str, tuple[Found, ...]] = {
         "batch": (0.5, 0.6, 0.5, 0.4),
         "none": (0.6, 0.5, "diverged", 0.1),
     }
