@@ -90,8 +90,6 @@ def answer(word: str) -> int:
 
 def prepare(word: str, arguments: list[str]) -> None:
     """Set up this process as Hydra expects it for the command `word`."""
-    # A console script lacks the current folder, where a user's own module lies.
-    sys.path.insert(0, str(Path.cwd()))
     # Hydra then raises instead of printing, and one place decides what an error looks like.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes flags before or after the overrides, not between them.
