@@ -7,6 +7,6 @@ from pathlib import Path
 if not sys.flags.safe_path and sys.path[0] != str(Path(__file__).parents[1]):
     del sys.path[0]
 
-from normexp.cli import main  # noqa: E402
+from normexp.cli import main
 
 main()

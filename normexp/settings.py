@@ -122,15 +122,18 @@ class Name:
     """A part of a file name; None where it is `optional`."""
 
     optional: bool = False
+    also: str = ""
+    """A character that it may have behind its first."""
 
     def check(self, value: object) -> str | None:
         if value is None and self.optional:
             return None
         # A study or a folder may be called 2024 or 1.5.
         is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
-        if is_text and re.fullmatch(r"[A-Za-z0-9_.]+", str(value)):
+        if is_text and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.{self.also}]*", str(value)):
             return str(value)
-        raise ValueError("a name of letters, digits, '_' and '.' is needed")
+        marks = f"'_', '.' and '{self.also}'" if self.also else "'_' and '.'"
+        raise ValueError(f"a name of letters, digits, {marks} is needed")
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ JOBS = Setting(
     OPTIONAL_COUNT,
     "runs at a time; null: as many as cores, memory and GPUs allow",
 )
-STUDY = Setting("study", Name(optional=True), "name for runs that answer one question")
+STUDY = Setting("study", Name(optional=True, also="-"), "name for runs that answer one question")
 
 RUN = (
     Setting("seed", SEED, "the replicate: first weights and order of images; runs pair by it"),

@@ -22,6 +22,7 @@ from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
+from normexp.commands.quoting import refuse_lists
 from normexp.commands.report import checked_settings, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import catalogue
@@ -40,6 +41,7 @@ def main() -> int:
     @composed("claims")
     def task(cfg: DictConfig) -> None:
         settings = checked_settings(cfg, "claims")
+        refuse_lists(of_training)
         hydra.compose("train", overrides=of_training)  # raises on a mistake
         claims = chosen(settings["claim"])
         outputs = outputs_of(settings)
