@@ -9,6 +9,7 @@ from pathlib import Path
 
 from normexp import __version__
 from normexp.errors import Stopped, one_line, show, suggestion
+from normexp.screen import outlive
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
@@ -24,6 +25,8 @@ COMMANDS = {
 
 CHILD = "child"
 """What a sweep starts, not a person."""
+LASTING = ("train", "tune", "evaluate", "claims")
+"""Those that go on where their screen goes away."""
 RENAMED = {"prove": "probe"}
 
 HELP = """\
@@ -45,6 +48,8 @@ version {version}"""
 
 def main() -> None:
     """Run the command that `sys.argv` names; a user's mistake ends in one line and exit code 1."""
+    if sys.argv[1:2] and sys.argv[1] in LASTING:
+        outlive()
     sys.exit(run(sys.argv[1:]))
 
 
