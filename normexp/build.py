@@ -17,7 +17,7 @@ from omegaconf.errors import (
 )
 
 from normexp.errors import UserError, as_user_error, raised_in, sentence
-from normexp.runs.source import own_source
+from normexp.runs.source import own_source, search_own
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
 from normexp.settings import ASKED, keys_of
@@ -81,6 +81,7 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
     """Return the object that `part` describes; `key` names it to the user on an error."""
     if part is None:
         raise UserError(f"{key}=null: a part with a _target_ is needed")
+    search_own(part)
     try:
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, OmegaConfBaseException) as error:

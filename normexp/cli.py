@@ -9,6 +9,7 @@ from pathlib import Path
 
 from normexp import __version__
 from normexp.errors import Stopped, one_line, show, suggestion
+from normexp.screen import outlive
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
@@ -24,6 +25,8 @@ COMMANDS = {
 
 CHILD = "child"
 """What a sweep starts, not a person."""
+LASTING = ("train", "tune", "evaluate", "claims")
+"""Those that go on where their screen goes away."""
 RENAMED = {"prove": "probe"}
 
 HELP = """\
@@ -45,6 +48,8 @@ version {version}"""
 
 def main() -> None:
     """Run the command that `sys.argv` names; a user's mistake ends in one line and exit code 1."""
+    if sys.argv[1:2] and sys.argv[1] in LASTING:
+        outlive()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -90,8 +95,6 @@ def answer(word: str) -> int:
 
 def prepare(word: str, arguments: list[str]) -> None:
     """Set up this process as Hydra expects it for the command `word`."""
-    # A console script lacks the current folder, where a user's own module lies.
-    sys.path.insert(0, str(Path.cwd()))
     # Hydra then raises instead of printing, and one place decides what an error looks like.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes flags before or after the overrides, not between them.

@@ -126,15 +126,18 @@ class Name:
     """A part of a file name; None where it is `optional`."""
 
     optional: bool = False
+    also: str = ""
+    """A character that it may have behind its first."""
 
     def check(self, value: object) -> str | None:
         if value is None and self.optional:
             return None
         # A study or a folder may be called 2024 or 1.5.
         is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
-        if is_text and re.fullmatch(r"[A-Za-z0-9_.]+", str(value)):
+        if is_text and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.{self.also}]*", str(value)):
             return str(value)
-        raise ValueError("a name of letters, digits, '_' and '.' is needed")
+        marks = f"'_', '.' and '{self.also}'" if self.also else "'_' and '.'"
+        raise ValueError(f"a name of letters, digits, {marks} is needed")
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ JOBS = Setting(
     OPTIONAL_COUNT,
     "runs at a time; null: as many as cores, memory and GPUs allow",
 )
-STUDY = Setting("study", Name(optional=True), "name for runs that answer one question")
+STUDY = Setting("study", Name(optional=True, also="-"), "name for runs that answer one question")
 ASKED = (
     STUDY,
     Setting(
@@ -288,6 +291,7 @@ LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
     STUDY,
+    Setting("trust", Flag(), "call parts of others that a run's record names"),
     Setting("seed", SEED, "of the draws of contrast, gain and other images in the batch"),
     Setting("images", COUNT, "of the test set, at most"),
     Setting("contrast.batch_size", COUNT, "of test-batch statistics"),

@@ -58,9 +58,9 @@ def train_typed(arguments: Sequence[str]) -> int:
     return train.main()
 
 
-def evaluate_run(folder: str, asked: Settings, runtime: Settings) -> None:
+def evaluate_run(folder: str, asked: Settings, runtime: Settings, trust: bool) -> None:
     """Measure a finished run, and print what was found."""
-    evaluate.show(RunFolder(Path(folder)), asked, from_plain(Runtime, runtime))
+    evaluate.show(RunFolder(Path(folder)), asked, from_plain(Runtime, runtime), trust)
 
 
 def check(cells: Sequence[Settings]) -> None:

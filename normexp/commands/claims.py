@@ -24,6 +24,7 @@ from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.goes_on import UNTIL, goes_on
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
+from normexp.commands.quoting import refuse_lists
 from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import catalogue
@@ -43,6 +44,7 @@ def main() -> int:
     @composed("claims")
     def task(cfg: DictConfig) -> None:
         settings = checked_settings(cfg, "claims")
+        refuse_lists(of_training)
         hydra.compose("train", overrides=of_training)  # raises on a mistake
         claims = chosen(settings["claim"])
         outputs = outputs_of(settings)

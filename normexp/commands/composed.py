@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -13,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from normexp import build
-from normexp.commands.quoting import quoted
+from normexp.commands.quoting import quoted, refuse_lists
 from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, one_line, show
 
@@ -29,11 +31,13 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
         @wraps(task)
         def main() -> int:
             failed = []
+            here = Path.cwd()
 
             # An error that reached Hydra would be shown in its words too, and only at the end.
             @wraps(task)
             def cell(cfg: DictConfig) -> None:
                 try:
+                    os.chdir(here)  # hydra.job.chdir=true would move what is written
                     task(cfg)
                 except Exception as error:
                     line = one_line(error, folders_of(cfg.runtime))
@@ -46,6 +50,8 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
             # What Hydra says where its own launchers for submitit and Ray are installed as well.
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
             sys.argv[1:] = quoted(sys.argv[1:])
+            if config_name == "train":
+                refuse_lists(sys.argv[1:])
             try:
                 hydra.main(
                     version_base="1.3", config_path=build.conf_dir(), config_name=config_name

@@ -40,14 +40,15 @@ OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
 def main(cfg: DictConfig) -> None:
     """Look at the runs that `cfg` names, and show what was found."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    asked = axes_of(checked(settings, EVALUATE))
+    settings = checked(settings, EVALUATE)
+    asked = axes_of(settings)
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
     outputs = Path(runtime.outputs).expanduser()
     entries = finished(named(settings["run"], settings["study"], outputs))
     if len(entries) == 1:
-        show(entries[0].folder, asked, runtime)
+        show(entries[0].folder, asked, runtime, settings["trust"])
         return
-    failed = evaluate_each([entry.folder for entry in entries], asked, runtime)
+    failed = evaluate_each([entry.folder for entry in entries], asked, runtime, settings["trust"])
     records = {e.folder.name: e.folder.lens() for e in entries if e.folder not in failed}
     found = {name: record.rows for name, record in records.items() if record}
     if found:
@@ -112,13 +113,13 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
     return good
 
 
-def show(folder: RunFolder, asked: Settings, runtime: Runtime) -> None:
+def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> None:
     """Print what is found of a finished run."""
-    print(tables(evaluate(folder, asked, runtime)))
+    print(tables(evaluate(folder, asked, runtime, trust)))
     print(f"\nevery number: {folder.lens_table}")
 
 
-def evaluate(folder: RunFolder, asked: Settings, runtime: Runtime) -> list[Row]:
+def evaluate(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> list[Row]:
     """Measure what `lens.json` does not have yet, axis by axis, and return all rows."""
     with locked(folder.path):
         asked = {**asked, "weights": lens_file.digest_of_weights(folder)}
@@ -128,7 +129,7 @@ def evaluate(folder: RunFolder, asked: Settings, runtime: Runtime) -> list[Row]:
         rows = lens_file.still_good(record, asked)
         seconds = dict(record.seconds) if record else {}
         if missing := [axis for axis in AXES if axis not in rows]:
-            look(folder, asked, runtime, rows, seconds, missing)
+            look(folder, asked, runtime, trust, rows, seconds, missing)
         else:
             print(f"{folder.name} is evaluated already")
     return [row for axis in AXES for row in rows[axis]]
@@ -138,6 +139,7 @@ def look(
     folder: RunFolder,
     asked: Settings,
     runtime: Runtime,
+    trust: bool,
     rows: dict[str, list[Row]],
     seconds: dict[str, float],
     missing: Sequence[str],
@@ -148,7 +150,7 @@ def look(
 
     from normexp.evaluation.lens_curves import write_curves
 
-    lens, environment = lens_on(folder, runtime, **asked["common"])
+    lens, environment = lens_on(folder, runtime, **asked["common"], trust=trust)
     tasks = {axis: lens.tasks(axis, asked[axis]) for axis in missing}
     number = sum(map(len, tasks.values()))
     with tqdm(total=number, desc=folder.name, disable=None, leave=False) as bar:
@@ -166,7 +168,7 @@ def look(
 
 
 def evaluate_each(
-    folders: Sequence[RunFolder], asked: Settings, runtime: Runtime
+    folders: Sequence[RunFolder], asked: Settings, runtime: Runtime, trust: bool
 ) -> set[RunFolder]:
     """Evaluate each run in a process of its own, several at once; return those that failed."""
     from tqdm import tqdm
@@ -176,7 +178,7 @@ def evaluate_each(
     begin = child_class([folder.record().spec.settings for folder in folders], plan.slots)
     if plan.threads is not None:
         runtime = replace(runtime, threads=plan.threads)
-    given = {"asked": asked, "runtime": asdict(runtime)}
+    given = {"asked": asked, "runtime": asdict(runtime), "trust": trust}
     failed: set[RunFolder] = set()
 
     def start(folder: RunFolder) -> None:
@@ -185,6 +187,9 @@ def evaluate_each(
 
     def note(name: str, code: int, said: str) -> None:
         bar.update()
+        for line in said.splitlines():
+            if line.startswith("trust=true: "):
+                tqdm.write(line, file=sys.stderr)
         if code:
             failed.add(by_name[name])
             lines = [*said.split("normexp: ")[-1].splitlines(), f"exit code {code}"]

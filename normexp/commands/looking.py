@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import sys
 from typing import TYPE_CHECKING
 
 from normexp import build
+from normexp.commands.trust import require_trusted
 from normexp.errors import UserError, as_user_error
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
@@ -18,11 +20,12 @@ if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made
 
 
 def lens_on(
-    folder: RunFolder, runtime: Runtime, seed: int, images: int
+    folder: RunFolder, runtime: Runtime, seed: int, images: int, trust: bool
 ) -> tuple[Lens, Environment]:
     """Return the lens on a finished run, with at most so many test images, and its environment.
 
-    Raises UserError where the weights or the images of the run are not there any more.
+    Raises UserError where the weights or the images of the run are not there any more, and where
+    its record names what may not be called (`trust.py`).
     """
     from normexp import tensors
     from normexp.engine.fit import training_step
@@ -32,6 +35,8 @@ def lens_on(
     spec = folder.record().spec
     source = spec.data.source
     with as_user_error(f"{folder.name}: ", (UserError,)):
+        for target in require_trusted(spec.settings, trust):
+            print(f"trust=true: {folder.name} calls {target}", file=sys.stderr)
         if "content" in source and source["content"] != images_digest(source["root"]):
             raise UserError(f"the images in {source['root']} are not those that it was trained on")
         fresh, _ = build.training(spec, runtime)

@@ -1,4 +1,4 @@
-"""Values of the command line that are names of files, in which Hydra's grammar sees more."""
+"""Values of the command line in which Hydra's grammar sees something else than is meant."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from normexp.errors import UserError
+from normexp.settings import RUN, typed
+
 FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
 """Settings whose values are names of files or folders."""
+GROUPS = frozenset(setting.key.split(".")[0] for setting in RUN if setting.key.endswith(".name"))
+"""Settings of a training that are a choice of a file in `conf/`."""
 
 
 def quoted(arguments: Sequence[str]) -> list[str]:
@@ -35,3 +40,21 @@ def _quoted(argument: str, is_sweep: bool) -> str:
         if is_text or (is_sweep and override.is_sweep_override()):
             return argument
     return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+
+
+def refuse_lists(arguments: Sequence[str]) -> None:
+    """Raise UserError where a list is given for a group, of which Hydra would merge all files."""
+    for argument in arguments:
+        group, _, value = argument.partition("=")
+        if group.partition("@")[0] not in GROUPS or "[" not in value:
+            continue
+        try:
+            choices = OverridesParser.create().parse_override(argument).value()
+        except HydraException:  # Hydra says what cannot be read
+            continue
+        if isinstance(choices, list):
+            each = typed(choices).strip("[]")
+            raise UserError(
+                f"{argument}: a run has one {group}; for a run of each: normexp train -m "
+                f"{group}={each}"
+            )

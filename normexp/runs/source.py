@@ -1,7 +1,8 @@
 """The source of a user's own parts, which changes results as settings do.
 
 A part is the user's own where the module of its `_target_` belongs neither to normexp nor to an
-installed package. Nothing is imported: modules are found, and their imports are read.
+installed package: it lies in the current folder, or elsewhere on the path. Nothing is imported:
+modules are found, and their imports are read.
 """
 
 from __future__ import annotations
@@ -42,6 +43,17 @@ def targets(node: Any) -> Iterator[str]:
             yield from targets(each)
 
 
+def search_own(settings: Any) -> None:
+    """Let modules in the current folder be imported, where `settings` name one of the user's own.
+
+    They come behind all others: a `statistics.py` there is not the standard library's.
+    """
+    folder = str(Path.cwd())
+    names = [target.rpartition(".")[0] for target in targets(settings)]
+    if folder not in sys.path and any(own_file(name) for name in names):
+        sys.path.append(folder)
+
+
 def own_file(module: str) -> Path | None:
     """Return the file of a module of the user's own, or None where it is none or is not found."""
     found, places, file = "", None, None
@@ -49,7 +61,7 @@ def own_file(module: str) -> Path | None:
         found = f"{found}.{word}".lstrip(".")
         if found == PACKAGE or found in sys.stdlib_module_names:
             return None
-        spec = PathFinder.find_spec(found, places)
+        spec = PathFinder.find_spec(found, places or [*sys.path, str(Path.cwd())])
         if spec is None:  # a class within a module
             break
         if spec.origin is not None and spec.origin.endswith(".py"):
@@ -66,6 +78,14 @@ def _is_installed(file: Path) -> bool:
         Path(paths[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")
     }
     return not installed.isdisjoint(file.resolve().parents)
+
+
+def _comes_before(name: str) -> bool:
+    """Whether `import name` finds the standard library's or an installed package's, not a file."""
+    if name in sys.stdlib_module_names:
+        return True
+    spec = PathFinder.find_spec(name)
+    return spec is not None and spec.origin is not None and _is_installed(Path(spec.origin))
 
 
 def _digest(file: Path) -> str:
@@ -94,7 +114,10 @@ def _imported(file: Path) -> Iterator[Path]:
             names = [node.module or "", *(f"{node.module or ''}.{a.name}" for a in node.names)]
         else:
             continue
+        is_relative = isinstance(node, ast.ImportFrom) and node.level > 0
         for name in names:
+            if not is_relative and _comes_before(name.partition(".")[0]):
+                continue
             # `from mypackage.other import x` within mypackage names a file beside it.
             words = [word for word in name.split(".") if word and word != file.parent.name]
             beside = file.parent.joinpath(*words)

@@ -65,7 +65,9 @@ def import_training(settings: Iterable[Settings]) -> None:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     parts = {target for each in settings for target in _targets(each)}
-    ours = {part.rpartition(".")[0] for part in parts if part.startswith("normexp.")}
+    rooms = tuple(f"normexp.{room}." for room in (*IMPORTED, "models"))
+    # A record may come from somebody else; what is no part of a training is not even imported.
+    ours = {part.rpartition(".")[0] for part in parts if str(part).startswith(rooms)}
     for name in sorted(ours.union(ALSO_IMPORTED)):
         importlib.import_module(name)
     Image.preinit()  # the formats that TensorBoard's writer asks for

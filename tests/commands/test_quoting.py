@@ -5,7 +5,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normexp.commands.quoting import quoted
+from normexp.commands.quoting import quoted, refuse_lists
+from normexp.errors import UserError
 
 
 def read(argument: str) -> object:
@@ -56,3 +57,13 @@ def test_with_m_commas_divide_a_sweep() -> None:
     assert quoted(["-m", "data.root=/a,/b"]) == ["-m", "data.root=/a,/b"]
     assert quoted(["data.root=/a,/b"]) == ["data.root='/a,/b'"]
     assert quoted(["-m", "data.root=/my data (1),x"]) == ["-m", "data.root='/my data (1),x'"]
+
+
+@pytest.mark.parametrize("group", ["norm", "model", "data", "contrast", "optimizer"])
+def test_a_list_for_a_group_is_refused_with_the_sweep_that_was_meant(group: str) -> None:
+    with pytest.raises(UserError, match=f"-m {group}=a,b$"):
+        refuse_lists([f"{group}=[a,b]"])
+
+
+def test_a_list_elsewhere_is_none_of_a_group() -> None:
+    refuse_lists(["norm=a", "model.network.widths=[1,2]", "experiment=[]", "norm=[", "norm=a,b"])

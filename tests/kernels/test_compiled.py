@@ -199,12 +199,10 @@ def test_a_folder_that_cannot_be_made_is_named(
 def test_a_compiler_that_failed_is_tried_again(
     library_file: Path, nothing_compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = compiler_that_copies(library_file, tmp_path / "bin")
-    works = (tmp_path / "bin" / "c++").read_text()
-    (tmp_path / "bin" / "c++").write_text(
-        "#!/bin/sh\necho norm.cpp: error: no OpenMP >&2\nexit 1\n"
-    )
-    monkeypatch.setenv("PATH", path)
+    monkeypatch.setenv("PATH", compiler_that_copies(library_file, tmp_path / "bin"))
+    compiler = tmp_path / "bin" / "c++"
+    works = compiler.read_text()
+    compiler.write_text("#!/bin/sh\necho norm.cpp: error: no OpenMP >&2\nexit 1\n")
     assert compiled.library() is None
     assert "norm.cpp: error: no OpenMP" in kernels.missing(CPU)
     compiled.found.cache_clear()

@@ -73,3 +73,16 @@ def test_a_module_with_a_syntax_error_has_a_digest_and_is_not_imported(folder: P
 def test_targets_are_found_in_lists_and_below_other_parts() -> None:
     nested = {"a": [{"_target_": "x.Y", "inner": {"_target_": "z.W"}}], "b": None}
     assert list(targets(nested)) == ["x.Y", "z.W"]
+
+
+def test_a_file_with_the_name_of_a_library_is_not_what_a_module_imports(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(folder)])
+    monkeypatch.chdir(folder)
+    (folder / "mynorms.py").write_text("import random\nimport numpy as np\n" + NORM)
+    before = source("mynorms.Halved")
+    assert list(before) == ["mynorms"]
+    for name in ("random.py", "numpy.py", "torch.py"):
+        (folder / name).write_text("x = 1\n")
+    assert source("mynorms.Halved") == before

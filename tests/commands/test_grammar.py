@@ -1,0 +1,65 @@
+"""What Hydra's grammar allows, and is seldom meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.typed import SMALL, normexp
+from yaml import safe_load  # type: ignore[import-untyped]
+
+
+def settings(folder: Path, *arguments: str) -> dict[str, dict[str, object]]:
+    """The settings of a training, as `--cfg job` shows them."""
+    answer = normexp(folder, "train", *arguments, "--cfg", "job")
+    assert answer.code == 0, answer.err
+    return dict(safe_load(answer.out))
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [("optimizer", "adamw"), ("optimizer", "muon"), ("data", "cifar10"), ("model", "resnet20")],
+)
+@pytest.mark.parametrize("experiment", ["quickstart", "contrast"])
+def test_a_value_of_an_experiment_does_not_outlive_its_choice(
+    tmp_path: Path, experiment: str, group: str, choice: str
+) -> None:
+    own = settings(tmp_path, f"{group}={choice}")[group]
+    within = settings(tmp_path, f"experiment={experiment}", f"{group}={choice}")[group]
+    assert {**within, "limit": None} == {**own, "limit": None}  # a study's number of images
+
+
+def test_the_quickstart_has_its_own_values_where_nothing_is_chosen(tmp_path: Path) -> None:
+    found = settings(tmp_path, "experiment=quickstart")
+    assert found["optimizer"]["lr"] == 0.4
+    assert found["data"]["source"]["num_train"] == 4000  # type: ignore[index]
+    assert found["model"]["network"]["widths"] == [16, 32, 32, 64, 64, 64]  # type: ignore[index]
+
+
+def test_a_typed_value_comes_last(tmp_path: Path) -> None:
+    found = settings(tmp_path, "experiment=quickstart", "optimizer.lr=0.1")
+    assert found["optimizer"]["lr"] == 0.1
+
+
+def test_a_list_for_a_group_trains_nothing(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "train", *SMALL, "norm=[group,layer]")
+    assert answer.code == 1
+    assert "normexp train -m norm=group,layer" in answer.err
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    "moved", [("hydra.job.chdir=true",), ("hydra.job.chdir=true", "hydra.run.dir=elsewhere")]
+)
+def test_hydras_folders_do_not_move_results(tmp_path: Path, moved: tuple[str, ...]) -> None:
+    answer = normexp(tmp_path, "train", *SMALL, "steps=1", "study=my-study", *moved)
+    assert answer.code == 0, answer.err
+    assert (tmp_path / answer.out.split()[-1] / "result.json").exists()
+    assert [file.parts[-4] for file in tmp_path.rglob("result.json")] == ["outputs"]
+
+
+@pytest.mark.parametrize("study", ["..", ".hidden", "-m", "a/b"])
+def test_a_study_is_no_path_and_no_flag(tmp_path: Path, study: str) -> None:
+    answer = normexp(tmp_path, "train", *SMALL, f"study={study}")
+    assert answer.code == 1
+    assert "study" in answer.err
