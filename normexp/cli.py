@@ -16,7 +16,7 @@ COMMANDS = {
     "tune": "choose a learning rate for each norm and batch size by validation accuracy",
     "evaluate": "evaluate trained networks under other contrasts and statistics: run=<name>",
     "probe": "measure on random inputs what a norm layer does, in seconds: norm=all",
-    "claims": "judge seventeen claims about norms by the runs at hand",
+    "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",
     "tensorboard": "show curves, cells, figures and factors of all runs in a browser",
     "advise": "name the norm to use, by the runs at hand: batch_size=4 contrast=varies",

@@ -23,6 +23,8 @@ COMMANDS = [
     for line in block.splitlines()
     if re.match(r"(normexp|tensorboard) |scripts/\w", line)
 ]
+FAIR = [c for c in COMMANDS if c.startswith("normexp tune") or "lr=tuned" in c]
+"""Commands that go together, and need processes of their own."""
 SMALL = [
     "batch_size=32",
     "steps=1",
@@ -77,10 +79,23 @@ def run(command: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c.startswith("normexp") and "tensorboard" not in c]
+    "command",
+    [c for c in COMMANDS if c.startswith("normexp") and "tensorboard" not in c and c not in FAIR],
 )
 def test_a_command_of_the_readme_runs(command: str, home: Path) -> None:
     assert run(command) == 0
+
+
+def test_rates_are_tuned_and_then_used_until_all_is_decided(home: Path) -> None:
+    assert len(FAIR) == 2
+    small = [each for each in SMALL if not each.startswith(("hydra", "batch_size"))]
+    drawn = ["data=generated", "data.source.num_train=100", "data.source.num_test=20"]
+    widths = "model.network.widths=[8,8,8,8,8,8]"
+    for command in FAIR:
+        _, word, *arguments = shlex.split(command)
+        GlobalHydra.instance().clear()
+        most = ["max_seeds=3"] if word == "train" else []
+        assert cli.run([word, *arguments, *small, *drawn, widths, *most]) == 0
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "tensorboard" in c])
