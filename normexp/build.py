@@ -81,8 +81,8 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
     """Return the object that `part` describes; `key` names it to the user on an error."""
     if part is None:
         raise UserError(f"{key}=null: a part with a _target_ is needed")
-    search_own(part)
     try:
+        search_own(part)
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, OmegaConfBaseException) as error:
         raise _root_cause(error, f"{key}: ") from None

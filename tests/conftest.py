@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from functools import cache
 
@@ -13,6 +14,8 @@ from normexp import build
 from normexp.runs.spec import RunSpec
 
 torch.set_num_threads(1)
+# What starts in the background of a script has Ctrl-C ignored, and so has what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

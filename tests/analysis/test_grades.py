@@ -123,6 +123,7 @@ def simulated_table(rng: np.random.Generator) -> dict[int, dict[int, float]]:
     return table
 
 
+@pytest.mark.slow
 def test_grade_and_shown_interval_agree_in_10000_simulated_tables() -> None:
     rng = np.random.default_rng(0)
     seen = dict.fromkeys(Grade, 0)

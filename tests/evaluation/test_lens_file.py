@@ -18,6 +18,7 @@ from normexp.settings import EVALUATE, checked
 SETTINGS: dict[str, Any] = {
     "run": None,
     "study": None,
+    "trust": False,
     "seed": 0,
     "images": 10,
     "contrast": {"batch_size": 4, "curve": [0.5, 1], "per_image": [], "gain": [2], "gamma": [2]},

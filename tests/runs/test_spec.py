@@ -208,7 +208,11 @@ OUT_OF_RANGE = [
     *((("optimizer.warmup", value), "a number of 0 or more and below 1") for value in (-0.1, 1)),
     *((("norm.name", value), A_NAME) for value in ("a b", "a-b", "a/b", "", None)),
     *(((f"{group}.name", "x/y"), A_NAME) for group in ("data", "model", "contrast", "optimizer")),
-    *((("study", value), A_NAME) for value in ("a b", "../x", "")),
+    *(
+        (("study", value), "a name of letters, digits, '_', '.' and '-'")
+        for value in ("a b", "../x")
+    ),
+    (("study", ""), "a name of letters"),
     *((("runtime.threads", value), "a whole number of 1 or more or null") for value in (0, 1.5)),
     *((("runtime.log_every", value), "a whole number of 1 or more") for value in (0, None)),
     *((("runtime.checkpoint_seconds", value), "a number above 0") for value in (0, -1, "often")),

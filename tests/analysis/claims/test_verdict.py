@@ -351,15 +351,18 @@ def decided(found: Counter[tuple[str, str]], *outcomes: str) -> int:
     )
 
 
+@pytest.mark.slow
 def test_of_1000_studies_without_a_difference_50_at_most_decide_a_claim() -> None:
     assert decided(simulated(claim(margin=0), 1000, 0.0, (128,), 6)) <= 50
 
 
+@pytest.mark.slow
 def test_of_a_family_fewer_still_are_decided_by_chance() -> None:
     found = simulated(claim(margin=0, **ACROSS), 200, 0.0, (2, 128), 8)
     assert decided(found) + sum(n for (w, _), n in found.items() if w == "DEPENDS") <= 10
 
 
+@pytest.mark.slow
 def test_a_difference_of_the_margin_is_told_as_none_in_1_of_20_at_most() -> None:
     found = simulated(claim(margin=0.01), 400, 0.01, (128,), 8)
     # 20 expected at most; 4 standard deviations of a binomial count are 17.
