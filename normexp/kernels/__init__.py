@@ -20,6 +20,6 @@ def missing(device: torch.device) -> str:
     if device.type != "cpu" or compiled.library() is not None:
         return ""
     return (
-        "norm layers are not at their full speed, for lack of a C++ compiler with OpenMP; "
-        "install g++ if you can"
+        "norms and convolutions are not at their full speed, for lack of a C++ compiler with "
+        "OpenMP; install g++ if you can"
     )
