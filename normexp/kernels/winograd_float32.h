@@ -3,7 +3,7 @@
 //
 // The points are 0, ±√½, ±√2 and ∞. With the usual 0, ±1, ±2 and ∞ the answers round twice as
 // much; see Alam et al., "Winograd Convolution for Deep Neural Networks: Efficient Point
-// Selection", 2022, arXiv:2201.10369.
+// Selection", 2022, doi:10.1145/3524069.
 
 #pragma once
 
