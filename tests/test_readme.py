@@ -88,9 +88,9 @@ def test_a_command_of_the_readme_runs(command: str, home: Path) -> None:
 
 def test_rates_are_tuned_and_then_used_until_all_is_decided(home: Path) -> None:
     assert len(FAIR) == 2
-    others = ("hydra", "batch_size", "steps")
+    others = ("hydra", "batch_size", "steps", "data.limit")
     small = [each for each in SMALL if not each.startswith(others)] + ["epochs=2"]
-    drawn = ["data=generated", "data.source.num_train=100", "data.source.num_test=20"]
+    drawn = ["data=generated", "data.source.num_train=300", "data.source.num_test=20"]
     widths = "model.network.widths=[8,8,8,8,8,8]"
     for command in FAIR:
         _, word, *arguments = shlex.split(command)
