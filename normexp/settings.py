@@ -128,16 +128,32 @@ class Name:
     optional: bool = False
     also: str = ""
     """A character that it may have behind its first."""
+    taken: str = ""
+    """A name that means something else."""
 
     def check(self, value: object) -> str | None:
         if value is None and self.optional:
             return None
+        if self.taken and value == self.taken:
+            raise ValueError("this means the runs that normexp ships; another name is needed")
         # A study or a folder may be called 2024 or 1.5.
         is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
         if is_text and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.{self.also}]*", str(value)):
             return str(value)
         marks = f"'_', '.' and '{self.also}'" if self.also else "'_' and '.'"
         raise ValueError(f"a name of letters, digits, {marks} is needed")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A folder, or a list of folders."""
+
+    def check(self, value: object) -> list[str]:
+        folders = value if isinstance(value, list | tuple) else [value]
+        # A folder in a list may be called 2024.
+        if folders and all(isinstance(each, str | int) and each != "" for each in folders):
+            return list(map(str, folders))
+        raise ValueError("a folder or a list of folders is needed")
 
 
 @dataclass(frozen=True)
@@ -187,9 +203,26 @@ JOBS = Setting(
     OPTIONAL_COUNT,
     "runs at a time; null: as many as cores, memory and GPUs allow",
 )
-STUDY = Setting("study", Name(optional=True, also="-"), "name for runs that answer one question")
+SHIPPED = "reference"
+"""The study that means the runs that normexp ships."""
+OWN_STUDY = Setting(
+    "study",
+    Name(optional=True, also="-", taken=SHIPPED),
+    "name for runs that answer one question",
+)
+STUDY = Setting(
+    "study", Name(optional=True, also="-"), "runs of one study; reference: those that normexp ships"
+)
+ONLY_SHIPPED = Setting(
+    "study",
+    Choice((SHIPPED,), optional=True),
+    "reference: the runs that normexp ships; null: your own, or those where you have none",
+)
+PLACES = Setting(
+    "runtime.outputs", Folders(), "folder that holds runs, or several: [a,b]; pages go to the first"
+)
 ASKED = (
-    STUDY,
+    OWN_STUDY,
     Setting(
         "until",
         Choice(("decided",), optional=True),
@@ -279,18 +312,17 @@ RUNTIME = (
 )
 """What cannot change the result of a run."""
 
-REPORT = (
+COMPARED = (
     STUDY,
     Setting("by", Names(), "what is compared and over what: one or two settings"),
     Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
     Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter"),
     Setting("level", Number(least=0.5, most=0.999), "of intervals"),
-    OUTPUTS,
 )
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
-    STUDY,
+    OWN_STUDY,
     Setting("trust", Flag(), "call parts of others that a run's record names"),
     Setting("seed", SEED, "of the draws of contrast, gain and other images in the batch"),
     Setting("images", COUNT, "of the test set, at most"),
@@ -325,15 +357,17 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         Setting("claim", Names(), "all, or names such as c05"),
         Setting("form", Choice(("small", "full")), "of the studies: two cores, or a GPU"),
         Setting("measure", Flag(), "carry out what needs no training before judging"),
-        OUTPUTS,
+        ONLY_SHIPPED,
+        PLACES,
     ),
-    "report": REPORT,
-    "tensorboard": REPORT,
+    "report": (*COMPARED, PLACES),
+    "tensorboard": (*COMPARED, OUTPUTS),
     "advise": (
         Setting("batch_size", COUNT, "of the training that is planned"),
         Setting("contrast", Choice(("steady", "varies")), "of the images to classify"),
         Setting("margin", Number(least=0), "points of accuracy; less does not matter"),
-        OUTPUTS,
+        ONLY_SHIPPED,
+        PLACES,
     ),
 }
 """The settings of each command."""

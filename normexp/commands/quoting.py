@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 from normexp.errors import UserError
-from normexp.settings import RUN, typed
+from normexp.settings import OUTPUTS, RUN, typed
 
 FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
 """Settings whose values are names of files or folders."""
@@ -36,8 +36,10 @@ def _quoted(argument: str, is_sweep: bool) -> str:
     except HydraException:
         pass
     else:
-        is_text = override.value() is None or isinstance(override.value(), str | QuotedString)
-        if is_text or (is_sweep and override.is_sweep_override()):
+        value_of = override.value()
+        is_text = value_of is None or isinstance(value_of, str | QuotedString)
+        is_list = key == OUTPUTS.key and isinstance(value_of, list)
+        if is_text or is_list or (is_sweep and override.is_sweep_override()):
             return argument
     return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
 

@@ -14,6 +14,7 @@ from normexp.settings import typed
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
+from normexp.tuned import TRIALS
 
 
 class Launcher(Protocol):
@@ -58,7 +59,7 @@ class ToTune:
 
 def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
     """Return the overrides of a run."""
-    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study=tuning_{study}")
+    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study={TRIALS}{study}")
     return [*of.overrides, *own]
 
 
