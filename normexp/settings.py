@@ -309,6 +309,11 @@ RUNTIME = (
     JOBS,
     Setting("runtime.log_every", COUNT, "steps between two points of a training curve"),
     Setting("runtime.checkpoint_seconds", Number(above=0), "time between two checkpoints"),
+    Setting(
+        "runtime.reference",
+        Flag(),
+        "a run that normexp ships counts as finished; false: it is trained",
+    ),
 )
 """What cannot change the result of a run."""
 

@@ -23,7 +23,7 @@ from normexp.runs.lock import locked
 from normexp.runs.plain import from_plain, to_plain
 from normexp.runs.record import LensRecord, Measurements, Plain, RunRecord
 from normexp.runs.result import RunResult
-from normexp.runs.spec import Design, RunSpec
+from normexp.runs.spec import Design, RunSpec, Runtime
 from normexp.settings import SHIPPED
 
 FILE = Path(__file__).with_name("reference.xz")
@@ -131,25 +131,40 @@ def find(name: str) -> Row | None:
     return next(map(Row.from_plain, found), None)
 
 
-def adopt(
-    folder: RunFolder, spec: RunSpec, command: str, study: str | None, design: Design
-) -> bool:
+def take(folder: RunFolder, spec: RunSpec, command: str, runtime: Runtime) -> bool:
     """Put a run of the file into its folder, where it is not finished; return whether it was.
 
-    It then is a finished run like any other, but for its weights, which are not shipped.
+    It then is a finished run like any other, but for its weights, which are not shipped. With
+    `runtime.reference=false` such a run is finished no more, so that it is trained. Raises
+    InProgressError where another process is at work on it.
     """
-    if folder.is_finished() or (row := find(spec.name)) is None:
+    if folder.is_finished() and (runtime.reference or folder.weights.exists()):
+        return False
+    row = find(spec.name)
+    if row is None:
+        return False
+    if not runtime.reference:
+        folder.result_file.unlink(missing_ok=True)
         return False
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
         folder.mend()
-        planned = design is row.record.design
-        folder.open(spec, command, study, design if planned else Design.SEQUENTIAL)
+        is_planned = runtime.design is row.record.design
+        design = runtime.design if is_planned else Design.SEQUENTIAL
+        folder.open(spec, command, runtime.study, design)
         folder.forget_failure()
         if row.lens:
             write_record(folder.lens_file, from_plain(LensRecord, row.lens))
         folder.finish(row.result)
     return True
+
+
+def taken_words(what: str, row: str) -> str:
+    """Return a line on runs that were taken from the file."""
+    return (
+        f"{what} taken from the runs that normexp ships; normexp verify row={row} trains it again "
+        "and compares, runtime.reference=false trains in the place of it"
+    )
 
 
 def write(about: About, found: Sequence[Row]) -> None:

@@ -205,6 +205,8 @@ class Runtime:
     until: str | None = None
     """`decided` where seeds are added until the comparisons of the sweep are."""
     max_seeds: int | None = None
+    reference: bool = True
+    """Whether a run that normexp ships counts as finished."""
 
     @classmethod
     def from_settings(cls, settings: Settings, asked: Settings) -> Runtime:
