@@ -18,6 +18,7 @@ COMMANDS = {
     "probe": "measure on random inputs what a norm layer does, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",
+    "verify": "train runs that normexp ships again, and compare: rows=3 data.root=<images>",
     "tensorboard": "show curves, cells, figures and factors of all runs in a browser",
     "advise": "name the norm to use, by the runs at hand: batch_size=4 contrast=varies",
     "runs": "list the runs in outputs/: a table of cells, their accuracy and state",
@@ -25,7 +26,7 @@ COMMANDS = {
 
 CHILD = "child"
 """What a sweep starts, not a person."""
-LASTING = ("train", "tune", "evaluate", "claims")
+LASTING = ("train", "tune", "evaluate", "claims", "verify")
 """Those that go on where their screen goes away."""
 RENAMED = {"prove": "probe"}
 

@@ -195,6 +195,7 @@ SEED = Number(whole=True, least=0, below=2**32)
 SHARE = Number(least=0, most=1)
 POSITIVE = Number(least=0)
 
+CACHE = Setting("runtime.cache_dir", Text(), "folder of decoded images and compiled kernels")
 OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports and studies")
 DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
 THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a core")
@@ -303,7 +304,7 @@ RUN = (
 
 RUNTIME = (
     OUTPUTS,
-    Setting("runtime.cache_dir", Text(), "folder of decoded images and compiled kernels"),
+    CACHE,
     DEVICE,
     THREADS,
     JOBS,
@@ -364,6 +365,13 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         Setting("measure", Flag(), "carry out what needs no training before judging"),
         ONLY_SHIPPED,
         PLACES,
+    ),
+    "verify": (
+        Setting("rows", COUNT, "how many of the runs that normexp ships, drawn by chance"),
+        Setting("row", Text(optional=True), "or the name of one"),
+        CACHE,
+        DEVICE,
+        THREADS,
     ),
     "report": (*COMPARED, PLACES),
     "tensorboard": (*COMPARED, OUTPUTS),

@@ -19,15 +19,14 @@ from pathlib import Path
 
 import torch
 
-from normexp.errors import UserError
 from normexp.runs import reference
-from normexp.runs.catalogue import Entry, catalogue
+from normexp.runs.catalogue import catalogue
 from normexp.runs.files import read_record
 from normexp.runs.plain import to_plain
 from normexp.runs.record import Measurements
-from normexp.runs.reference import About, Row
+from normexp.runs.reference import About
 from normexp.runs.result import RunResult
-from normexp.runs.trimmed import trimmed_command, trimmed_record, trimmed_result
+from normexp.runs.trimmed import row_of, trimmed_command
 from normexp.tuned import read_tuned
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "data.md"
@@ -70,7 +69,7 @@ def add(folders: list[Path], note: str, studies: set[str]) -> None:
     rows = {row.name: row for row in before[1]}
     for entry in catalogue(*folders):
         if entry.result and (not studies or studies & {*entry.record.studies}):
-            row = row_of(entry)
+            row = row_of(replace(entry, result=with_instructions(entry.result)))
             old = rows.get(row.name)
             if old and replace(old, day=row.day) == row:
                 continue
@@ -93,17 +92,6 @@ def add(folders: list[Path], note: str, studies: set[str]) -> None:
     line = f"| {about.version} | {time.strftime('%F')} | {len(rows)} | {note} |\n"
     PAGE.write_text(PAGE.read_text(encoding="utf-8").rstrip("\n") + "\n" + line, encoding="utf-8")
     print(f"version {about.version}: {new} more runs, {reference.FILE.stat().st_size:,} bytes")
-
-
-def row_of(entry: Entry) -> Row:
-    """Return a finished run as it is shipped."""
-    if entry.record.spec.source:
-        raise UserError(f"{entry.folder.name} has a part of {', '.join(entry.record.spec.source)}")
-    assert entry.result
-    day = time.strftime("%F", time.gmtime(entry.folder.result_file.stat().st_mtime))
-    result = trimmed_result(with_instructions(entry.result))
-    record = trimmed_record(entry.record)
-    return Row(record.spec.name, record, result, day, entry.folder.lens())
 
 
 def with_instructions(result: RunResult) -> RunResult:

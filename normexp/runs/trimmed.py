@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from normexp.errors import UserError
+from normexp.runs.catalogue import Entry
+from normexp.runs.plain import to_plain
 from normexp.runs.record import RunRecord
+from normexp.runs.reference import Row
 from normexp.runs.result import RunResult
 from normexp.runs.spec import LOCATIONS, RunSpec
 
@@ -16,6 +22,19 @@ DATA = "<data>"
 CACHE = "~/.cache/normexp"
 MOST_EPOCHS = 20
 """Of a history; longer ones keep so many, evenly spaced, and the last."""
+
+
+def row_of(entry: Entry) -> Row:
+    """Return a finished run as it is shipped; raises UserError where it has a user's own part."""
+    if entry.record.spec.source:
+        parts = ", ".join(entry.record.spec.source)
+        raise UserError(f"{entry.folder.name} has parts that normexp does not ship: {parts}")
+    assert entry.result
+    ended = time.gmtime(entry.folder.result_file.stat().st_mtime)
+    record, result, lens = trimmed_record(entry.record), trimmed_result(entry.result), None
+    if found := entry.folder.lens():
+        lens = json.loads(json.dumps(to_plain(found)))
+    return Row(record.spec.name, record, result, time.strftime("%F", ended), lens)
 
 
 def trimmed_record(record: RunRecord) -> RunRecord:
