@@ -45,8 +45,13 @@ def _quoted(argument: str, is_sweep: bool) -> str:
 
 
 def refuse_lists(arguments: Sequence[str]) -> None:
-    """Raise UserError where a list is given for a group, of which Hydra would merge all files."""
+    """Raise UserError where a list is given for a group, of which Hydra would merge all files.
+
+    Nor are there several folders that a training writes to.
+    """
     for argument in arguments:
+        if argument.startswith(f"{OUTPUTS.key}=["):
+            raise UserError(f"{argument}: a training has one folder; only what reads has several")
         group, _, value = argument.partition("=")
         if group.partition("@")[0] not in GROUPS or "[" not in value:
             continue

@@ -14,11 +14,11 @@ from normexp.runs.trimmed import row_of
 
 
 def ship(
-    patch: pytest.MonkeyPatch, file: Path, rows: Sequence[Row], about: About = About(version=7)
+    patch: pytest.MonkeyPatch, file: Path, rows: Sequence[Row], about: About | None = None
 ) -> None:
     """Have normexp ship these rows; each call takes another `file`."""
     patch.setattr(reference, "FILE", file)
-    reference.write(about, rows)
+    reference.write(about or About(version=7), rows)
 
 
 def rows_of(*outputs: Path) -> list[Row]:
