@@ -62,10 +62,7 @@ class TunedFile:
 def key_of(spec: RunSpec) -> str:
     """Return what names the settings of a run but its seed, contrast and learning rate."""
     plain = replace(
-        spec,
-        seed=0,
-        contrast=ContrastSpec("", {}),
-        optimizer=replace(spec.optimizer, lr=1.0),
+        spec, seed=0, contrast=ContrastSpec("", {}), optimizer=replace(spec.optimizer, lr=1.0)
     ).settings
     modules = {target.rpartition(".")[0] for target in targets(plain)}
     source = {module: text for module, text in spec.source.items() if module in modules}

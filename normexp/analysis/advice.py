@@ -23,11 +23,7 @@ NEAR = 2
 
 
 def advice(
-    runs: Sequence[Run],
-    batch_size: int,
-    contrast: str,
-    margin: float,
-    tuned: Sequence[Tuned] = (),
+    runs: Sequence[Run], batch_size: int, contrast: str, margin: float, tuned: Sequence[Tuned] = ()
 ) -> Iterator[str]:
     """Yield the lines of the advice for trainings at `batch_size`.
 

@@ -89,10 +89,7 @@ class Rhythm:
 
 
 def fit(
-    training: Training,
-    tracker: Tracker,
-    rhythm: Rhythm,
-    stop_signal: Callable[[], int | None],
+    training: Training, tracker: Tracker, rhythm: Rhythm, stop_signal: Callable[[], int | None]
 ) -> bool:
     """Train to the end of the budget; return False if the loss became infinite or not a number.
 

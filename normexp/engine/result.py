@@ -13,22 +13,11 @@ from normexp.contracts import HasReadings
 from normexp.data.fingerprint import fingerprint
 from normexp.data.standardise import ScaledChannels
 from normexp.engine.fit import Training
-from normexp.evaluation.inputs import (
-    accuracy_by_gain,
-    accuracy_without_channels,
-    gradient_by_gain,
-)
+from normexp.evaluation.inputs import accuracy_by_gain, accuracy_without_channels, gradient_by_gain
 from normexp.evaluation.modes import mode_gap
 from normexp.runs.bits import packed
 from normexp.runs.plain import to_plain
-from normexp.runs.result import (
-    ByGain,
-    ChannelValues,
-    ImageCounts,
-    RunResult,
-    TestResult,
-    Timing,
-)
+from normexp.runs.result import ByGain, ChannelValues, ImageCounts, RunResult, TestResult, Timing
 
 
 def findings(training: Training, finite: bool) -> RunResult:

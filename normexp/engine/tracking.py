@@ -108,10 +108,7 @@ class Tracker:
     def finish(self, result: RunResult) -> None:
         """Write the result, once, at the end of the run."""
         step, timing = result.steps, result.timing
-        last = {
-            "cost/seconds": timing.seconds,
-            "cost/images_per_second": timing.images_per_second,
-        }
+        last = {"cost/seconds": timing.seconds, "cost/images_per_second": timing.images_per_second}
         if test := result.test:
             by_severity = [test.accuracy, *test.contrast.values()]
             for severity, accuracy in enumerate(by_severity):

@@ -64,13 +64,7 @@ class BatchRenorm(nn.BatchNorm2d):
             r = ((variance + self.eps).sqrt() / running_std).clamp(1 / r_max, r_max)
             d = ((mean - self.running_mean) / running_std).clamp(-d_max, d_max)
         y = F.batch_norm(
-            x,
-            None,
-            None,
-            self.weight * r,
-            self.weight * d + self.bias,
-            training=True,
-            eps=self.eps,
+            x, None, None, self.weight * r, self.weight * d + self.bias, training=True, eps=self.eps
         )
         count = x.numel() / len(mean)
         update_running(self, mean, variance * (count / (count - 1)))

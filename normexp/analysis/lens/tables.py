@@ -16,11 +16,7 @@ def tables(rows: Sequence[LensRow]) -> str:
     parts = [
         *("contrast: accuracy, and share of predictions changed", _contrast(of["contrast"])),
         *("", "statistics: accuracy on the images and at severity 5", _statistics(rows)),
-        *(
-            "",
-            "noise: spread over the other images, over size of values",
-            _noise(of["noise"]),
-        ),
+        *("", "noise: spread over the other images, over size of values", _noise(of["noise"])),
     ]
     for row in rows:
         if row["axis"] == "cost":

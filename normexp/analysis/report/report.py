@@ -56,11 +56,7 @@ class Choices:
 
 
 def write_report(
-    runs: Sequence[Run],
-    choices: Choices,
-    heading: Heading,
-    to: Path,
-    tuned: Sequence[Tuned] = (),
+    runs: Sequence[Run], choices: Choices, heading: Heading, to: Path, tuned: Sequence[Tuned] = ()
 ) -> Path:
     """Write the report on `runs` into the folder `to`, and return its page.
 
