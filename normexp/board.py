@@ -88,7 +88,6 @@ def session_end(outcome: str, seconds: float) -> Summary:
 
 
 def layout() -> Summary:
-    """Return the charts of Custom Scalars."""
     bands = [
         layout_pb2.Chart(
             title=title,
@@ -132,17 +131,14 @@ def interval_tag(tag: str, what: str) -> str:
 
 
 def scalar(tag: str, value: float) -> Summary:
-    """Return a point of a curve."""
     return Summary(value=[Summary.Value(tag=tag, simple_value=value)])
 
 
 def text(tag: str, markdown: str) -> Summary:
-    """Return a text."""
     return text_summary.text_pb(tag, markdown)
 
 
 def image(tag: str, png: bytes) -> Summary:
-    """Return an image."""
     # The size stands at a fixed place of every PNG file.
     width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
     shown = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)

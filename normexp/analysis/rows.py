@@ -39,7 +39,6 @@ class Run:
 
     @classmethod
     def of(cls, entry: Entry) -> Run:
-        """Return the row of a run in the catalogue."""
         record = entry.record
         found = (entry.state, entry.result, entry.failure)
         asked = (record.studies, record.command, record.design)
@@ -47,12 +46,10 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
         return self.folder.name
 
     @property
     def path(self) -> Path:
-        """Its folder."""
         return self.folder.path
 
     @property

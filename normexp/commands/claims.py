@@ -87,7 +87,6 @@ def chosen(wanted: Sequence[str]) -> list[Claim]:
 
 
 def digest_of(file: Path) -> str:
-    """Return eight digits that name the content of a claim's file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
 
 
@@ -100,7 +99,6 @@ def loaded(file: Path) -> object:
 
 
 def judged(claims: Iterable[Claim], outputs: Path, ending: str) -> list[Verdict]:
-    """Return the verdicts of the runs and measurements below `outputs`."""
     found = list(map(Run.of, catalogue(outputs)))
     return [judge_claim(claim, about(claim, found, outputs, ending)) for claim in claims]
 
@@ -141,7 +139,6 @@ def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence
 
 
 def line(verdict: Verdict, typed: str) -> str:
-    """Return what is said of a claim on the screen."""
     is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
     runs = {row.name: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
     short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]

@@ -114,7 +114,6 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> None:
-    """Print what is found of a finished run."""
     print(tables(evaluate(folder, asked, runtime, trust)))
     print(f"\nevery number: {folder.lens_table}")
 

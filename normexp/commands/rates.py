@@ -18,7 +18,6 @@ Rates = Mapping[float, Mapping[int, float]]
 
 
 def rounded(rate: float) -> float:
-    """Return a rate as it is typed."""
     return float(f"{rate:.6g}")
 
 

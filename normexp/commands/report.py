@@ -53,7 +53,6 @@ def checked_settings(cfg: DictConfig, command: str) -> dict[str, Any]:
 
 
 def outputs_of(settings: Mapping[str, Any]) -> Path:
-    """Return the folder of the runs."""
     return Path(settings["runtime"]["outputs"]).expanduser()
 
 
@@ -66,7 +65,6 @@ def note(outputs: Path, found: Iterable[Run]) -> None:
 
 
 def choices_of(settings: Mapping[str, Any]) -> Choices:
-    """Return what the user has chosen of a report."""
     from normexp.analysis.report.report import Choices
 
     return Choices(**{key: settings[key] for key in ("by", "reference", "margin", "level")})

@@ -57,7 +57,6 @@ class Training:
 
     @property
     def images_per_step(self) -> int:
-        """Images of an optimizer step."""
         return self.loader.batch_size * self.recipe.accumulate
 
     def batches(self, step: int) -> list[tuple[Tensor, Tensor]]:
@@ -67,7 +66,6 @@ class Training:
         return [epoch.batch(i) for i in range(within * count, (within + 1) * count)]
 
     def summary(self) -> str:
-        """Return the sizes of the training, in a line."""
         data, here = self.data, self.environment
         return (
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "

@@ -50,7 +50,6 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Update all parameters that have a gradient."""
         if closure is not None:
             raise ValueError("this optimizer takes no closure")
         for group in self.param_groups:

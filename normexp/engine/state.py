@@ -44,7 +44,6 @@ class TrainingState:
     def start(
         cls, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
     ) -> TrainingState:
-        """Return the state before the first step."""
         totals = torch.zeros(3, dtype=torch.float64, device=device)
         return cls(network, optimizer, totals, totals.clone())
 

@@ -86,7 +86,6 @@ class Tracker:
         return {events.name: events.stat().st_size for events in self._folder.events()}
 
     def curves(self, values: Mapping[str, float], step: int, images: int) -> None:
-        """Add a point to each curve."""
         for tag, value in values.items():
             self._writer.add_scalar(tag, value, step)
             self._writer.add_scalar(f"by_images/{tag}", value, images)
@@ -101,12 +100,10 @@ class Tracker:
         self._writer.add_image("augmented", sheet)
 
     def progress(self, step: int, **shown: str) -> None:
-        """Move the bar to `step`."""
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(step - self._bar.n)
 
     def finish(self, result: RunResult) -> None:
-        """Write the result, once, at the end of the run."""
         step, timing = result.steps, result.timing
         last = {"cost/seconds": timing.seconds, "cost/images_per_second": timing.images_per_second}
         if test := result.test:

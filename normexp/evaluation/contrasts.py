@@ -27,7 +27,6 @@ class Change:
 
 
 def unchanged() -> Change:
-    """Return the change that leaves images as they are."""
     return Change("none", 1.0, _no_draws, lambda images, _: to_unit(images))
 
 

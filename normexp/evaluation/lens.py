@@ -80,7 +80,6 @@ class Lens:
     """Makes a training step, on a network that is not the trained one."""
 
     def tasks(self, axis: str, settings: Settings) -> list[Task]:
-        """Return the tasks of `axis` with its `settings`."""
         axes: Mapping[str, Callable[..., Iterator[Task]]] = {
             "cost": self.cost,
             "contrast": self.contrast,
@@ -186,7 +185,6 @@ class Lens:
         ]
 
     def cost(self, steps: int) -> Iterator[Task]:
-        """Yield the cost of the network."""
         yield partial(self._cost_rows, steps)
 
     def _cost_rows(self, steps: int) -> list[Row]:

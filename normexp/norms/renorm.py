@@ -71,7 +71,6 @@ class BatchRenorm(nn.BatchNorm2d):
         return y
 
     def limits(self) -> tuple[Tensor, Tensor]:
-        """The limits of r and d at the present progress."""
         since = self.progress - self.warmup_until
         r_share = (since / (self.r_until - self.warmup_until)).clamp(0, 1)
         d_share = (since / (self.d_until - self.warmup_until)).clamp(0, 1)

@@ -218,7 +218,6 @@ class Runtime:
 
     @property
     def design(self) -> Design:
-        """The design that the run's record bears."""
         return Design.SEQUENTIAL if self.until else Design.PLANNED
 
 

@@ -24,7 +24,6 @@ class Ended:
 
     @property
     def line(self) -> str:
-        """Both in a line."""
         return f"failed: {self.words}" if self.how == "failed" else self.words
 
     @property
@@ -34,7 +33,6 @@ class Ended:
 
 
 def found(result: RunResult) -> Ended:
-    """Return the end of a cell with a result."""
     return Ended(result.outcome, str(result))
 
 

@@ -101,7 +101,6 @@ class ForkedChild(Child):
 
     @staticmethod
     def begin(log: IO[bytes], environment: Mapping[str, str], own_errors: bool) -> Process:
-        """Return the process, begun."""
         return Fork(log, environment, own_errors)
 
 
@@ -136,7 +135,6 @@ class Fork:
         return self._code
 
     def wait(self) -> int:
-        """Return the exit code once it has ended."""
         code = self.poll(0)
         assert code is not None
         return code
@@ -147,7 +145,6 @@ class Fork:
             os.kill(self._pid, number)
 
     def kill(self) -> None:
-        """End it at once."""
         self.send_signal(signal.SIGKILL)
 
 

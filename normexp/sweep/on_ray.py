@@ -41,7 +41,6 @@ class RayJobs(Jobs):
         )
 
     def end(self, name: str) -> int | tuple[int, str] | None:
-        """Return the exit code of a job's task, with words on one that died, or None."""
         ready, _ = ray.wait([self._refs[name]], timeout=0)
         if not ready:
             return None
@@ -51,7 +50,6 @@ class RayJobs(Jobs):
             return 1, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
 
     def cancel(self) -> None:
-        """Interrupt all tasks."""
         for name in self.running:
             ray.cancel(self._refs[name])
 

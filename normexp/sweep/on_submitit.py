@@ -50,7 +50,6 @@ class SubmititJobs(Jobs):
         self._asked[name] = SubmititErrand(task, log, Path.cwd())
 
     def end(self, name: str) -> int | tuple[int, str] | None:
-        """Return the exit code of a job's task, with words on one that died, or None."""
         self._submit()
         job = self._jobs[name]
         if not job.done():

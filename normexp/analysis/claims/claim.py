@@ -104,7 +104,6 @@ class Block:
 
     @property
     def expected(self) -> Sequence[object]:
-        """What the claim expects, as a list."""
         return self.expect if isinstance(self.expect, list) else [self.expect]
 
 

@@ -40,7 +40,6 @@ class Side:
         return as_typed(self.selection)
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows with these settings."""
         settings = {key: value for key, value in self.selection.items() if key != "measure"}
         return [row for row in rows if fits(row.factors, settings)]
 
@@ -122,7 +121,6 @@ class Planned:
         return self.first.less is not None or next(both) == next(both)
 
     def pairs(self, rows: Sequence[Row]) -> Pairs:
-        """Return the values of both sides, paired by seed."""
         measure, rows = self.first.measure, self._of_its_kind(rows)
         first = self.first.scores(rows, self.tuned, is_difference=self.is_difference)
         if isinstance(self.second, Side):
@@ -138,7 +136,6 @@ class Planned:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it is of networks that were not trained."""
         measure = self.first.measure
         return not (measure.lens or measure.among) and measure.value.split(".")[0] not in OF_RUNS
 

@@ -11,7 +11,6 @@ STATISTICS = {"running": "running statistics", "batch": "test-batch statistics"}
 
 
 def tables(rows: Sequence[LensRow]) -> str:
-    """Return a table for each axis."""
     of = {axis: [row for row in rows if row["axis"] == axis] for axis in ("contrast", "noise")}
     parts = [
         *("contrast: accuracy, and share of predictions changed", _contrast(of["contrast"])),

@@ -109,7 +109,6 @@ def _block_sections(
 
 
 def _in_short(parts: Sequence[Block], found: Sequence[CellComparison]) -> Iterator[str]:
-    """Yield what the report comes to."""
     finished = sum(accuracy(run) is not None for block in parts for run in block.runs)
     total = sum(len(block.runs) for block in parts)
     yield f"{finished} of {plural(total, 'run')} have a test accuracy."
