@@ -49,10 +49,7 @@ OF_RUNS = {
 
 
 def session(cell: str, factors: Mapping[str, Any]) -> Summary:
-    """Return the factors of a run, which begins now, for HParams.
-
-    Runs of one `cell` share a row, in which TensorBoard shows the mean of their metrics.
-    """
+    """Return a run's factors for HParams, which shows the mean of the runs that share a `cell`."""
     values = {
         key: value if isinstance(value, bool | int | float | str) else json.dumps(value)
         for key, value in factors.items()

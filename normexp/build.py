@@ -89,10 +89,7 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
 
 
 def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
-    """Return everything that a run needs, and notes and warnings for the user.
-
-    Raises UserError where a part cannot be made or the parts cannot work together.
-    """
+    """Return what a run needs, and warnings; raises UserError where parts do not work together."""
     import torch
 
     from normexp import kernels

@@ -85,10 +85,7 @@ def add_to_file(path: Path, content: TunedFile) -> None:
 
 
 def read_tuned(path: Path) -> TunedFile:
-    """Return the rates in a file, none where there is no file.
-
-    Raises UserError where it is not what `normexp tune` writes.
-    """
+    """Return the rates in a file, none without one; raises UserError if it is of something else."""
     if not path.exists():
         return TunedFile("", ())
     try:

@@ -151,10 +151,7 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
 
 
 def keep_images(settings: Settings) -> None:
-    """Read the images of a run with these `settings`, which forks of this process then have.
-
-    What is to be said of them is printed, once for the sweep.
-    """
+    """Read a run's images for the forks of this process; print what is to be said of them, once."""
     from normexp import build
     from normexp.environment import one_thread
     from normexp.runs.spec import RunSpec

@@ -70,10 +70,7 @@ def reading(name: str) -> Measure:
 
 
 def steps_to(percent: float) -> Measure:
-    """Return the measure of steps until the validation accuracy first is `percent` or more.
-
-    It is known at the ends of epochs only. None: never reached.
-    """
+    """Return the measure of steps to a validation accuracy, by ends of epochs; None: never."""
 
     def measure(run: Run) -> float | None:
         history = run.result.history if run.result else ()

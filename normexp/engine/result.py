@@ -21,11 +21,7 @@ from normexp.runs.result import ByGain, ChannelValues, ImageCounts, RunResult, T
 
 
 def findings(training: Training, finite: bool) -> RunResult:
-    """Return the result of a training; the test images are used here, once.
-
-    A run whose loss is finite and one of whose numbers is not, such as a running variance, has
-    diverged.
-    """
+    """Use the test images, once; a run with a number that is not finite has diverged."""
     if finite:
         found = _findings(training, _test(training), "finished")
         if all(map(isfinite, _numbers(to_plain(found)))):

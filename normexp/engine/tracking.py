@@ -91,10 +91,7 @@ class Tracker:
             self._writer.add_scalar(f"by_images/{tag}", value, images)
 
     def begin(self, sheet: Tensor) -> None:
-        """Write the settings and the first images.
-
-        `sheet`, float (3, H, W) in [0, 1], shows the first images as they are trained on.
-        """
+        """Write the settings, and the first images as they are trained on: float (3, H, W)."""
         factors = self._spec.factors
         self._write(experiment(factors), session(self._spec.cell_name, factors), layout())
         self._writer.add_image("augmented", sheet)

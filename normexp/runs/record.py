@@ -111,10 +111,7 @@ def to_json(record: object) -> str:
 
 
 def from_json(kind: type[T], text: str | bytes) -> T:
-    """Return the record of a `kind` that `to_json` was given.
-
-    Raises RecordError where it is damaged, of another kind, or of a later version's format.
-    """
+    """Return what `to_json` was given; raises RecordError if damaged, of another kind or later."""
     try:
         plain = json.loads(text)
         is_whole = plain.pop("checksum") == _checksum(plain)

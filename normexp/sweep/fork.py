@@ -42,10 +42,7 @@ def can_fork() -> bool:
 
 
 def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:
-    """Return what begins children in `slots`, for runs with these `settings`.
-
-    They are forks where there are several on the CPU.
-    """
+    """Return what begins children for these `settings`: forks, where several run on the CPU."""
     # A GPU is chosen by a variable that has to be there before torch is.
     if len(settings) < 2 or any(slots) or not can_fork():
         return Child
@@ -54,10 +51,7 @@ def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]
 
 
 def import_training(settings: Iterable[Settings]) -> None:
-    """Import what trainings with these `settings` need.
-
-    Nothing of a user's own, which might start threads or ask a GPU: no fork survives that.
-    """
+    """Import what trainings need, and nothing of a user's own: threads or a GPU survive no fork."""
     from PIL import Image
 
     for part in IMPORTED:

@@ -60,10 +60,7 @@ def write_page(
     folder: Path,
     tuned: Sequence[Tuned] = (),
 ) -> Path:
-    """Write `index.html` and `claims.md` into `folder`, and return the page's path.
-
-    `tuned` are the learning rates that were chosen, of whichever study.
-    """
+    """Write `index.html` and `claims.md` into `folder`, and return the page's path."""
     rows = {row.path: row for v in verdicts for f in v.findings for row in f.rows}
     trained = [row for row in rows.values() if isinstance(row, Run)]
     counts = ((word, sum(v.word == word for v in verdicts)) for word in WORDS)

@@ -44,10 +44,7 @@ class Side:
         return [row for row in rows if fits(row.factors, settings)]
 
     def scores(self, rows: Sequence[Row], tuned: str | None, *, is_difference: bool) -> Scores:
-        """Return the measure by seed, less what is taken off, in its unit.
-
-        With `is_difference` no run that diverged or is at chance may count.
-        """
+        """Return the measure by seed; no lost run counts where it `is_difference`."""
         chosen = self.rows(rows)
         runs = [row for row in chosen if isinstance(row, Run)]
         if not runs:
