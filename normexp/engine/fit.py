@@ -9,7 +9,7 @@ from math import isfinite
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from normexp.contracts import HasReadings
 from normexp.data.loader import Loader
@@ -168,10 +168,7 @@ def log_point(training: Training, tracker: Tracker) -> bool:
         "train/gradient_norm": torch.nn.utils.get_total_norm(gradients).item(),
         "train/images_per_second": state.totals[2].item() / state.seconds,
     }
-    for name, module in state.network.named_modules():
-        if isinstance(module, HasReadings):
-            for what, reading in module.readings().items():
-                values[f"{what}/{name}"] = reading.item()
+    values |= readings(state.network)
     tracker.curves(values, state.step, state.step * training.images_per_step)
     tracker.progress(
         state.step,
@@ -180,6 +177,12 @@ def log_point(training: Training, tracker: Tracker) -> bool:
         speed=f"{values['train/images_per_second']:.0f} images/s",
     )
     return isfinite(loss)
+
+
+def readings(network: nn.Module) -> dict[str, float]:
+    """Return the numbers that layers speak of, such as `gate/stage0.0.norm`."""
+    speaking = [(n, m) for n, m in network.named_modules() if isinstance(m, HasReadings)]
+    return {f"{what}/{n}": r.item() for n, m in speaking for what, r in m.readings().items()}
 
 
 def end_epoch(training: Training, tracker: Tracker) -> bool:

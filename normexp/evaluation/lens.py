@@ -98,16 +98,8 @@ class Lens:
     def _contrast_rows(self, change: Change, statistics: Statistics) -> list[Row]:
         reference = self.subject.logits(statistics)
         logits = self.subject.logits(statistics, change)
-        return [
-            {
-                "axis": "contrast",
-                "change": change.name,
-                "level": change.level,
-                "statistics": statistics.name,
-                "batch_size": statistics.batch_size,
-                **self.subject.measures(logits, reference),
-            }
-        ]
+        row = _row("contrast", change, statistics)
+        return [row | self.subject.measures(logits, reference)]
 
     def statistics(
         self,
@@ -126,21 +118,13 @@ class Lens:
                 yield partial(self._precise_rows, size, precise_images)
 
     def _statistics_rows(self, statistics: Statistics) -> list[Row]:
-        return [
-            {
-                "axis": "statistics",
-                "change": change.name,
-                "level": change.level,
-                "statistics": statistics.name,
-                "batch_size": statistics.batch_size,
-                "alpha": statistics.alpha,
-                **self.subject.measures(
-                    self.subject.logits(statistics, change),
-                    self.subject.logits(RUNNING.in_chunks(statistics.chunk), change),
-                ),
-            }
-            for change in (unchanged(), corruption(SEVERITIES[5]))
-        ]
+        rows = []
+        for change in (unchanged(), corruption(SEVERITIES[5])):
+            logits = self.subject.logits(statistics, change)
+            reference = self.subject.logits(RUNNING.in_chunks(statistics.chunk), change)
+            row = _row("statistics", change, statistics) | {"alpha": statistics.alpha}
+            rows.append(row | self.subject.measures(logits, reference))
+        return rows
 
     def _precise_rows(self, size: int, num_images: int) -> list[Row]:
         with self.subject.precision.autocast():
@@ -171,17 +155,11 @@ class Lens:
                 yield partial(self._noise_rows, size, images, draws)
 
     def _noise_rows(self, size: int, images: int, draws: int) -> list[Row]:
+        found = spreads(self.subject, size, images, draws)
+        count = {"images": images, "draws": draws}
         return [
-            {
-                "axis": "noise",
-                "batch_size": size,
-                "layer": layer,
-                "spread": spread,
-                "size": magnitude,
-                "images": images,
-                "draws": draws,
-            }
-            for layer, (spread, magnitude) in spreads(self.subject, size, images, draws).items()
+            {"axis": "noise", "batch_size": size, "layer": layer, "spread": s, "size": m, **count}
+            for layer, (s, m) in found.items()
         ]
 
     def cost(self, steps: int) -> Iterator[Task]:
@@ -199,3 +177,9 @@ class Lens:
                 **step_cost(self.step, steps, images.device),
             }
         ]
+
+
+def _row(axis: str, change: Change, statistics: Statistics) -> Row:
+    """Return the keys of a row that tell what was changed and which statistics were used."""
+    changed = {"axis": axis, "change": change.name, "level": change.level}
+    return changed | {"statistics": statistics.name, "batch_size": statistics.batch_size}

@@ -40,15 +40,7 @@ HOW = (
 OWN_SETUP = ("learning rate", "seeds", "mixed cells")
 """What of the set-up stands with each claim."""
 HEAD = [
-    "what",
-    "first",
-    "second",
-    "seeds",
-    "difference",
-    "grade",
-    "p",
-    "it is",
-    "claimed",
+    *("what", "first", "second", "seeds", "difference", "grade", "p", "it is", "claimed"),
     "diverged or at chance",
 ]
 
