@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2
@@ -48,7 +47,7 @@ OF_RUNS = {
 }
 
 
-def session(cell: str, factors: Mapping[str, Any]) -> Summary:
+def session(cell: str, factors: Mapping[str, object]) -> Summary:
     """Return a run's factors for HParams, which shows the mean of the runs that share a `cell`."""
     values = {
         key: value if isinstance(value, bool | int | float | str) else json.dumps(value)
@@ -58,7 +57,7 @@ def session(cell: str, factors: Mapping[str, Any]) -> Summary:
     return summary_v2.hparams_pb(values, trial_id=cell)
 
 
-def experiment(factors: Mapping[str, Any]) -> Summary:
+def experiment(factors: Mapping[str, object]) -> Summary:
     """Return which columns HParams has; TensorBoard takes them from any one run."""
     columns = [
         # Without a domain: one run does not know what values the others have.
@@ -142,7 +141,7 @@ def image(tag: str, png: bytes) -> Summary:
     return Summary(value=[Summary.Value(tag=tag, image=shown)])
 
 
-def _type(value: Any) -> int:
+def _type(value: object) -> int:
     if isinstance(value, bool):
         return int(api_pb2.DATA_TYPE_BOOL)
     is_number = isinstance(value, int | float)

@@ -6,9 +6,8 @@ import hashlib
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -28,6 +27,7 @@ from normexp.commands.quoting import refuse_lists
 from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import catalogue
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS
 from normexp.tuned import tuned_cells
 
@@ -116,7 +116,7 @@ def about(claim: Claim, found: Sequence[Run], outputs: Path, ending: str) -> lis
     return [*kept, *measured_rows(outputs, claim.name)]
 
 
-def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence[str]) -> str:
+def command(verdict: Verdict, settings: Settings, of_training: Sequence[str]) -> str:
     """Return what is to be typed so that the claim can be judged, or goes on until decided."""
     claim = verdict.claim
     outputs = settings["runtime"]["outputs"]

@@ -43,7 +43,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,10 +62,10 @@ from normexp.evaluation.statistics import (
     of_batches,
 )
 from normexp.evaluation.subject import Subject
+from normexp.runs.spec import Settings
 
-Row = dict[str, Any]
+Row = dict[str, object]
 Task = Callable[[], list[Row]]
-Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

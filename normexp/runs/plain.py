@@ -11,10 +11,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from normexp.errors import suggestion
 
 T = TypeVar("T")
+Plain = dict[str, Any]
+"""A record as JSON has it."""
 Reader = Callable[[object], object]
 
 
-def to_plain(record: object) -> dict[str, Any]:
+def to_plain(record: object) -> Plain:
     return asdict(record)  # type: ignore[call-overload,no-any-return]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -27,7 +26,7 @@ class RayJobs(Jobs):
         super().__init__(plan)
         self._init = init
         self._remote = remote
-        self._refs: dict[str, Any] = {}
+        self._refs: dict[str, ray.ObjectRef] = {}
 
     def __exit__(self, *_: object) -> None:
         ray.shutdown()

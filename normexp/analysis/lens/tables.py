@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from normexp.analysis.rows import LensRow
+from normexp.runs.record import LensRow
 from normexp.runs.text import aligned
 
 STATISTICS = {"running": "running statistics", "batch": "test-batch statistics"}
