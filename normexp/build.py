@@ -89,10 +89,7 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
 
 
 def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
-    """Return everything that a run needs, and notes and warnings for the user.
-
-    Raises UserError where a part cannot be made or the parts cannot work together.
-    """
+    """Return what a run needs, and warnings; raises UserError where parts do not work together."""
     import torch
 
     from normexp import kernels
@@ -149,7 +146,6 @@ _sources: dict[str, DataSource] = {}
 
 
 def images(spec: RunSpec) -> Split:
-    """Return the images for training, validation and test."""
     from normexp.contracts import DataSource
     from normexp.data.gain import with_gains
     from normexp.data.split import split
@@ -174,7 +170,6 @@ def standardiser(data: DataSpec, train: LabelledImages) -> Standardise:
 
 
 def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Loader:
-    """Return what serves the training batches."""
     from normexp.contracts import Contrast
     from normexp.data.loader import Augmentation, Loader
 
@@ -229,7 +224,6 @@ def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
 
 
 def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """Return the optimizer over parameter `groups`."""
     algorithm: Callable[..., torch.optim.Optimizer] = make(
         spec.optimizer.algorithm, "optimizer.algorithm"
     )

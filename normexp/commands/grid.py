@@ -96,7 +96,6 @@ class Composition:
         )
 
     def settings(self, values: Sequence[Override]) -> Plain:
-        """Return the settings with the `values`."""
         settings = self._settings
         if not self.can_be_shared:
             return settings
@@ -169,7 +168,6 @@ def _holds(settings: Plain, keys: Keys, value: object) -> bool:
 
 
 def _with(settings: Plain, keys: Keys, value: object) -> Plain:
-    """Return `settings` with the `value` at `keys`."""
     key, *rest = keys
     if rest:
         inner = settings[key]

@@ -80,7 +80,6 @@ def main() -> int:
 
 
 def rows_of(cfg: DictConfig) -> list[Row]:
-    """Measure each layer of a norm."""
     import torch
 
     from normexp.evaluation.probe import probe, probe_filters
@@ -110,7 +109,6 @@ def layers(norm: DictConfig) -> Iterator[tuple[str, str, NormLayer]]:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Return a line of the table, below HEADS."""
     probe = row.probe
     deviations: list[Sequence[float]] = [*probe.changes.values(), probe.other_images]
     deviations += [[probe.other_images_gradient], [probe.mode]]
@@ -150,7 +148,6 @@ def words(row: Row) -> Iterator[str]:
 
 
 def record(row: Row) -> dict[str, object]:
-    """Return a line of the CSV file, by column."""
     probe = row.probe
     columns: dict[str, object] = {"layer": row.name, **row.inputs, "equals": probe.equals}
     names = ("other_images", "identity", "one_image", "one_pixel")

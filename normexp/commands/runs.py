@@ -7,14 +7,7 @@ import sys
 from pathlib import Path
 
 from normexp.errors import UserError
-from normexp.runs.catalogue import (
-    Entry,
-    catalogue,
-    matching,
-    read_entry,
-    reasons,
-    table,
-)
+from normexp.runs.catalogue import Entry, catalogue, matching, read_entry, reasons, table
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
 

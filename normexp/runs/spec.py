@@ -218,7 +218,6 @@ class Runtime:
 
     @property
     def design(self) -> Design:
-        """The design that the run's record bears."""
         return Design.SEQUENTIAL if self.until else Design.PLANNED
 
 
@@ -230,7 +229,7 @@ def digest(settings: Settings) -> str:
 
 def flat(
     settings: Settings, without: Collection[str] = (), prefix: str = ""
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, object]]:
     """Yield settings by dotted key, but for keys whose last part is in `without`.
 
     A group's name stands under the group's key.
@@ -244,13 +243,13 @@ def flat(
             yield prefix + key, value
 
 
-def _hashable(value: Any) -> Any:
+def _hashable(value: object) -> object:
     if isinstance(value, Mapping):
         value = list(value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
-def _canonical(value: Any) -> Any:
+def _canonical(value: object) -> object:
     """Drop locations, and write 1.0 as 1, so that equal settings have equal text."""
     if isinstance(value, Mapping):
         return {str(k): _canonical(v) for k, v in value.items() if k not in LOCATIONS}
