@@ -17,7 +17,8 @@ from normexp.errors import UserError
 from normexp.runs.files import write_atomic
 from normexp.runs.plain import from_plain, to_plain
 from normexp.runs.source import targets
-from normexp.runs.spec import ContrastSpec, RunSpec, digest
+from normexp.runs.spec import ContrastSpec, RunSpec
+from normexp.runs.values import digest
 
 WORD = "tuned"
 """In the place of a learning rate."""

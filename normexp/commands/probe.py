@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from normexp import build
 from normexp.commands.composed import composed
 from normexp.errors import as_user_error
+from normexp.parts import make
 from normexp.runs.files import write_atomic
 from normexp.runs.text import aligned, csv_text
 from normexp.settings import COMMANDS, checked
@@ -89,7 +89,7 @@ def rows_of(cfg: DictConfig) -> list[Row]:
     settings = checked({**typed, "norm": cfg.norm.name}, COMMANDS["probe"])
     inputs = {key: settings[key] for key in ("batch_size", "seed")}
     with as_user_error(f"norm={cfg.norm.name}: ", (ValueError, RuntimeError)):
-        change = build.make(cfg.norm.conv, "norm.conv") if "conv" in cfg.norm else None
+        change = make(cfg.norm.conv, "norm.conv") if "conv" in cfg.norm else None
         filters = probe_filters(change, settings["seed"]) if change else None
         return [
             Row(name, place, inputs, probe(norm_layer, **inputs), filters)
@@ -103,9 +103,9 @@ def layers(norm: DictConfig) -> Iterator[tuple[str, str, NormLayer]]:
     for name, rule in rules.items():
         at = " ".join(f"{key}={value}" for key, value in rule.items() if key != "layer")
         place = "a placing, this layer at " + at.replace("'", "")
-        yield f"{norm.name} ({name})", place, build.make(rule.layer, f"norm.at.{name}.layer")
+        yield f"{norm.name} ({name})", place, make(rule.layer, f"norm.at.{name}.layer")
     place = "a placing, this layer everywhere else" if rules else ""
-    yield norm.name + " (else)" * bool(rules), place, build.make(norm.layer, "norm.layer")
+    yield norm.name + " (else)" * bool(rules), place, make(norm.layer, "norm.layer")
 
 
 def cells(row: Row) -> tuple[str, ...]:
