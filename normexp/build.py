@@ -16,6 +16,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from normexp import shipped
 from normexp.errors import UserError, as_user_error, raised_in, sentence
 from normexp.runs.source import own_source, search_own
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
@@ -35,10 +36,8 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
 
 
 def conf_dir() -> str:
-    """Return the folder of the shipped settings: in the package (wheel) or beside it (clone)."""
-    package = Path(__file__).parent
-    inside = package / "conf"
-    return str(inside if inside.is_dir() else package.parent / "conf")
+    """Return the folder of the shipped settings."""
+    return str(shipped.conf_dir())
 
 
 OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
