@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from normexp.settings import OF_MANY_PARTS, RUN
+
 PARTS = ("data", "model", "norm", "contrast", "optimizer")
 """Groups of `conf/` whose files give values to settings of a run."""
 GROUPS = (*PARTS, "experiment", "scale", "hydra/launcher")
@@ -95,3 +97,45 @@ def _lines(text: Sequence[str]) -> Iterator[Line]:
             yield Line(key, value, comment.strip() or above)
         else:
             groups.append((indent, match["key"]))
+
+
+def own_words(group: str, of: Shipped) -> dict[str, str]:
+    """Return the words on the settings that a part has for itself, by key."""
+    table = {setting.key for setting in RUN}
+    found = {}
+    for line in of.lines if group in (*PARTS, "hydra/launcher") else ():
+        key = f"{prefix(group)}.{line.key}"
+        is_passed_on = line.key.rpartition(".")[2].startswith("_") or "${" in line.value
+        if key not in table and not is_passed_on:
+            shared = (text for end, text in OF_MANY_PARTS.items() if key.endswith(f".{end}"))
+            found[key] = line.words or next(shared, "")
+    return found
+
+
+def defaults(of: Shipped) -> dict[str, str]:
+    """Return the values that a command's file gives, and the file that it goes on from."""
+    base = [defaults(shipped(conf_dir() / f"{name}.yaml")) for name in of.bases]
+    return {key: value for each in base for key, value in each.items()} | {
+        line.key: readable(line.value) for line in of.lines
+    }
+
+
+def prefixed(group: str, of: Shipped) -> dict[str, str]:
+    """Return the values of a choice by the keys that they are typed by."""
+    return {f"{prefix(group)}.{line.key}": readable(line.value) for line in of.lines}
+
+
+def prefix(group: str) -> str:
+    """Return what stands before the settings of a group."""
+    return group.replace("/", ".")
+
+
+def readable(value: str) -> str:
+    """Return a value with what it refers to as a person says it."""
+    value = re.sub(r"\$\{oc\.env:\w+,'(.*)'\}", r"\1", value)
+    return re.sub(r"\$\{([\w.]+)\}", r"<\1>", value)
+
+
+def own_folders(typed: Sequence[str]) -> list[Path]:
+    """Return the folders of one's own that `--config-dir` names."""
+    return [Path(folder) for folder in re.findall(r"--config-dir[= ](\S+)", " ".join(typed))]

@@ -26,8 +26,8 @@ ROWS = (
     ("evaluation",),
     ("data", "models", "norms"),
     ("board", "environment", "tensors"),
-    ("precision", "runs"),
-    ("settings", "contracts", "shipped"),
+    ("precision", "runs", "shipped"),
+    ("settings", "contracts"),
     ("errors", "screen"),
     ("__version__",),
 )

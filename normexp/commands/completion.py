@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from normexp.commands.help import every_key, own_folders, own_words
+from normexp.commands.help import every_key
 from normexp.errors import UserError
 from normexp.settings import COMMANDS, Choice, Flag, Setting
-from normexp.shipped import GROUPS, PARTS, choices, shipped
+from normexp.shipped import GROUPS, PARTS, choices, own_folders, own_words, shipped
 
 SCRIPTS = {
     "bash": """\

@@ -13,8 +13,20 @@ from pathlib import Path
 from textwrap import fill, wrap
 
 from normexp.errors import UserError, suggestion
-from normexp.settings import ASKED, COMMANDS, OF_MANY_PARTS, RUN, RUNTIME, Part, Setting
-from normexp.shipped import GROUPS, PARTS, Shipped, choices, conf_dir, shipped
+from normexp.settings import ASKED, COMMANDS, RUN, RUNTIME, Part, Setting
+from normexp.shipped import (
+    GROUPS,
+    PARTS,
+    Shipped,
+    choices,
+    conf_dir,
+    defaults,
+    own_folders,
+    own_words,
+    prefix,
+    prefixed,
+    shipped,
+)
 
 WIDTH = 80
 INDENT = 24
@@ -200,19 +212,6 @@ def own_entries(group: str, of: Shipped) -> Iterator[str]:
     yield from (entry(key, values[key], text) for key, text in own_words(group, of).items())
 
 
-def own_words(group: str, of: Shipped) -> dict[str, str]:
-    """Return the words on the settings that a part has for itself, by key."""
-    table = {setting.key for setting in RUN}
-    found = {}
-    for line in of.lines if group in (*PARTS, "hydra/launcher") else ():
-        key = f"{prefix(group)}.{line.key}"
-        is_passed_on = line.key.rpartition(".")[2].startswith("_") or "${" in line.value
-        if key not in table and not is_passed_on:
-            shared = (text for end, text in OF_MANY_PARTS.items() if key.endswith(f".{end}"))
-            found[key] = line.words or next(shared, "")
-    return found
-
-
 def group_words(group: str, own: Sequence[Path]) -> str:
     """Return what a group is, and its choices."""
     names = [name for name in choices(group, own) if not name.endswith("_full")]
@@ -235,32 +234,3 @@ def about(of: Shipped) -> Iterator[str]:
 def first_sentence(of: Shipped) -> str:
     """Return the first sentence of a file's comment."""
     return re.split(r"(?<=[.?!])(?<!al\.) ", " ".join(of.words))[0].rstrip(".")
-
-
-def defaults(of: Shipped) -> dict[str, str]:
-    """Return the values that a command's file gives, and the file that it goes on from."""
-    base = [defaults(shipped(conf_dir() / f"{name}.yaml")) for name in of.bases]
-    return {key: value for each in base for key, value in each.items()} | {
-        line.key: readable(line.value) for line in of.lines
-    }
-
-
-def prefixed(group: str, of: Shipped) -> dict[str, str]:
-    """Return the values of a choice by the keys that they are typed by."""
-    return {f"{prefix(group)}.{line.key}": readable(line.value) for line in of.lines}
-
-
-def prefix(group: str) -> str:
-    """Return what stands before the settings of a group."""
-    return group.replace("/", ".")
-
-
-def readable(value: str) -> str:
-    """Return a value with what it refers to as a person says it."""
-    value = re.sub(r"\$\{oc\.env:\w+,'(.*)'\}", r"\1", value)
-    return re.sub(r"\$\{([\w.]+)\}", r"<\1>", value)
-
-
-def own_folders(typed: Sequence[str]) -> list[Path]:
-    """Return the folders of one's own that `--config-dir` names."""
-    return [Path(folder) for folder in re.findall(r"--config-dir[= ](\S+)", " ".join(typed))]

@@ -9,10 +9,10 @@ import pytest
 from helpers.seconds import seconds_of
 from helpers.typed import normexp
 
-from normexp.commands.help import every_key, of_command, on, own_words
+from normexp.commands.help import every_key, of_command, on
 from normexp.errors import UserError
 from normexp.settings import COMMANDS, RUN
-from normexp.shipped import GROUPS, choices, conf_dir, shipped
+from normexp.shipped import GROUPS, choices, conf_dir, own_words, shipped
 
 FILES = [(group, file) for group in GROUPS for file in choices(group).values()]
 
