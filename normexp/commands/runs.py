@@ -8,14 +8,7 @@ from pathlib import Path
 
 from normexp.errors import UserError
 from normexp.runs import reference
-from normexp.runs.catalogue import (
-    Entry,
-    catalogue,
-    matching,
-    read_entry,
-    reasons,
-    table,
-)
+from normexp.runs.catalogue import Entry, catalogue, matching, read_entry, reasons, table
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
 from normexp.settings import SHIPPED

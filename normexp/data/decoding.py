@@ -86,7 +86,6 @@ def decoded(file: Path, resize: int | None) -> Decoded:
 
 
 def digest_of(content: bytes) -> bytes:
-    """Return the digest of a file's bytes."""
     return hashlib.sha256(content).digest()
 
 

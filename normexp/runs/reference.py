@@ -20,8 +20,8 @@ from normexp.runs.catalogue import Entry
 from normexp.runs.files import write_record
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
-from normexp.runs.plain import from_plain, to_plain
-from normexp.runs.record import LensRecord, Measurements, Plain, RunRecord
+from normexp.runs.plain import Plain, from_plain, to_plain
+from normexp.runs.record import LensRecord, Measurements, RunRecord
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Design, RunSpec, Runtime
 from normexp.settings import SHIPPED

@@ -15,7 +15,8 @@ from normexp.runs.plain import to_plain
 from normexp.runs.record import RunRecord
 from normexp.runs.reference import Row
 from normexp.runs.result import RunResult
-from normexp.runs.spec import LOCATIONS, RunSpec
+from normexp.runs.spec import RunSpec
+from normexp.runs.values import LOCATIONS
 
 DATA = "<data>"
 """In the place of the folder of the images."""
