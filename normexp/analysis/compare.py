@@ -9,15 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from normexp.analysis.grades import (
-    Evidence,
-    Grade,
-    Graded,
-    at_chance,
-    fixed_design,
-    grade,
-    sequential_design,
-)
+from normexp.analysis.grades import EVIDENCE, Evidence, Grade, Graded, at_chance, grade
 from normexp.analysis.intervals import Adjusted, Interval
 from normexp.analysis.power import MIN_SEEDS, seeds_to_decide
 from normexp.analysis.scores import Scores
@@ -59,16 +51,10 @@ class Pairs:
     def of(cls, first: Scores, second: Scores, margin: float, unit: str = "points") -> Pairs:
         seeds = tuple(sorted(first.values.keys() & second.values.keys()))
         left, right = (tuple(side.values[seed] for seed in seeds) for side in (first, second))
-        return cls(
-            seeds,
-            left,
-            right,
-            margin,
-            is_drawn=first.is_drawn and second.is_drawn,
-            at_chance=first.is_at_chance and second.is_at_chance,
-            notes=(first.note, second.note),
-            unit=unit,
-        )
+        is_drawn = first.is_drawn and second.is_drawn
+        at_chance = first.is_at_chance and second.is_at_chance
+        notes = (first.note, second.note)
+        return cls(seeds, left, right, margin, is_drawn, at_chance, notes, unit)
 
     @property
     def differences(self) -> Mapping[int, float]:
@@ -129,19 +115,15 @@ def compare(family: Family, pairs: Sequence[Pairs]) -> list[Comparison]:
 
     Those without a pair, not to be drawn, or of two cells at chance are no part of it.
     """
-    tested = {
-        i: each
-        for i, each in enumerate(pairs)
-        if each.seeds and each.is_drawn and not each.at_chance
-    }
+    is_tested = [bool(p.seeds) and p.is_drawn and not p.at_chance for p in pairs]
+    tested = {i: each for i, each in enumerate(pairs) if is_tested[i]}
     # In units of its margin each comparison has a margin of 1.
     scales = {i: max(each.margin, SMALLEST_MARGIN) for i, each in tested.items()}
     scaled = {
         i: {seed: d / scales[i] for seed, d in each.differences.items()}
         for i, each in tested.items()
     }
-    design = sequential_design if family.design is Design.SEQUENTIAL else fixed_design
-    evidence = design(scaled, 1.0)
+    evidence = EVIDENCE[family.design](scaled, 1.0)
     return [
         Comparison(family, each, _graded(each, evidence.get(i), scales.get(i, 1.0)))
         for i, each in enumerate(pairs)

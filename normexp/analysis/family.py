@@ -16,11 +16,9 @@ unable to hide others behind an infinite |t|.
 The intervals are simultaneous: mean ± c·error for all comparisons, c the critical |t| of the first
 step, or that of flips of the differences less their means where it is larger. Where the test
 decides all the same, at a later step or by a |t| between the two, the interval is cut at 0,
-which does not belong to it. So an interval excludes 0 exactly where p ≤ α. Such bounds at 0
-are those of Strassburger and Bretz, "Compatible simultaneous lower confidence bounds for the Holm
-procedure", Statistics in Medicine 2008, and of Guilbaud, Biometrical Journal 2008. Theirs are
-one-sided; ours are two-sided, and their joint coverage is not proven but simulated
-(docs/statistics.md).
+which does not belong to it. So an interval excludes 0 exactly where p ≤ α. Such bounds are those of
+Strassburger and Bretz, "Compatible simultaneous lower confidence bounds for the Holm procedure",
+Statistics in Medicine 2008, made two-sided; docs/statistics.md simulates their joint coverage.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from normexp.analysis.sequential import (
     sequential_difference,
     sequential_equivalence,
 )
+from normexp.runs.spec import Design
 
 
 class Grade(StrEnum):
@@ -87,6 +88,9 @@ def sequential_design(differences: Mapping[K, Seeds], margin: float) -> dict[K, 
         key: Evidence(different[key], same[key], confidence_sequence(finite(each.values())))
         for key, each in differences.items()
     }
+
+
+EVIDENCE = {Design.PLANNED: fixed_design, Design.SEQUENTIAL: sequential_design}
 
 
 def grade(differences: Seeds, evidence: Evidence, margin: float, unit: str = "points") -> Graded:

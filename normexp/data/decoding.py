@@ -8,6 +8,7 @@ A camera's orientation (EXIF) is applied. Of several frames or pages, the first 
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,8 @@ from PIL.Image import Transpose
 
 ORIENTATION = 0x0112
 """The tag of EXIF."""
+DAMAGED_EXIF = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
+"""What Pillow's parser raises of bytes that are no EXIF."""
 UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -106,7 +109,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # damaged EXIF beside whole pixels counts as none
+    except DAMAGED_EXIF:  # beside whole pixels it counts as none
         return 1
 
 
