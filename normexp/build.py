@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from normexp import shipped
 from normexp.errors import UserError, as_user_error, raised_in
 from normexp.parts import make, plain
 from normexp.runs.source import own_source
@@ -29,10 +30,8 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
 
 
 def conf_dir() -> str:
-    """Return the folder of the shipped settings: in the package (wheel) or beside it (clone)."""
-    package = Path(__file__).parent
-    inside = package / "conf"
-    return str(inside if inside.is_dir() else package.parent / "conf")
+    """Return the folder of the shipped settings."""
+    return str(shipped.conf_dir())
 
 
 OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)

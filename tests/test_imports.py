@@ -26,7 +26,7 @@ ROWS = (
     ("evaluation",),
     ("data", "models", "norms"),
     ("board", "environment", "tensors"),
-    ("precision", "runs"),
+    ("precision", "runs", "shipped"),
     ("settings", "contracts"),
     ("errors", "screen"),
     ("__version__",),
@@ -103,7 +103,7 @@ def test_analysis_and_the_sweep_import_no_torch() -> None:
 
 def test_the_door_and_the_records_import_the_standard_library_only() -> None:
     for name, module in IMPORTS:
-        if room(name) in ("cli", "errors", "screen", "settings", "runs"):
+        if room(name) in ("cli", "errors", "screen", "settings", "shipped", "runs"):
             is_ours = module.split(".")[0] == "normexp"
             assert is_ours or module.split(".")[0] in sys.stdlib_module_names, f"{name}: {module}"
 
