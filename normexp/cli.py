@@ -1,7 +1,5 @@
 """The command table. Standard library only, so that `normexp --help` answers at once."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys
@@ -27,12 +25,9 @@ COMMANDS = {
     "completion": "print the tab completion of a shell: bash, zsh or fish",
 }
 
-CHILD = "child"
-"""What a sweep starts, not a person."""
-COMPLETE = "complete"
-"""What the Tab key starts."""
-LASTING = ("train", "tune", "evaluate", "claims")
-"""Those that go on where their screen goes away."""
+CHILD = "child"  # what a sweep starts, not a person
+COMPLETE = "complete"  # what the Tab key starts
+LASTING = ("train", "tune", "evaluate", "claims")  # those that go on where their screen goes away
 MEANT = {"prove": "probe", "list": "runs", "ls": "runs", "show": "runs", "run": "train"}
 """Words that others have for a command, or that it had."""
 

@@ -5,8 +5,6 @@ come from here; the defaults are in `conf/`. The settings of a part of its own (
 `norm.layer.ghost_size`) are described in the part's YAML file and checked by the part.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -147,8 +145,7 @@ class Name:
     """A part of a file name; None where it is `optional`."""
 
     optional: bool = False
-    also: str = ""
-    """A character that it may have behind its first."""
+    also: str = ""  # a character that it may have behind its first
 
     @property
     def words(self) -> str:

@@ -4,8 +4,6 @@
 the contrast augmentation and the rate itself.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +18,7 @@ from normexp.runs.source import targets
 from normexp.runs.spec import ContrastSpec, RunSpec
 from normexp.runs.values import digest
 
-WORD = "tuned"
-"""In the place of a learning rate."""
+WORD = "tuned"  # in the place of a learning rate
 
 
 class NotTunedError(UserError):
@@ -42,13 +39,10 @@ class Trial:
 class Tuned:
     """The rate that was chosen for one norm at one batch size, and what else is given."""
 
-    cell: str
-    """In words."""
-    key: str
-    """What names its settings, see `key_of`."""
+    cell: str  # in words
+    key: str  # what names its settings, see `key_of`
     lr: float
-    at_edge: bool
-    """Whether the best rate was the smallest or the largest that was tried."""
+    at_edge: bool  # whether the best rate was the smallest or the largest that was tried
     trials: tuple[Trial, ...]
 
 

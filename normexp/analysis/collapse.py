@@ -1,7 +1,5 @@
 """What to say beside the interval of a cell some of whose runs collapsed to chance."""
 
-from __future__ import annotations
-
 ROUGHLY = "about half of the time"
 """How often a 95 % interval of 3 to 8 seeds holds the mean where a tenth of the seeds collapse."""
 

@@ -18,8 +18,7 @@ from normexp.runs.spec import Design
 K = TypeVar("K")
 Outcome = Literal["more", "less", "same", "open", "chance", "not drawn", "missing"]
 """How the first cell is to the second; `same`: they differ by less than the margin."""
-SMALLEST_MARGIN = 1e-12
-"""Stands in for a margin of 0, within which only equal values are."""
+SMALLEST_MARGIN = 1e-12  # stands in for a margin of 0, within which only equal values are
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,10 @@ class Pairs:
     seeds: tuple[int, ...]
     first: tuple[float, ...]
     second: tuple[float, ...]
-    margin: float
-    """Differences below it do not matter."""
-    is_drawn: bool = True
-    """Whether a conclusion may be drawn, see `Scores`."""
-    at_chance: bool = False
-    """Whether both cells are."""
-    notes: tuple[str, ...] = ()
-    """How many runs of either cell diverged or are at chance."""
+    margin: float  # differences below it do not matter
+    is_drawn: bool = True  # whether a conclusion may be drawn, see `Scores`
+    at_chance: bool = False  # whether both cells are
+    notes: tuple[str, ...] = ()  # how many runs of either cell diverged or are at chance
     unit: str = "points"
 
     @classmethod
@@ -70,8 +65,7 @@ class Comparison:
 
     family: Family
     pairs: Pairs
-    graded: Graded | None
-    """None where no seed has both, or no conclusion may be drawn."""
+    graded: Graded | None  # None where no seed has both, or no conclusion may be drawn
 
     @property
     def outcome(self) -> Outcome:

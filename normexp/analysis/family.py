@@ -21,8 +21,6 @@ Strassburger and Bretz, "Compatible simultaneous lower confidence bounds for the
 Statistics in Medicine 2008, made two-sided; docs/statistics.md simulates their joint coverage.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from math import sqrt
@@ -44,12 +42,10 @@ from normexp.analysis.intervals import (
 EXACT_SEEDS = 14
 """Up to 14 seeds all flips are tried; beyond, as many at random, from a fixed generator."""
 
-ROUNDING = 1e-9
-"""Flips that differ by less are equal."""
+ROUNDING = 1e-9  # flips that differ by less are equal
 
 K = TypeVar("K", bound=Hashable)
-Seeds = Mapping[int, float]
-"""The difference of each seed."""
+Seeds = Mapping[int, float]  # the difference of each seed
 
 
 def joint_sign_flips(differences: Mapping[K, Seeds], alpha: float = ALPHA) -> dict[K, Adjusted]:

@@ -1,7 +1,5 @@
 """What a run found, as numbers: each is a function of a run, None where the run has no such."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 

@@ -1,7 +1,5 @@
 """How many seeds would decide a comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from math import ceil, sqrt
 

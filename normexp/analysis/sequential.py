@@ -23,8 +23,6 @@ Annals of Statistics 2021) on their maxima so far. Assumes that the paired diffe
 docs/statistics.md has why this was chosen, and how often it errs where they are not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 
@@ -43,8 +41,7 @@ from normexp.analysis.intervals import (
     mean_and_error,
 )
 
-PRIOR_SD = 2.0
-"""Of the mean in standard deviations: what a few seeds can decide lies at 1 to 6."""
+PRIOR_SD = 2.0  # of the mean in standard deviations: what a few seeds can decide lies at 1 to 6
 
 
 def sequential_difference(

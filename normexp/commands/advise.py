@@ -1,7 +1,5 @@
 """`normexp advise`: the norm to use, according to the runs at hand. No torch."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Standard input is a pipe whose other end nobody but the sweep holds; it ends how
 even by SIGKILL. The process then gets a SIGTERM, and so a run leaves a checkpoint.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

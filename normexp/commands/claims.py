@@ -1,7 +1,5 @@
 """`normexp claims`: what the runs at hand say to each claim, as lines and as a page."""
 
-from __future__ import annotations
-
 import hashlib
 import shlex
 import sys
@@ -32,8 +30,7 @@ from normexp.settings import COMMANDS
 from normexp.tuned import tuned_cells
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
-FORMS = {"small": "", "full": "_full"}
-"""What the name of a study ends in."""
+FORMS = {"small": "", "full": "_full"}  # what the name of a study ends in
 
 
 def main() -> int:

@@ -1,7 +1,5 @@
 """`normexp evaluate`: the lens, on one run or on several at once."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence

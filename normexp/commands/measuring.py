@@ -1,7 +1,5 @@
 """Carries out what claims measure without training, over a grid of settings of `normexp train`."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path

@@ -44,10 +44,8 @@ class Row:
     """A layer of a norm, and its measurements."""
 
     name: str
-    place: str
-    """Where it stands if not everywhere, in words."""
-    inputs: dict[str, int]
-    """`batch_size` and `seed`."""
+    place: str  # where it stands if not everywhere, in words
+    inputs: dict[str, int]  # `batch_size` and `seed`
     probe: NormProbe
     filters: tuple[float, float] | None
     """Where the norm changes the convolutions: their deviations when filters get gains, shifts."""

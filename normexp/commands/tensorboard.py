@@ -1,7 +1,5 @@
 """`normexp tensorboard`: TensorBoard on all runs and their cells, on a free port."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

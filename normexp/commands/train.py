@@ -1,7 +1,5 @@
 """`normexp train`: one run, from its settings to its result."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ exploration seed, then its two best on two more. The grid is widened by a factor
 for all cells alike, where a best rate lies at its edge (`docs/statistics.md`).
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -47,8 +45,7 @@ examples:
   normexp train -m norm=batch,instance,both,none batch_size=4,128 epochs=5 optimizer.lr=tuned \\
     seed=0,1,2,3,4,5
 """
-OWN = ("seed", "until", "max_seeds")
-"""What tuning decides by itself."""
+OWN = ("seed", "until", "max_seeds")  # what tuning decides by itself
 DEFAULT_STUDY = "tuned"
 
 

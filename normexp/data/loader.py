@@ -26,8 +26,7 @@ BLOCK = 128
 class Augmentation:
     """What is done to training images."""
 
-    crop: int
-    """Pixels of reflect padding before a random crop."""
+    crop: int  # pixels of reflect padding before a random crop
     flip: bool
     contrast: Contrast
 

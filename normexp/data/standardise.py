@@ -25,8 +25,7 @@ def to_unit(images: Tensor) -> Tensor:
 class ByDataset:
     """Mean 0 and variance 1 a channel over all training images."""
 
-    mean: Tensor
-    """(3, 1, 1), of images in [0, 1]."""
+    mean: Tensor  # (3, 1, 1), of images in [0, 1]
     std: Tensor
 
     @classmethod
@@ -60,8 +59,7 @@ class ScaledChannels:
     """As `standardise`, and then each channel times its factor; 0 leaves a channel out."""
 
     standardise: Standardise
-    factors: Tensor
-    """(3, 1, 1)."""
+    factors: Tensor  # (3, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
         return self.standardise(images) * self.factors

@@ -4,8 +4,6 @@ Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corrup
 Perturbations", ICLR 2019.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

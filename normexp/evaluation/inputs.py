@@ -1,7 +1,5 @@
 """Accuracy and gradients by the gain of an image, and accuracy without a colour channel."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 

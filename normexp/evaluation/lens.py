@@ -38,8 +38,6 @@ Layers without batch statistics are the same under all of them, so that all diff
 running statistics are exactly 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -73,10 +71,8 @@ class Lens:
     """Measures a network; each axis is a list of tasks, each of which returns a few rows."""
 
     subject: Subject
-    loader: Loader
-    """Of the training, at its batch size."""
-    step: Callable[[], None]
-    """Makes a training step, on a network that is not the trained one."""
+    loader: Loader  # of the training, at its batch size
+    step: Callable[[], None]  # makes a training step, on a network that is not the trained one
 
     def tasks(self, axis: str, settings: Settings) -> list[Task]:
         axes: Mapping[str, Callable[..., Iterator[Task]]] = {

@@ -5,8 +5,6 @@ user can write, and its checksum is compared before it is loaded: a file that is
 the process by SIGBUS.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import os

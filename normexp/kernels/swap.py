@@ -1,7 +1,5 @@
 """Swap a network's layers for those that have a kernel."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """A row of yes and no as text: packed into bits, and those in base64."""
 
-from __future__ import annotations
-
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 

@@ -1,12 +1,9 @@
 """Records of format 0, which commit f186aea wrote."""
 
-from __future__ import annotations
-
 from normexp.runs.plain import Plain
 
 FORMER_SGD = "normexp.engine.sgd.SGD"
-SGD = "torch.optim.SGD"
-"""With `fused`, it does the same to the bit."""
+SGD = "torch.optim.SGD"  # with `fused`, it does the same to the bit
 MUON = "normexp.engine.muon.Muon"
 FORMER_NS_STEPS = 3
 

@@ -1,7 +1,5 @@
 """Settings as values: in one form, by dotted key, and in eight digits."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping

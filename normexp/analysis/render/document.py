@@ -20,8 +20,7 @@ INK = "#1b1f24"
 class Table(NamedTuple):
     """Cells as they are read; the first column names the row."""
 
-    name: str
-    """A file name, for links and the CSV and LaTeX files."""
+    name: str  # a file name, for links and the CSV and LaTeX files
     caption: str
     head: list[str]
     rows: list[list[str]]
@@ -54,12 +53,10 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
-    code: str = ""
-    """Lines to be typed."""
+    code: str = ""  # lines to be typed
     links: list[tuple[str, str]] = field(default_factory=list)
     """Words, and the address that they lead to."""
-    folded: bool = False
-    """Whether only the title shows until it is opened."""
+    folded: bool = False  # whether only the title shows until it is opened
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,7 @@ class Document:
     title: str
     question: str | None
     sections: list[Section]
-    origin: str
-    """Where, when and with what it was made."""
+    origin: str  # where, when and with what it was made
 
 
 def number(value: float | None, digits: int = 1) -> str:

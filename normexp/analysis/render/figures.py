@@ -1,7 +1,5 @@
 """The kinds of drawings: points with intervals, curves with bands, dots, and a coloured table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
@@ -33,8 +31,7 @@ class Line:
     """The means of one series."""
 
     name: str
-    index: int
-    """Gives it its colour and marker, the same in every drawing."""
+    index: int  # gives it its colour and marker, the same in every drawing
     spreads: Spreads
     dashed: bool = False
 
@@ -56,10 +53,8 @@ class Heat:
     rows: Sequence[str]
     columns: Sequence[str]
     values: Sequence[Sequence[float | None]]
-    notes: Sequence[Sequence[str]]
-    """What stands in the cells."""
-    best: Sequence[int | None]
-    """The row that has a frame, in each column."""
+    notes: Sequence[Sequence[str]]  # what stands in the cells
+    best: Sequence[int | None]  # the row that has a frame, in each column
 
 
 def lines(

@@ -1,7 +1,5 @@
 """How the trainings went: curves, steps to an accuracy, the gap to test, cost."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import inf
 from statistics import fmean
