@@ -27,7 +27,6 @@ class Interval:
         return self.low > 0 or self.high < 0 or self.without_zero
 
     def within(self, margin: float) -> bool:
-        """Return whether all of it lies strictly between −margin and margin."""
         return -margin < self.low and self.high < margin
 
     def clipped(self, low: float, high: float) -> Interval:

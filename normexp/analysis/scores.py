@@ -96,7 +96,6 @@ def counts(runs: Iterable[Run]) -> tuple[int, int]:
 
 
 def ended(runs: Iterable[Run]) -> int:
-    """Return how many runs finished or diverged."""
     return sum(run.state in ("finished", "diverged") for run in runs)
 
 

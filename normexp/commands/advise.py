@@ -18,7 +18,6 @@ FILE = Path(build.conf_dir(), "advise.yaml")
 
 
 def main() -> None:
-    """Print what the runs advise, and what they do not show."""
     if set(sys.argv[1:]) & {"-h", "--help"}:
         print(FILE.read_text(encoding="utf-8").strip())
         return

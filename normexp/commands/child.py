@@ -22,7 +22,6 @@ from normexp.runs.spec import RunSpec, Runtime, Settings
 
 
 def main() -> int:
-    """Read the line, do what it says, and return the exit code."""
     task = json.loads(sys.stdin.readline())
     os.environ.pop("SLURM_JOB_ID", None)  # the sweep is requeued, not its runs
     os.environ["NORMEXP_TRACEBACK"] = "1"  # its log is where to look

@@ -34,7 +34,6 @@ FORMS = {"small": "", "full": "_full"}  # what the name of a study ends in
 
 
 def main() -> int:
-    """Judge the claims that the arguments name. Returns the exit code."""
     of_training = [argument for argument in sys.argv[1:] if is_of_training(argument)]
     sys.argv = [argument for argument in sys.argv if argument not in of_training]
 

@@ -52,7 +52,6 @@ class Row:
 
 
 def main() -> int:
-    """Measure the norms that the arguments name, and print the table. Returns the exit code."""
     # Each norm is a cell of a sweep: to Hydra, all are asked for by naming none, and some by a,b.
     arguments = [argument for argument in sys.argv if argument != "norm=all"]
     sys.argv = [re.sub(r"^norm=\[(.+)\]$", r"norm=\1", argument) for argument in arguments]

@@ -13,7 +13,6 @@ from normexp.errors import UserError
 
 @composed("tensorboard")
 def main(cfg: DictConfig) -> None:
-    """Bring the view of the cells up to date, and serve until Ctrl-C."""
     # Drawings and TensorBoard take seconds to import, and --help needs none of it.
     from normexp.analysis.tensorboard import write_view
 

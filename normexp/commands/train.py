@@ -27,7 +27,6 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 @composed("train")
 def main(cfg: DictConfig) -> None:
-    """Train the run that `cfg` describes, go on with it, or show its result."""
     try:
         spec, runtime = build.run_spec(cfg)
     except NotTunedError as error:

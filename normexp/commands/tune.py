@@ -50,7 +50,6 @@ DEFAULT_STUDY = "tuned"
 
 
 def main() -> int:
-    """Tune what the arguments name, and write the rates. Returns the exit code."""
     arguments = [each for each in sys.argv[1:] if each not in ("-m", "--multirun")]
     if not arguments or {"-h", "--help"} & {*arguments}:
         print(HELP)

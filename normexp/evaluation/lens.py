@@ -84,7 +84,6 @@ class Lens:
         return list(axes[axis](**settings))
 
     def contrast(self, batch_size: int, **levels: list[float]) -> Iterator[Task]:
-        """Yield every change of contrast under running and under test-batch statistics."""
         test_batch = of_batches(min(batch_size, len(self.subject.images)))
         for change in all_changes(**levels):
             for statistics in (RUNNING, test_batch):
@@ -103,7 +102,6 @@ class Lens:
         precise_batch_sizes: list[int],
         precise_images: int,
     ) -> Iterator[Task]:
-        """Yield every choice of statistics; batches larger than the test set are left out."""
         fitting = [size for size in batch_sizes if size <= len(self.subject.images)]
         for statistics in [RUNNING, *map(of_batches, fitting), *map(mixed, alphas)]:
             yield partial(self._statistics_rows, statistics)
@@ -143,7 +141,6 @@ class Lens:
             yield epoch.batch(i)[0]
 
     def noise(self, batch_sizes: list[int], images: int, draws: int) -> Iterator[Task]:
-        """Yield the spread over random draws of the other images in the batch."""
         images = min(images, len(self.subject.images))
         for size in batch_sizes:
             if size <= len(self.subject.images):

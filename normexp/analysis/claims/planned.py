@@ -134,7 +134,6 @@ class Planned:
         return not (measure.lens or measure.among) and measure.value.split(".")[0] not in OF_RUNS
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows of both sides, those that are taken off included."""
         rows = self._of_its_kind(rows)
         sides = [side for side in (self.first, self.second) if isinstance(side, Side)]
         sides += [side.less for side in sides if side.less]
