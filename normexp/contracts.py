@@ -74,8 +74,7 @@ class LabelledImages:
 
     images: Tensor  # uint8 (N, H, W, 3)
     labels: Tensor  # int64 (N,)
-    gain: Tensor | None = None
-    """float (N,): the factor of each image after it is standardised; None is 1."""
+    gain: Tensor | None = None  # float (N,): the factor of each image once standardised; None is 1
 
     def __len__(self) -> int:
         return len(self.labels)

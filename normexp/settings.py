@@ -197,8 +197,7 @@ class Setting:
     key: str
     kind: Kind
     words: str
-    required: bool = True
-    """Whether `conf/` must give it; the file of a part may leave the others out."""
+    required: bool = True  # whether `conf/` must give it; a part's file may leave the others out
 
 
 COUNT = Number(whole=True, least=1)

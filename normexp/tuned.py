@@ -31,8 +31,7 @@ class Trial:
 
     lr: float
     seeds: tuple[int, ...]
-    val_accuracy: tuple[float, ...]
-    """At the end of the training, by seed, as shares; a diverged run counts as 0."""
+    val_accuracy: tuple[float, ...]  # at the end, by seed, as shares; a diverged run counts as 0
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-Standardise = Callable[[Tensor], Tensor]
-"""Images float (N, 3, H, W) in [0, 1] to the same shape, standardised."""
+Standardise = Callable[[Tensor], Tensor]  # float (N, 3, H, W) in [0, 1] to the same shape
 
 # A channel without any contrast stays at 0: far below the step of 1/255 between two bytes.
 LEAST_STD = 1e-3

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}
-"""Share of contrast that is left, by severity."""
+SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}  # share of contrast left, by severity
 
 
 def reduce_contrast(images: Tensor, share: float) -> Tensor:

@@ -28,8 +28,7 @@ class Parts(NamedTuple):
     weight: Tensor
     bias: Tensor
     gate: Tensor | None
-    batch: nn.BatchNorm2d | None
-    """The layer with the running statistics, if there are batch statistics."""
+    batch: nn.BatchNorm2d | None  # the layer with running statistics, if there are batch statistics
     num_groups: int
     eps: float
 

@@ -24,8 +24,7 @@ class Rule:
     roles: list[str] | None = None
     stages: list[int] | None = None
     """First and last stage, both included; negative ones count from the end."""
-    depth: list[float] | None = None
-    """From (included) and to (excluded, but 1 includes the last norm)."""
+    depth: list[float] | None = None  # from (included) to (excluded, but 1 includes the last norm)
     last_in_stage: bool = False  # only the last place of its role in a stage
 
     def selects(self, place: Place, is_last_in_stage: bool) -> bool:

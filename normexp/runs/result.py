@@ -7,8 +7,7 @@ from typing import Literal
 
 from normexp.runs.spec import NUMERICS, Settings
 
-SMALL_SPREAD = 0.1
-"""Measured with the CNN: 0.6 after batch norm, 0.06 after instance norm with average pooling."""
+SMALL_SPREAD = 0.1  # in the CNN 0.6 after batch norm, 0.06 after instance norm with average pooling
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,10 @@ class TestResult:
     mode_gap: ModeGap
     confusion: tuple[tuple[int, ...], ...] = ()
     """Number of images by class (row) and prediction (column); empty in records of format 0."""
-    correct: str = ""
-    """Which images were classified right: bits, packed and in base64, in the order of the set."""
+    correct: str = ""  # images classified right: packed bits in base64, in the order of the set
     fingerprint: str = ""  # of the test images and their labels, in their order
     by_gain: ByGain | None = None  # where images have gains
-    without_channel: Mapping[str, float] | None = None
-    """Accuracy with a channel left out, where one is scaled."""
+    without_channel: Mapping[str, float] | None = None  # without one, where one is scaled
 
     @property
     def num_images(self) -> int:
@@ -136,8 +133,7 @@ class Environment:
 class RunResult:
     """What a run found. Everything but `timing` and `environment` is a function of its settings."""
 
-    outcome: Literal["finished", "diverged"]
-    """`diverged` where the loss became infinite or not a number."""
+    outcome: Literal["finished", "diverged"]  # `diverged`: the loss became infinite or nan
     test: TestResult | None  # None where the run diverged
     steps: int
     images: int

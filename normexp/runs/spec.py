@@ -19,8 +19,7 @@ from normexp.settings import ASKED, RUN, RUNTIME, check_keys, checked, keys_of
 
 NUMERICS = 2  # raised by a change of the code that changes results beyond rounding, or random draws
 
-Part = Mapping[str, Any]
-"""A part to be made: `_target_`, `_partial_` and its arguments, as plain values."""
+Part = Mapping[str, Any]  # to be made: `_target_`, `_partial_` and arguments, as plain values
 Settings = Mapping[str, Any]
 
 TYPED_BY_PART = ("_target_", "_partial_", "content", *LOCATIONS)
@@ -190,8 +189,7 @@ class Runtime:
     log_every: int  # steps between two points of a training curve
     checkpoint_seconds: float
     study: str | None  # the study that the run is asked for by
-    until: str | None = None
-    """`decided` where seeds are added until the comparisons of the sweep are."""
+    until: str | None = None  # `decided`: seeds are added until the comparisons of the sweep are
     max_seeds: int | None = None
 
     @classmethod

@@ -4,8 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 
-LOCATIONS = ("root", "cache_dir")
-"""Keys that say where things lie, which does not change what they are."""
+LOCATIONS = ("root", "cache_dir")  # keys that say where things lie, not what they are
 
 
 def digest(settings: Mapping[str, object]) -> str:

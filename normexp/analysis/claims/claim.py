@@ -30,12 +30,10 @@ class Measure:
     the entry at half of it. With `among`, the key of a setting."""
     margin: float  # the smallest difference that matters
     lens: Selection | None = None  # which row of `lens.json`, by its keys
-    accuracy: bool = False
-    """Whether it is an accuracy, as which a run that diverged counts as chance."""
+    accuracy: bool = False  # whether a run that diverged counts as chance
     less: str = ""  # path of what is taken off
     log10: bool = False  # whether the logarithm is taken
-    at_train_loss: float | None = None
-    """Where given, the value is one of `history`, where the training loss comes down to this."""
+    at_train_loss: float | None = None  # read from `history`, where the training loss falls to this
     among: Literal["", "learned", "best"] = ""
     """Of the runs of a seed that differ in `value`: the largest setting that learned, or the one
     that validates best; its logarithm to base 2."""
@@ -131,14 +129,12 @@ class Claim:
     comparisons: Mapping[str, Block]
     kind: Kind = "trained"
     date: str = ""  # when the file was final, before its confirmation seeds were looked at
-    exploration_seeds: tuple[int, ...] = ()
-    """By which rates and measures were chosen; they are never judged."""
+    exploration_seeds: tuple[int, ...] = ()  # by which rates and measures were chosen; never judged
     confirmation_seeds: tuple[int, ...] = ()
     """That are judged; seeds that are added until it is decided come after them."""
     tuned: bool = False  # whether its runs have each norm's own learning rate, by `normexp tune`
     digest: str = ""  # of the file
-    study: str | None = None
-    """The study whose runs are compared; its file has the same name in `conf/experiment/`."""
+    study: str | None = None  # whose runs are compared; its file is in `conf/experiment/`
     measurement: MeasurementPlan | None = None
 
     def __post_init__(self) -> None:

@@ -51,8 +51,7 @@ class Verdict:
 
     claim: Claim
     word: str  # SUPPORTED, REFUTED, DEPENDS, open or NOT RUN
-    grade: str
-    """The weakest grade of its comparisons, or `exact` or `measured`; empty where it is open."""
+    grade: str  # the weakest of its comparisons, or `exact` or `measured`; empty while it is open
     reason: str  # on what it depends, or what is missing; empty where nothing is to be said
     findings: tuple[Finding, ...]
 

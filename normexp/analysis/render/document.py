@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 NONE = "–"
-INK = "#1b1f24"
-"""Text and lines of drawings; a page replaces it by its own colour."""
+INK = "#1b1f24"  # text and lines of drawings; a page replaces it by its own colour
 
 
 class Table(NamedTuple):
@@ -54,8 +53,7 @@ class Section:
     figures: list[Figure] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     code: str = ""  # lines to be typed
-    links: list[tuple[str, str]] = field(default_factory=list)
-    """Words, and the address that they lead to."""
+    links: list[tuple[str, str]] = field(default_factory=list)  # words, and where they lead
     folded: bool = False  # whether only the title shows until it is opened
 
 

@@ -22,8 +22,7 @@ from normexp.analysis.render.canvas import (
 from normexp.analysis.render.document import INK
 from normexp.analysis.spread import Spread
 
-Spreads = Sequence[Spread | None]
-"""Means with intervals at the places 0, 1, 2, …; None where there is none."""
+Spreads = Sequence[Spread | None]  # at the places 0, 1, 2, …; None where there is none
 
 
 @dataclass(frozen=True)

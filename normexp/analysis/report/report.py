@@ -42,8 +42,7 @@ class Choices:
     """What the user may choose of a report."""
 
     by: Sequence[str]  # what is compared, and over what: one or two settings
-    reference: str | None
-    """What the others are compared with; None: batch norm where there is one, else the first."""
+    reference: str | None  # None: batch norm where there is one, else the first
     margin: float  # differences below this many points do not matter
     level: float  # of the intervals of means; comparisons are judged at 5 %
 
