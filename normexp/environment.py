@@ -55,6 +55,7 @@ def describe(precision: Precision, kernels: str) -> Environment:
         threads=torch.get_num_threads(),
         precision=precision.name,
         kernels=kernels,
+        instructions=torch.backends.cpu.get_cpu_capability(),
     )
 
 

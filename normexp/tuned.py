@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 
 from normexp.errors import UserError
+from normexp.runs import reference
 from normexp.runs.files import write_atomic
 from normexp.runs.plain import from_plain, to_plain
 from normexp.runs.source import targets
@@ -19,6 +20,7 @@ from normexp.runs.spec import ContrastSpec, RunSpec
 from normexp.runs.values import digest
 
 WORD = "tuned"  # in the place of a learning rate
+TRIALS = "tuning_"  # what the study of a tuning's runs begins with
 
 
 class NotTunedError(UserError):
@@ -90,21 +92,31 @@ def read_tuned(path: Path) -> TunedFile:
 
 
 def tuned_rate(spec: RunSpec, outputs: Path) -> float:
-    """Return the rate for a run; raises NotTunedError where none was chosen."""
+    """Return the rate for a run, else the shipped one; raises NotTunedError where there is none."""
     wanted, newest = key_of(spec), sorted(_files(outputs), key=lambda file: file.stat().st_mtime)
     for file in reversed(newest):
         for cell in read_tuned(file).cells:
             if cell.key == wanted:
                 return cell.lr
+    for cell in shipped_cells():
+        if cell.key == wanted:
+            return cell.lr
     raise NotTunedError(
         f"optimizer.lr={WORD}: no rate was chosen for norm={spec.norm.name} "
         f"batch_size={spec.batch_size} with these settings"
     )
 
 
-def tuned_cells(outputs: Path) -> list[Tuned]:
+def tuned_cells(*outputs: Path) -> list[Tuned]:
     """Return all that was chosen, of whichever study."""
-    return [cell for file in sorted(_files(outputs)) for cell in read_tuned(file).cells]
+    files = (file for each in outputs for file in sorted(_files(each)))
+    return [cell for file in files for cell in read_tuned(file).cells]
+
+
+def shipped_cells() -> list[Tuned]:
+    """Return all that was chosen for the runs that normexp ships."""
+    files = (from_plain(TunedFile, plain) for plain in reference.about().tuned.values())
+    return [cell for file in files for cell in file.cells]
 
 
 def _files(outputs: Path) -> Sequence[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import fsum, isfinite, sqrt
 
@@ -92,3 +92,15 @@ def t_interval(values: Iterable[float], level: float = 1 - ALPHA) -> Interval | 
     if len(x) < 3:
         return None
     return around(*mean_and_error(x), float(special.stdtrit(len(x) - 1, (1 + level) / 2)))
+
+
+def prediction_interval(values: Sequence[float], level: float) -> Interval | None:
+    """Return Student's interval for one more value; None for fewer than two values.
+
+    Of n values with mean m and standard deviation s: m ± t · s · sqrt(1 + 1/n).
+    """
+    if len(values) < 2:
+        return None
+    mean, error = mean_and_error(finite(values))
+    times = float(special.stdtrit(len(values) - 1, (1 + level) / 2)) * sqrt(len(values) + 1)
+    return around(mean, error, times)

@@ -15,6 +15,7 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRow
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Design, RunSpec
+from normexp.settings import SHIPPED
 
 Cell = tuple[object, ...]
 
@@ -83,16 +84,19 @@ Row = Run | MeasuredNetwork
 R = TypeVar("R", bound=Row)
 
 
-def runs(outputs: Path, study: str | None = None) -> list[Run]:
+def runs(*outputs: Path, study: str | None = None) -> list[Run]:
     """Return the runs below `outputs`, of one study or all; raises UserError if there is none."""
-    entries = catalogue(outputs)
+    entries, where = catalogue(*outputs), " and ".join(map(str, outputs))
     if not entries:
-        raise UserError(f"there is no run in {outputs}; make one: normexp train")
+        raise UserError(
+            f"there is no run in {where}; make one: normexp train, or take those that normexp "
+            f"ships: study={SHIPPED}"
+        )
     wanted = [entry for entry in entries if study is None or study in entry.record.studies]
     if not wanted:
         known = sorted({name for entry in entries for name in entry.record.studies})
         hint = suggestion(str(study), known) if known else "the runs there belong to none"
-        raise UserError(f"study={study}: no run in {outputs} belongs to it; {hint}")
+        raise UserError(f"study={study}: no run in {where} belongs to it; {hint}")
     return list(map(Run.of, wanted))
 
 

@@ -30,7 +30,7 @@ Row = Settings
 
 AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.
-OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
+OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1, "reference": False}
 
 
 @composed("evaluate")

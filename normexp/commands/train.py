@@ -15,6 +15,7 @@ from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.reference import take, taken_words
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.tuned import NotTunedError
@@ -39,6 +40,8 @@ def main(cfg: DictConfig) -> None:
 def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     """Train a run that is not finished, show its result, and record who asked for it."""
     folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
+    if take(folder, spec, command, runtime):
+        print(taken_words(f"{folder.name} is", folder.name))
     result = folder.result() if folder.is_finished() else None
     if result:
         print(f"{folder.name} is finished already")

@@ -12,6 +12,7 @@ from normexp.settings import typed
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
+from normexp.tuned import TRIALS
 
 
 class Launcher(Protocol):
@@ -51,7 +52,7 @@ class ToTune:
 
 
 def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
-    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study=tuning_{study}")
+    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study={TRIALS}{study}")
     return [*of.overrides, *own]
 
 

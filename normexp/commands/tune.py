@@ -24,7 +24,7 @@ from normexp.commands.rates import (
 from normexp.commands.trials import Launcher, ToTune, trial, trials
 from normexp.errors import UserError
 from normexp.runs.text import aligned
-from normexp.settings import typed
+from normexp.settings import OWN_STUDY, checked, typed
 from normexp.tuned import WORD, Trial, Tuned, TunedFile, add_to_file, file_of, key_of, read_tuned
 
 HELP = """\
@@ -111,7 +111,8 @@ def study_of(cells: Iterable[Mapping[str, object]]) -> str:
     names = {str(settings["study"] or DEFAULT_STUDY) for settings in cells}
     if len(names) > 1:
         raise UserError(f"study={','.join(sorted(names))}: one study is needed")
-    return names.pop()
+    # The trials bear another name, which could be any.
+    return str(checked({"study": names.pop()}, (OWN_STUDY,))["study"])
 
 
 def default_rate(grid: Grid, overrides: Sequence[str]) -> float:

@@ -127,6 +127,8 @@ class Environment:
     threads: int
     precision: str
     kernels: str  # `compiled` where layers on the CPU had them, else `none`
+    instructions: str = ""
+    """The CPU's instruction set as torch uses it, such as AVX2; the first records have none."""
 
 
 @dataclass(frozen=True)

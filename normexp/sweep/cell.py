@@ -8,8 +8,9 @@ from pathlib import Path
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
-from normexp.runs.lock import revisit
+from normexp.runs.lock import InProgressError, revisit
 from normexp.runs.plain import to_plain
+from normexp.runs.reference import take
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.sweep.pool import Task
@@ -59,6 +60,12 @@ class Cell:
     def task_far(self, threads: int | None) -> Task:
         """Return what its process on a machine that has an environment of its own is to do."""
         return Task("train_typed", {"arguments": [*self._typed(threads), "hydra.mode=RUN"]})
+
+    def take(self) -> bool:
+        """Take its result from the runs that normexp ships, if it is there; return whether."""
+        with suppress(InProgressError):
+            return take(self.folder, self.spec, self.by_hand(None), self.runtime)
+        return False
 
     def open(self, threads: int | None) -> None:
         """Record what is asked in the run's folder."""
