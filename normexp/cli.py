@@ -1,7 +1,5 @@
 """The command table. Standard library only, so that `normexp --help` answers at once."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys
@@ -28,10 +26,8 @@ COMMANDS = {
     "completion": "print the tab completion of a shell: bash, zsh or fish",
 }
 
-CHILD = "child"
-"""What a sweep starts, not a person."""
-COMPLETE = "complete"
-"""What the Tab key starts."""
+CHILD = "child"  # what a sweep starts, not a person
+COMPLETE = "complete"  # what the Tab key starts
 LASTING = ("train", "tune", "evaluate", "claims", "verify")
 """Those that go on where their screen goes away."""
 MEANT = {"prove": "probe", "list": "runs", "ls": "runs", "show": "runs", "run": "train"}

@@ -1,7 +1,5 @@
 """The machine and the versions that a result comes from."""
 
-from __future__ import annotations
-
 import ctypes
 import platform
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ come from here; the defaults are in `conf/`. The settings of a part of its own (
 `norm.layer.ghost_size`) are described in the part's YAML file and checked by the part.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -147,10 +145,8 @@ class Name:
     """A part of a file name; None where it is `optional`."""
 
     optional: bool = False
-    also: str = ""
-    """A character that it may have behind its first."""
-    taken: str = ""
-    """A name that means something else."""
+    also: str = ""  # a character that it may have behind its first
+    taken: str = ""  # a name that means something else
 
     @property
     def words(self) -> str:
@@ -218,8 +214,7 @@ class Setting:
     key: str
     kind: Kind
     words: str
-    required: bool = True
-    """Whether `conf/` must give it; the file of a part may leave the others out."""
+    required: bool = True  # whether `conf/` must give it; a part's file may leave the others out
 
 
 COUNT = Number(whole=True, least=1)
@@ -237,8 +232,7 @@ THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a c
 JOBS = Setting(
     "runtime.jobs", OPTIONAL_COUNT, "runs at a time; null: as many as cores, memory and GPUs allow"
 )
-SHIPPED = "reference"
-"""The study that means the runs that normexp ships."""
+SHIPPED = "reference"  # the study that means the runs that normexp ships
 OWN_STUDY = Setting(
     "study",
     Name(optional=True, also="-", taken=SHIPPED),

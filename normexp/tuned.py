@@ -4,8 +4,6 @@
 the contrast augmentation and the rate itself.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +19,8 @@ from normexp.runs.source import targets
 from normexp.runs.spec import ContrastSpec, RunSpec
 from normexp.runs.values import digest
 
-WORD = "tuned"
-"""In the place of a learning rate."""
-TRIALS = "tuning_"
-"""What the study of a tuning's runs begins with."""
+WORD = "tuned"  # in the place of a learning rate
+TRIALS = "tuning_"  # what the study of a tuning's runs begins with
 
 
 class NotTunedError(UserError):
@@ -37,21 +33,17 @@ class Trial:
 
     lr: float
     seeds: tuple[int, ...]
-    val_accuracy: tuple[float, ...]
-    """At the end of the training, by seed, as shares; a diverged run counts as 0."""
+    val_accuracy: tuple[float, ...]  # at the end, by seed, as shares; a diverged run counts as 0
 
 
 @dataclass(frozen=True)
 class Tuned:
     """The rate that was chosen for one norm at one batch size, and what else is given."""
 
-    cell: str
-    """In words."""
-    key: str
-    """What names its settings, see `key_of`."""
+    cell: str  # in words
+    key: str  # what names its settings, see `key_of`
     lr: float
-    at_edge: bool
-    """Whether the best rate was the smallest or the largest that was tried."""
+    at_edge: bool  # whether the best rate was the smallest or the largest that was tried
     trials: tuple[Trial, ...]
 
 

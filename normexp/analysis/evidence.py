@@ -1,7 +1,5 @@
 """What an answer rests on: the user's own runs, or those that normexp ships."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +20,7 @@ class Evidence:
     outputs: Sequence[Path]
     runs: Sequence[Run]
     tuned: Sequence[Tuned]
-    words: str = ""
-    """Where they come from; empty where they are the user's own."""
+    words: str = ""  # where they come from; empty where they are the user's own
 
     def measured(self, claim: str) -> list[MeasuredNetwork]:
         """Return what was measured for a claim; of the user's own, if there is any."""

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-ALPHA = 0.05
-"""The error that a family of comparisons, or one interval, may have."""
+ALPHA = 0.05  # the error that a family of comparisons, or one interval, may have
 
 Values = NDArray[np.float64]
 
@@ -28,7 +27,6 @@ class Interval:
         return self.low > 0 or self.high < 0 or self.without_zero
 
     def within(self, margin: float) -> bool:
-        """Return whether all of it lies strictly between −margin and margin."""
         return -margin < self.low and self.high < margin
 
     def clipped(self, low: float, high: float) -> Interval:
@@ -47,10 +45,8 @@ class Interval:
 class Adjusted:
     """The answer for one comparison of a family: the two are of one test and agree."""
 
-    p: float
-    """Adjusted for the family; 1 where there is nothing to test."""
-    interval: Interval | None
-    """None where so few seeds give none at this level."""
+    p: float  # adjusted for the family; 1 where there is nothing to test
+    interval: Interval | None  # None where so few seeds give none at this level
 
 
 def finite(values: Iterable[float]) -> Values:

@@ -26,16 +26,13 @@ class Run:
 
     folder: RunFolder
     spec: RunSpec
-    state: str
-    """`finished`, `diverged`, `failed`, or `unfinished`."""
+    state: str  # `finished`, `diverged`, `failed`, or `unfinished`
     result: RunResult | None = None
-    failure: str | None = None
-    """Why it failed."""
+    failure: str | None = None  # why it failed
     studies: tuple[str, ...] = ()
     command: str = ""
     design: Design = Design.PLANNED
-    modified: float = 0.0
-    """When something last happened to it, in seconds since 1970."""
+    modified: float = 0.0  # when something last happened to it, in seconds since 1970
 
     @classmethod
     def of(cls, entry: Entry) -> Run:
@@ -77,11 +74,9 @@ class MeasuredNetwork:
     """A network that was measured for a claim without training."""
 
     name: str
-    path: Path
-    """The file that says so."""
+    path: Path  # the file that says so
     seed: int
-    factors: Mapping[str, object]
-    """Its settings by dotted key, as far as the claim names them."""
+    factors: Mapping[str, object]  # its settings by dotted key, as far as the claim names them
     values: Mapping[str, float]
 
 

@@ -1,7 +1,5 @@
 """A run that was trained again, compared with what normexp ships of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum

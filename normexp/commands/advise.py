@@ -1,7 +1,5 @@
 """`normexp advise`: the norm to use, according to the runs at hand. No torch."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
@@ -19,7 +17,6 @@ FILE = Path(build.conf_dir(), "advise.yaml")
 
 
 def main() -> None:
-    """Print what the runs advise, and what they do not show."""
     if set(sys.argv[1:]) & {"-h", "--help"}:
         print(FILE.read_text(encoding="utf-8").strip())
         return

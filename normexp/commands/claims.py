@@ -1,7 +1,5 @@
 """`normexp claims`: what the runs at hand say to each claim, as lines and as a page."""
 
-from __future__ import annotations
-
 import hashlib
 import shlex
 import sys
@@ -30,12 +28,10 @@ from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
-FORMS = {"small": "", "full": "_full"}
-"""What the name of a study ends in."""
+FORMS = {"small": "", "full": "_full"}  # what the name of a study ends in
 
 
 def main() -> int:
-    """Judge the claims that the arguments name. Returns the exit code."""
     of_training = [argument for argument in sys.argv[1:] if is_of_training(argument)]
     sys.argv = [argument for argument in sys.argv if argument not in of_training]
 

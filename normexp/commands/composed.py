@@ -1,7 +1,5 @@
 """A command whose settings Hydra composes."""
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """Values of the command line in which Hydra's grammar sees something else than is meant."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 @composed("report")
 def main(cfg: DictConfig) -> None:
-    """Write the report on a study, or on all runs, and say where its page is."""
     # Drawings take a second to import, and --help needs none of it.
     from normexp.analysis.report.report import Heading, write_report
 

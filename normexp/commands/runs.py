@@ -1,7 +1,5 @@
 """`normexp runs`: list the runs in `outputs/`. Standard library only, to answer at once."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`normexp tensorboard`: TensorBoard on all runs and their cells, on a free port."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from normexp.errors import UserError
 
 @composed("tensorboard")
 def main(cfg: DictConfig) -> None:
-    """Bring the view of the cells up to date, and serve until Ctrl-C."""
     # Drawings and TensorBoard take seconds to import, and --help needs none of it.
     from normexp.analysis.tensorboard import write_view
 

@@ -1,7 +1,5 @@
 """`normexp train`: one run, from its settings to its result."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Iterator
@@ -30,7 +28,6 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 @composed("train")
 def main(cfg: DictConfig) -> None:
-    """Train the run that `cfg` describes, go on with it, or show its result."""
     try:
         spec, runtime = build.run_spec(cfg)
     except NotTunedError as error:

@@ -1,7 +1,5 @@
 """The runs of a tuning: cells at learning rates on exploration seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -36,8 +34,7 @@ class ToTune:
 
     overrides: Sequence[str]
     default: float
-    specs: dict[float, RunSpec] = field(default_factory=dict)
-    """By rate."""
+    specs: dict[float, RunSpec] = field(default_factory=dict)  # by rate
     rates: dict[float, dict[int, float]] = field(default_factory=dict)
     """Validation accuracy by rate and seed; 0 where the run diverged."""
 

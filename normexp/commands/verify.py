@@ -1,7 +1,5 @@
 """`normexp verify`: trains runs that normexp ships again, and compares."""
 
-from __future__ import annotations
-
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Write `lens.json` and `lens.csv`, and find the rows that are still valid. No torch."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 

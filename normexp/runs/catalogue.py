@@ -1,7 +1,5 @@
 """All runs below a folder, and their cells: runs that differ in the seed only."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,10 +25,8 @@ class Entry:
     folder: RunFolder
     record: RunRecord
     result: RunResult | None
-    failure: str | None
-    """Why it failed when it was last tried, or why its result cannot be read."""
-    modified: float
-    """When something last happened to it, in seconds since 1970."""
+    failure: str | None  # why it failed when it was last tried, or why its result cannot be read
+    modified: float  # when something last happened to it, in seconds since 1970
 
     @property
     def state(self) -> str:

@@ -46,14 +46,11 @@ class ShippedFolder(RunFolder):
 class Row:
     """A run of the file."""
 
-    name: str
-    """By which the file is sorted."""
+    name: str  # by which the file is sorted
     record: RunRecord
     result: RunResult
-    day: str
-    """When it ended, such as 2026-11-25."""
-    lens: Plain | None = None
-    """Its `LensRecord` as plain values."""
+    day: str  # when it ended, such as 2026-11-25
+    lens: Plain | None = None  # its `LensRecord` as plain values
 
     @property
     def entry(self) -> Entry:
@@ -95,8 +92,7 @@ class About:
     """The first line of the file."""
 
     format: int = FORMAT
-    version: int = 0
-    """Raised with every change of the content."""
+    version: int = 0  # raised with every change of the content
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """What `normexp tune` wrote, by study (`tuned.TunedFile`)."""
     measured: tuple[Measurements, ...] = ()

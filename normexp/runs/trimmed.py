@@ -1,7 +1,5 @@
 """What of a run's records is shipped: no host and no path, and of long lists a part."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import time
@@ -18,11 +16,9 @@ from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec
 from normexp.runs.values import LOCATIONS
 
-DATA = "<data>"
-"""In the place of the folder of the images."""
+DATA = "<data>"  # in the place of the folder of the images
 CACHE = "~/.cache/normexp"
-MOST_EPOCHS = 20
-"""Of a history; longer ones keep so many, evenly spaced, and the last."""
+MOST_EPOCHS = 20  # of a history; longer ones keep so many, evenly spaced, and the last
 
 
 def row_of(entry: Entry) -> Row:

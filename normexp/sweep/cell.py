@@ -1,7 +1,5 @@
 """One cell of a sweep: a run, and the ways to carry it out."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,13 +20,11 @@ from normexp.sweep.pool import Task
 class Cell:
     """A run that a sweep asks for."""
 
-    label: str
-    """What tells it from the other cells: `norm=batch seed=1`."""
+    label: str  # what tells it from the other cells: `norm=batch seed=1`
     spec: RunSpec
     runtime: Runtime
     folder: RunFolder
-    arguments: tuple[str, ...]
-    """What `normexp train` needs to do this run alone."""
+    arguments: tuple[str, ...]  # what `normexp train` needs to do this run alone
 
     _read: list[RunResult] = field(default_factory=list, init=False, repr=False, compare=False)
 

@@ -1,7 +1,5 @@
 """The story of a sweep: what is to do, doing it, what came of it."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence

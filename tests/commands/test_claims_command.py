@@ -78,12 +78,9 @@ def test_a_study_has_the_runs_that_its_file_says(study: str) -> None:
 
 
 @pytest.mark.parametrize("study", FORMS)
-def test_a_study_s_first_and_last_cell_compose_and_its_parts_exist(
-    study: str, compose: Compose
-) -> None:
+def test_a_study_s_last_cell_composes_and_its_parts_exist(study: str, compose: Compose) -> None:
     found, _ = cells(study)
-    for cell in (found[0], found[-1]):
-        build.run_spec(compose(f"experiment={study}", *(f"{k}={v}" for k, v in cell.items())))
+    build.run_spec(compose(f"experiment={study}", *(f"{k}={v}" for k, v in found[-1].items())))
     for group in {key for key in found[0] if (CONF / key).is_dir()}:
         missing = {cell[group] for cell in found} - {f.stem for f in CONF.glob(f"{group}/*.yaml")}
         assert not missing

@@ -1,7 +1,5 @@
 """What was measured for a claim without training, on disk."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from normexp.analysis.rows import MeasuredNetwork
