@@ -91,8 +91,17 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
 
 
+def visible(text: str) -> str:
+    """Return text with its control characters written out: a terminal would obey them."""
+    return text if text.isprintable() else "".join(map(_written_out, text))
+
+
+def _written_out(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())  # a value may have line breaks
+    return visible(" ".join(text.split()))  # a value may have line breaks
 
 
 def _root(error: BaseException) -> BaseException:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from normexp.errors import UserError, suggestion
+from normexp.errors import UserError, sentence, suggestion
 from normexp.runs.catalogue import Entry, catalogue
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
@@ -70,9 +70,18 @@ class Run:
         """The rows of its `lens.json`; none where it was not evaluated."""
         try:
             record = self.folder.lens()
-        except DamagedFileError:
+        except (OSError, DamagedFileError):  # `problem_of_lens` says so
             return ()
         return record.rows if record else ()
+
+    def problem_of_lens(self) -> str | None:
+        """Return why its `lens.json` cannot be read, and what to do."""
+        try:
+            self.folder.lens()
+        except (OSError, DamagedFileError) as error:
+            what = f"{self.folder.lens_file} cannot be read: {sentence(error)}"
+            return f"{what}; normexp evaluate run={self.name} measures again"
+        return None
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,11 @@ R = TypeVar("R", bound=Row)
 
 def runs(outputs: Path, study: str | None = None) -> list[Run]:
     """Return the runs below `outputs`, of one study or all; raises UserError if there is none."""
-    entries = catalogue(outputs)
+    return of_study(catalogue(outputs), outputs, study)
+
+
+def of_study(entries: Sequence[Entry], outputs: Path, study: str | None) -> list[Run]:
+    """Return those of the `entries` that are of a study, or all; raises UserError if none is."""
     if not entries:
         raise UserError(f"there is no run in {outputs}; make one: normexp train")
     wanted = [entry for entry in entries if study is None or study in entry.record.studies]

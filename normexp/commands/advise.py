@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from normexp import build
 from normexp.analysis.advice import advice
-from normexp.analysis.rows import runs
+from normexp.commands.found import found_runs
 from normexp.commands.report import note
 from normexp.errors import UserError, suggestion
 from normexp.settings import COMMANDS, checked
@@ -26,7 +26,7 @@ def main() -> None:
         return
     chosen = settings(sys.argv[1:])
     outputs = Path(chosen["runtime"]["outputs"]).expanduser()
-    found = runs(outputs)
+    found = found_runs(outputs)
     note(outputs, found)
     keys = ("batch_size", "contrast", "margin")
     own = {key: chosen[key] for key in keys}

@@ -24,10 +24,11 @@ from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.goes_on import UNTIL, goes_on
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
+from normexp.commands.found import tell_lenses, told
 from normexp.commands.quoting import refuse_lists
 from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
-from normexp.runs.catalogue import catalogue
+from normexp.runs.catalogue import read_runs
 from normexp.settings import COMMANDS
 from normexp.tuned import tuned_cells
 
@@ -101,7 +102,8 @@ def loaded(file: Path) -> object:
 
 def judged(claims: Iterable[Claim], outputs: Path, ending: str) -> list[Verdict]:
     """Return the verdicts of the runs and measurements below `outputs`."""
-    found = list(map(Run.of, catalogue(outputs)))
+    found = list(map(Run.of, told(read_runs(outputs)).entries))
+    tell_lenses(found)
     return [judge_claim(claim, about(claim, found, outputs, ending)) for claim in claims]
 
 

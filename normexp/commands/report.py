@@ -13,8 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import __version__
-from normexp.analysis.rows import Run, runs
+from normexp.analysis.rows import Run
 from normexp.commands.composed import composed
+from normexp.commands.found import found_runs, tell_lenses
 from normexp.runs.looks import note_look
 from normexp.settings import COMMANDS, checked
 from normexp.tuned import tuned_cells
@@ -31,7 +32,8 @@ def main(cfg: DictConfig) -> None:
 
     settings = checked_settings(cfg, "report")
     study, outputs = settings["study"], outputs_of(settings)
-    found = runs(outputs, study)
+    found = found_runs(outputs, study)
+    tell_lenses(found)
     title = f"Study {study}" if study else f"All runs of {outputs.resolve().name}"
     command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
     origin = (

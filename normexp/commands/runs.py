@@ -6,12 +6,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from normexp.commands.found import told
 from normexp.errors import UserError
 from normexp.runs.catalogue import (
     Entry,
-    catalogue,
     matching,
     read_entry,
+    read_runs,
     reasons,
     table,
 )
@@ -41,7 +42,7 @@ def main() -> None:
     wanted = dict(argument.split("=", 1) for argument in arguments)
     outputs = Path(wanted.pop("outputs", "outputs"))
     removed_state, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
-    entries = catalogue(outputs)
+    entries = told(read_runs(outputs)).entries
     if not entries:
         raise UserError(f"there is no run in {outputs}; make one: normexp train")
     if removed_state is not None:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from normexp.analysis.rows import runs
 from normexp.commands.composed import composed
+from normexp.commands.found import found_runs
 from normexp.commands.report import checked_settings, choices_of, outputs_of
 from normexp.errors import UserError
 
@@ -21,8 +22,10 @@ def main(cfg: DictConfig) -> None:
 
     settings = checked_settings(cfg, "tensorboard")
     study, outputs = settings["study"], outputs_of(settings)
-    found = runs(outputs)
-    overview = found if study is None else runs(outputs, study)
+    found = found_runs(outputs)
+    overview = found if study is None else [run for run in found if study in run.studies]
+    if not overview:
+        runs(outputs, study)  # says which studies there are
     cells = write_view(found, overview, choices_of(settings), outputs / "cells")
     print(f"{len(found)} runs, {cells} cells of two seeds or more")
     serve(outputs)

@@ -28,7 +28,18 @@ class RunFolder:
     @classmethod
     def all_below(cls, outputs: Path, name: str = "*") -> list[RunFolder]:
         """Return the folders of the runs below `outputs` that have a record, sorted."""
-        return [cls(file.parent) for file in sorted(outputs.glob(f"runs/{name}/run.json"))]
+        folders = [cls(path) for path in sorted(outputs.glob(f"runs/{name}"))]
+        return [folder for folder in folders if folder.has_record()]
+
+    def has_record(self) -> bool:
+        """Whether something is there for a record, which may be unreadable."""
+        try:
+            self.record_file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
     @property
     def name(self) -> str:
@@ -156,6 +167,8 @@ class RunFolder:
             record = self.record()
         except (FileNotFoundError, DamagedFileError):
             record = RunRecord(spec, command)
+            if self.record_file.exists() and not self.record_file.is_file():
+                set_aside(self.record_file)  # a folder cannot be replaced
         write_record(self.record_file, _asked_too(record, study, design))
 
     def mend(self) -> list[str]:

@@ -18,6 +18,8 @@ from normexp.runs.result import Environment, RunResult
 from normexp.runs.spec import Design, RunSpec
 
 FORMAT = 1
+DEEPEST = 20
+"""Settings in each other; `conf/` has 5."""
 T = TypeVar("T")
 Plain = dict[str, Any]
 
@@ -51,6 +53,8 @@ class RunRecord:
     @classmethod
     def from_plain(cls, plain: Plain) -> RunRecord:
         """Return what `to_plain` was given; raises UserError, ValueError, TypeError or KeyError."""
+        if _is_deeper(plain["settings"], DEEPEST):
+            raise ValueError(f"settings are nested in more than {DEEPEST} levels")
         spec = RunSpec.from_settings(plain["settings"], plain["numerics"], plain["source"])
         studies = tuple(map(str, plain["studies"]))
         # The first records of format 1 bear none.
@@ -131,10 +135,18 @@ def from_json(kind: type[T], text: str | bytes) -> T:
         if issubclass(kind, RunRecord):
             return kind.from_plain(plain)  # type: ignore[return-value]
         return from_plain(kind, plain)
-    except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (UserError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
         raise RecordError(f"is no {kind.__name__}: {reason}") from error
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value
+    return isinstance(value, Mapping | list) and (
+        levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)  # type: ignore[attr-defined]
+    )

@@ -6,9 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
+from normexp.errors import visible
+
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Return rows of equally many cells in columns of one width."""
+    rows = [list(map(visible, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
