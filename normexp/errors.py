@@ -23,6 +23,8 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 PLUGIN = "hydra_plugins/normexp_launcher/"
 LIBRARIES = tuple({sysconfig.get_path(k) for k in ("stdlib", "platstdlib", "purelib", "platlib")})
+SPACES = "\u00a0\u2009\u202f"
+"""That do not break, or are narrow: Python does not call them printable."""
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -91,13 +93,18 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
 
 
-def visible(text: str) -> str:
-    """Return text with its control characters written out: a terminal would obey them."""
-    return text if text.isprintable() else "".join(map(_written_out, text))
+def visible(text: str, keep: str = "") -> str:
+    """Return text with its control characters written out, which a terminal would obey.
+
+    Those to `keep` stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in SPACES or c in keep else _code(c) for c in text)
 
 
-def _written_out(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]
+def _code(character: str) -> str:
+    return ascii(character)[1:-1]
 
 
 def _one_line(text: str) -> str:

@@ -19,6 +19,12 @@ Cell = tuple[object, ...]
 LensRow = Mapping[str, Any]
 """A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
 
+NEEDED = {
+    "contrast": {"change", "level", "statistics", "accuracy"},
+    "statistics": {"change", "statistics", "batch_size", "alpha", "accuracy"},
+}
+"""What a report reads of a row, by its axis; a row that lacks it is of another version."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -72,7 +78,8 @@ class Run:
             record = self.folder.lens()
         except (OSError, DamagedFileError):  # `problem_of_lens` says so
             return ()
-        return record.rows if record else ()
+        rows = record.rows if record else ()
+        return [row for row in rows if not NEEDED.get(str(row["axis"]), set()) - row.keys()]
 
     def problem_of_lens(self) -> str | None:
         """Return why its `lens.json` cannot be read, and what to do."""

@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
+from normexp.commands.found import tell, told
 from normexp.commands.looking import lens_on
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file
-from normexp.commands.found import tell, told
 from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, unreadable
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder

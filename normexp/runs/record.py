@@ -62,6 +62,11 @@ class RunRecord:
         return cls(spec, str(plain["command"]), studies, design)
 
 
+NUMBERS = ("accuracy", "changed", "spread", "size")
+OPTIONAL_NUMBERS = ("level", "alpha", "batch_size")
+"""Of a row of `lens.json`."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a run failed when it was last tried: `failure.json`."""
@@ -79,6 +84,19 @@ class LensRecord:
     rows: tuple[Mapping[str, object], ...]
     seconds: Mapping[str, float]
     """By axis."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a row has not the types that tables need."""
+        for row in self.rows:
+            if not isinstance(row.get("axis"), str):
+                raise ValueError(".rows: each needs an axis")
+            for key, value in row.items():
+                if isinstance(value, Mapping | list):
+                    raise ValueError(f".rows[].{key}: a value is needed, no {type(value)}")
+                if key in (*NUMBERS, *OPTIONAL_NUMBERS) and not (
+                    isinstance(value, int | float) or (value is None and key in OPTIONAL_NUMBERS)
+                ):
+                    raise ValueError(f".rows[].{key}: a number is needed, not {value!r}")
 
 
 @dataclass(frozen=True)
