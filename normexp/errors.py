@@ -177,10 +177,11 @@ def _about_settings(error: Any) -> str:
     if override := getattr(error, "override", None):
         if "=" not in override:
             return f"'{override}' is not of the form key=value, such as norm=batch"
-        return (
-            f"'{override}' cannot be read; quote a value that has spaces, brackets, commas or "
-            "'=' in it twice: \"key='a=b'\""
-        )
+        text = f"if the value is text, it is quoted twice: {quoted_twice(override)}"
+        return f"'{override}' cannot be read; {text}"
+    if match := re.match(r"Ambiguous value for argument '(.+?)'\n", str(error)):
+        text = f"if the value is text, it is quoted twice: {quoted_twice(match[1])}"
+        return f"'{match[1]}' has several values: add -m for a run of each; {text}"
     if match := re.match(r"Could not override '(.+)'", str(error)):
         last = match[1].rpartition(".")[2]
         siblings = getattr(error.__cause__, "parent_node", None) or ()
@@ -188,3 +189,11 @@ def _about_settings(error: Any) -> str:
         return f"there is no setting '{match[1]}'; {suggestion(last, known)}"
     said = [_one_line(str(e)) for e in (error, error.__cause__) if e is not None]
     return "; ".join(dict.fromkeys(said))
+
+
+def quoted_twice(override: str) -> str:
+    """Return a line with quotes for Hydra, and around them for a shell."""
+    key, _, value = override.partition("=")
+    for_hydra = re.sub(r"(\\+)(?='|$)|'", lambda m: f"{m[0]}{m[1]}" if m[1] else r"\'", value)
+    for_shell = re.sub(r'([\\"$`])', r"\\\1", f"{key}='{for_hydra}'")
+    return f'"{for_shell}"'
