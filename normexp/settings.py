@@ -40,6 +40,8 @@ class Number:
             return None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and self._is_in_range(value):
+            if self.whole and value >= 2**63:
+                raise ValueError(f"a whole number below {2**63} is needed")
             return int(value) if self.whole else float(value)
         raise ValueError(f"{self.words}{' or null' * self.optional} is needed")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp import build
 from normexp.analysis.advice import advice
@@ -48,5 +50,8 @@ def settings(arguments: list[str]) -> dict[str, Any]:
             raise UserError(f"'{argument}' is not of the form key=value, such as batch_size=4")
         if key not in known:
             raise UserError(f"there is no setting '{key}'; {suggestion(key, known)}")
-    cfg.merge_with_dotlist(arguments)
+        try:
+            cfg.merge_with_dotlist([argument])
+        except (YAMLError, OmegaConfBaseException) as error:
+            raise UserError(f"'{argument}' cannot be read; write it as batch_size=4") from error
     return checked(OmegaConf.to_object(cfg), table)  # type: ignore[arg-type]
