@@ -9,6 +9,7 @@ from pathlib import Path
 
 from normexp import __version__
 from normexp.errors import Stopped, one_line, show, suggestion
+from normexp.home import ensure_home
 from normexp.screen import outlive
 
 COMMANDS = {
@@ -58,8 +59,8 @@ def run(arguments: list[str]) -> int:
     word = arguments[0] if arguments else "--help"
     if word not in (*COMMANDS, CHILD):
         return answer(word)
-    prepare(word, arguments[1:])
     try:
+        prepare(word, arguments[1:])
         command = importlib.import_module(f"normexp.commands.{word}")
         return int(command.main() or 0)
     except Stopped as stopped:
@@ -95,6 +96,7 @@ def answer(word: str) -> int:
 
 def prepare(word: str, arguments: list[str]) -> None:
     """Set up this process as Hydra expects it for the command `word`."""
+    ensure_home()
     # Hydra then raises instead of printing, and one place decides what an error looks like.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes flags before or after the overrides, not between them.

@@ -28,6 +28,7 @@ ROWS = (
     ("board", "environment", "tensors"),
     ("precision", "runs"),
     ("settings", "contracts"),
+    ("home",),
     ("errors", "screen"),
     ("__version__",),
 )
