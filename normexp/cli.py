@@ -10,7 +10,7 @@ from pathlib import Path
 from normexp import __version__
 from normexp.errors import Stopped, one_line, show, suggestion
 from normexp.home import ensure_home
-from normexp.screen import outlive
+from normexp.screen import outlive, spell_out
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
@@ -49,6 +49,7 @@ version {version}"""
 
 def main() -> None:
     """Run the command that `sys.argv` names; a user's mistake ends in one line and exit code 1."""
+    spell_out()
     if sys.argv[1:2] and sys.argv[1] in LASTING:
         outlive()
     sys.exit(run(sys.argv[1:]))

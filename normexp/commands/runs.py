@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 from normexp.commands.found import told
-from normexp.errors import UserError
+from normexp.errors import UserError, visible
 from normexp.runs.catalogue import (
     Entry,
     matching,
@@ -20,15 +21,17 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
 
 HELP = """\
-usage: normexp runs [key=value ...] [clean=<state>] [yes=true] [outputs=<folder>]
+usage: normexp runs [key=value ...] [clean=<state or name>] [yes=true] [outputs=<folder>]
 
 A row for each cell (runs that differ in the seed only), mean ± standard deviation over seeds.
 key=value keeps the runs with that setting: norm=batch, batch_size=4, optimizer.lr=0.1,
 seed=0, state=diverged, study=quickstart.
-clean=failed, clean=unfinished or clean=diverged removes such runs, once you have confirmed it;
-yes=true confirms beforehand, for scripts. A run in progress is kept."""
+clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with * for
+several, once you have confirmed it; key=value keeps the others. yes=true confirms beforehand, for
+scripts. A run in progress is kept."""
 
-REMOVABLE = ("failed", "unfinished", "diverged")
+STATES = ("failed", "unfinished", "diverged")
+"""Those of a run that has nothing to keep; a finished one is removed by its name alone."""
 
 
 def main() -> None:
@@ -41,13 +44,15 @@ def main() -> None:
         raise UserError(f"'{odd[0]}' is not of the form key=value, such as norm=batch")
     wanted = dict(argument.split("=", 1) for argument in arguments)
     outputs = Path(wanted.pop("outputs", "outputs"))
-    removed_state, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
+    which, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
     entries = told(read_runs(outputs)).entries
+    if which is not None and (folders := RunFolder.all_below(outputs)):
+        known = {entry.folder for entry in entries}
+        unreadable = [] if wanted else [folder for folder in folders if folder not in known]
+        clean(matching(entries, wanted), unreadable, which, sure == "true")
+        return
     if not entries:
         raise UserError(f"there is no run in {outputs}; make one: normexp train")
-    if removed_state is not None:
-        clean(matching(entries, wanted), removed_state, is_confirmed=sure == "true")
-        return
     selected = matching(entries, wanted)
     if not selected:
         keys = sorted({key for entry in entries for key in entry.factors} | {"state", "study"})
@@ -57,32 +62,42 @@ def main() -> None:
     print("\n".join([table(selected), *reasons(selected)]))
 
 
-def clean(entries: list[Entry], state: str, is_confirmed: bool) -> None:
-    """Remove those of the `entries` in `state`, once the user has seen and confirmed them."""
-    if state not in REMOVABLE:
-        raise UserError(f"clean={state}: one of {', '.join(REMOVABLE)} is needed")
-    doomed = [entry for entry in entries if entry.state == state]
-    if not doomed:
-        print(f"no {state} run to remove")
-        return
-    print("\n".join(str(entry.folder.path) for entry in doomed))
-    if not is_confirmed and not _is_confirmed(f"remove {len(doomed)} {state} runs? [y/N] "):
+def clean(entries: list[Entry], unreadable: list[RunFolder], which: str, sure: bool) -> None:
+    """Remove those of the runs whose state or name is as asked, once the user has confirmed it.
+
+    Of the `unreadable` ones only the name is known.
+    """
+    by_state = which in STATES
+    folders = [entry.folder for entry in entries if entry.state == which]
+    if not by_state:
+        named = [entry.folder for entry in entries] + unreadable
+        folders = [folder for folder in named if fnmatch(folder.name, which)]
+    if not folders:
+        if by_state:
+            print(f"no {which} run to remove")
+            return
+        states = f"one of {', '.join(STATES)}"
+        raise UserError(f"clean={which}: {states} or a run's name, with * for several, is needed")
+    print("\n".join(visible(str(folder.path)) for folder in folders))
+    runs = f"{len(folders)} {which} runs" if by_state else f"{len(folders)} runs"
+    if not sure and not _is_confirmed(f"remove {runs}? [y/N] "):
         print("nothing was removed")
         return
-    for entry in doomed:
+    for folder in folders:
         try:
-            with locked(entry.folder.path):
-                _remove(entry.folder, state)
+            with locked(folder.path):
+                _remove(folder, which if by_state else None)
         except InProgressError as error:
             print(f"kept: {error}")
 
 
-def _remove(folder: RunFolder, state: str) -> None:
-    if read_entry(folder).state != state:
+def _remove(folder: RunFolder, state: str | None) -> None:
+    if state is not None and read_entry(folder).state != state:
         print(f"kept, as it has gone on meanwhile: {folder.path}")
         return
     # What a break leaves must not pass for a finished run.
-    folder.result_file.unlink(missing_ok=True)
+    if folder.result_file.is_file():
+        folder.result_file.unlink()
     shutil.rmtree(folder.path)
 
 

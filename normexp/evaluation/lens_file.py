@@ -21,11 +21,10 @@ def write(folder: RunFolder, record: LensRecord) -> None:
 
 
 def digest_of_weights(folder: RunFolder) -> str:
-    """Return the SHA-256 of the weights; raises UserError where there are none."""
-    try:
-        return hashlib.sha256(folder.weights.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        raise UserError(f"{folder.weights} is not there; train the run again") from error
+    """Return the SHA-256 of the weights; raises UserError where they are not there or damaged."""
+    if lost := folder.lost_weights():
+        raise UserError(lost)
+    return hashlib.sha256(folder.weights.read_bytes()).hexdigest()
 
 
 def still_good(record: LensRecord | None, asked: Mapping[str, object]) -> dict[str, list[Row]]:

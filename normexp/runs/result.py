@@ -182,8 +182,8 @@ class RunResult:
 
     def __post_init__(self) -> None:
         """Raise ValueError where values do not fit each other: a record may have any."""
-        if (self.test is None) != (self.outcome == "diverged"):
-            raise ValueError(".test is what the test images say of a finished run, and of no other")
+        if self.test is None and self.outcome == "finished":
+            raise ValueError(".test is needed of a finished run")
         if self.test and self.test.confusion and len(self.test.confusion) != len(self.classes):
             raise ValueError(f".classes are not the {len(self.test.confusion)} of the test")
         if not self.classes:
