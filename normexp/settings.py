@@ -183,7 +183,12 @@ POSITIVE = Number(least=0)
 
 OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports and studies")
 DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
-THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a core")
+# OpenMP ends the process where it cannot have as many as it is asked for.
+THREADS = Setting(
+    "runtime.threads",
+    Number(whole=True, least=1, most=1024, optional=True),
+    "CPU threads; null: one a core",
+)
 JOBS = Setting(
     "runtime.jobs",
     OPTIONAL_COUNT,
