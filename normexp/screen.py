@@ -3,8 +3,6 @@
 It goes away with a pipe of `| head -1`, and with a closed terminal. Standard library only.
 """
 
-from __future__ import annotations
-
 import codecs
 import errno
 import io
@@ -22,7 +20,6 @@ class Screen(io.FileIO):
     """A file descriptor; what is written to it once it has gone is dropped."""
 
     def write(self, data: Any, /) -> int:  # bytes, or a view of them
-        """Write as `io.FileIO` does."""
         try:
             return super().write(data)
         except OSError as error:

@@ -1,21 +1,19 @@
 """`normexp evaluate`: the lens, on one run or on several at once."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
-from normexp.commands.found import tell, told
+from normexp.commands.found import tell
 from normexp.commands.looking import lens_on
+from normexp.commands.report import checked_settings
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file
 from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, unreadable
@@ -24,7 +22,6 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
 from normexp.runs.spec import Runtime, Settings
-from normexp.settings import EVALUATE, checked
 from normexp.sweep.fork import child_class
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Pool, Task
@@ -34,14 +31,12 @@ Row = Settings
 
 AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.
-OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
+OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1, "reference": False}
 
 
 @composed("evaluate")
 def main(cfg: DictConfig) -> None:
-    """Look at the runs that `cfg` names, and show what was found."""
-    settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    settings = checked(settings, EVALUATE)
+    settings = checked_settings(cfg, "evaluate")
     asked = axes_of(settings)
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
     outputs = Path(runtime.outputs).expanduser()
@@ -73,7 +68,9 @@ def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
     if (run is None) == (study is None):
         raise UserError("name the runs: run=<folder or name, with * for several> or study=<name>")
     if study is not None:
-        entries = told(read_runs(outputs)).entries
+        found_runs = read_runs(outputs)
+        tell(found_runs.problems)
+        entries = found_runs.entries
         studies = {each for entry in entries for each in entry.record.studies}
         if found := matching(entries, {"study": str(study)}):
             return found
@@ -118,7 +115,6 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> None:
-    """Print what is found of a finished run."""
     print(tables(evaluate(folder, asked, runtime, trust)))
     print(f"\nevery number: {folder.lens_table}")
 

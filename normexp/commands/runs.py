@@ -1,31 +1,25 @@
 """`normexp runs`: list the runs in `outputs/`. Standard library only, to answer at once."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
-from normexp.commands.found import told
+from normexp.commands.found import tell
 from normexp.errors import UserError, visible
-from normexp.runs.catalogue import (
-    Entry,
-    matching,
-    read_entry,
-    read_runs,
-    reasons,
-    table,
-)
+from normexp.runs import reference
+from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, reasons, table
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
+from normexp.settings import SHIPPED
 
 HELP = """\
-usage: normexp runs [key=value ...] [clean=<state or name>] [yes=true] [outputs=<folder>]
+usage: normexp runs [key=value ...] [clean=<state or name>] [yes=true]
+                    [outputs=<folder> or outputs=[<folder>,<folder>]]
 
 A row for each cell (runs that differ in the seed only), mean ± standard deviation over seeds.
 key=value keeps the runs with that setting: norm=batch, batch_size=4, optimizer.lr=0.1,
-seed=0, state=diverged, study=quickstart.
+seed=0, state=diverged, study=quickstart; study=reference lists the runs that normexp ships.
 clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with * for
 several, once you have confirmed it; key=value keeps the others. yes=true confirms beforehand, for
 scripts. A run in progress is kept."""
@@ -43,16 +37,28 @@ def main() -> None:
     if odd := [argument for argument in arguments if "=" not in argument]:
         raise UserError(f"'{odd[0]}' is not of the form key=value, such as norm=batch")
     wanted = dict(argument.split("=", 1) for argument in arguments)
-    outputs = Path(wanted.pop("outputs", "outputs"))
+    typed = wanted.pop("outputs", "outputs")
+    is_list = typed.startswith("[") and typed.endswith("]")
+    outputs = list(map(Path, typed[1:-1].split(",") if is_list else [typed]))
     which, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
-    entries = told(read_runs(outputs)).entries
-    if which is not None and (folders := RunFolder.all_below(outputs)):
-        known = {entry.folder for entry in entries}
-        unreadable = [] if wanted else [folder for folder in folders if folder not in known]
-        clean(matching(entries, wanted), unreadable, which, sure == "true")
-        return
+    if wanted.get("study") == SHIPPED:
+        del wanted["study"]
+        entries, which = [row.entry for row in reference.rows()], None
+    else:
+        found = read_runs(*outputs)
+        tell(found.problems)
+        entries = found.entries
+        folders = [folder for each in outputs for folder in RunFolder.all_below(each)]
+        if which is not None and folders:
+            known = {entry.folder for entry in entries}
+            unreadable = [] if wanted else [folder for folder in folders if folder not in known]
+            clean(matching(entries, wanted), unreadable, which, sure == "true")
+            return
     if not entries:
-        raise UserError(f"there is no run in {outputs}; make one: normexp train")
+        raise UserError(
+            f"there is no run in {typed}; make one: normexp train, or see those that normexp "
+            f"ships: normexp runs study={SHIPPED}"
+        )
     selected = matching(entries, wanted)
     if not selected:
         keys = sorted({key for entry in entries for key in entry.factors} | {"state", "study"})

@@ -1,31 +1,29 @@
 """`normexp tensorboard`: TensorBoard on all runs and their cells, on a free port."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from normexp.analysis.rows import runs
+from normexp.analysis.rows import of_study
 from normexp.commands.composed import composed
-from normexp.commands.found import found_runs
-from normexp.commands.report import checked_settings, choices_of, outputs_of
+from normexp.commands.found import tell
+from normexp.commands.report import checked_settings, choices_of
 from normexp.errors import UserError
+from normexp.runs.catalogue import read_runs
 
 
 @composed("tensorboard")
 def main(cfg: DictConfig) -> None:
-    """Bring the view of the cells up to date, and serve until Ctrl-C."""
     # Drawings and TensorBoard take seconds to import, and --help needs none of it.
     from normexp.analysis.tensorboard import write_view
 
     settings = checked_settings(cfg, "tensorboard")
-    study, outputs = settings["study"], outputs_of(settings)
-    found = found_runs(outputs)
-    overview = found if study is None else [run for run in found if study in run.studies]
-    if not overview:
-        runs(outputs, study)  # says which studies there are
+    study, outputs = settings["study"], Path(settings["runtime"]["outputs"]).expanduser()
+    known = read_runs(outputs)
+    tell(known.problems)
+    found = of_study(known, [outputs], None)
+    overview = of_study(known, [outputs], study)
     cells = write_view(found, overview, choices_of(settings), outputs / "cells")
     print(f"{len(found)} runs, {cells} cells of two seeds or more")
     serve(outputs)

@@ -1,9 +1,7 @@
 """Whether a network can work at all, found out before it is trained."""
 
-from __future__ import annotations
-
 import copy
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +24,14 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
     entered: list[str] = []
     shapes: dict[str, list[int]] = {}
 
-    def note(name: str) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             entered.append(name)
             shapes[name] = list(inputs[0].shape)
 
         return hook
 
-    def note_output(_: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
+    def note_output(_: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
         if not isinstance(output, Tensor):
             raise TypeError(f"it returns {type(output).__name__}, and a tensor is needed")
         if inputs[0].dim() == 4 and len(output) != len(inputs[0]):

@@ -1,19 +1,17 @@
 """All runs below a folder, and their cells: runs that differ in the seed only."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 from normexp.errors import visible
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
 from normexp.runs.result import RunResult
+from normexp.runs.spec import Settings
 from normexp.runs.text import aligned
 from normexp.settings import typed
 
@@ -29,12 +27,9 @@ class Entry:
     folder: RunFolder
     record: RunRecord
     result: RunResult | None
-    failure: str | None
-    """Why it failed when it was last tried, or why its result cannot be read."""
-    modified: float
-    """When something last happened to it, in seconds since 1970."""
-    problem: str | None = None
-    """What is wrong with a file of it, and what to do."""
+    failure: str | None  # why it failed when it was last tried, or why its result cannot be read
+    modified: float  # when something last happened to it, in seconds since 1970
+    problem: str | None = None  # what is wrong with a file of it, and what to do
 
     @property
     def state(self) -> str:
@@ -44,14 +39,14 @@ class Entry:
         return "unfinished" if self.failure is None else "failed"
 
     @property
-    def factors(self) -> Mapping[str, Any]:
+    def factors(self) -> Settings:
         """Its settings by dotted key; a group's name stands under the group's key."""
         return self.record.spec.factors
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The runs below a folder, by name, and a line on each that cannot be read."""
+    """The runs below some folders, by name, and a line on each that cannot be read."""
 
     entries: list[Entry]
     left_out: list[str]
@@ -62,30 +57,32 @@ class Catalogue:
         return [*self.left_out, *(entry.problem for entry in self.entries if entry.problem)]
 
 
-def catalogue(outputs: Path) -> list[Entry]:
-    """Return the runs below `outputs` that can be read, by name."""
-    return read_runs(outputs).entries
+def catalogue(*outputs: Path) -> list[Entry]:
+    """Return the runs below some folders that can be read, by name."""
+    return read_runs(*outputs).entries
 
 
-def read_runs(outputs: Path) -> Catalogue:
-    """Return the runs below `outputs`, and which are left out."""
-    entries, left_out = [], []
-    for folder in RunFolder.all_below(outputs):
+def read_runs(*outputs: Path) -> Catalogue:
+    """Return the runs below some folders, and which are left out.
+
+    Of a run in several folders it is one that has a result.
+    """
+    found: dict[str, Entry] = {}
+    left_out = []
+    for folder in (folder for each in outputs for folder in RunFolder.all_below(each)):
         try:
             entry = read_entry(folder)
+            if folder.name not in found or found[folder.name].result is None:
+                found[folder.name] = entry
         except FileNotFoundError:  # removed as we look
             continue
         except (OSError, DamagedFileError) as error:
             left_out.append(f"left out: {unreadable(error)}")
-            continue
-        entries.append(entry)
-    copies = _copies(entries)
-    left_out += [
-        f"left out: {copy.folder.path} is a copy of {original.folder.name}; move one of them away"
-        for copy, original in copies
-    ]
-    unwanted = {copy.folder for copy, _ in copies}
-    return Catalogue([entry for entry in entries if entry.folder not in unwanted], left_out)
+    for copy, original in _copies(list(found.values())):
+        what = f"{copy.folder.path} is a copy of {original.folder.name}"
+        left_out.append(f"left out: {what}; move one of them away")
+        del found[copy.folder.name]
+    return Catalogue([found[name] for name in sorted(found)], left_out)
 
 
 def _copies(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:

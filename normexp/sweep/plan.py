@@ -28,8 +28,7 @@ class Machine:
 
     cores: int
     gigabytes: float
-    gpus: Mapping[str, float]
-    """Free gigabytes of each GPU, by its name for CUDA_VISIBLE_DEVICES."""
+    gpus: Mapping[str, float]  # free gigabytes of each GPU, by its name for CUDA_VISIBLE_DEVICES
 
     @classmethod
     def this(cls, device: str) -> Machine:
@@ -44,8 +43,7 @@ class Plan:
 
     slots: tuple[Environment, ...]
     """One for each run at a time, with the environment variables that place it."""
-    threads: int | None
-    """What to add to a run's command as `runtime.threads`, or None for nothing."""
+    threads: int | None  # what to add to a run's command as `runtime.threads`, or None for nothing
 
     @classmethod
     def choose(cls, num_cells: int, runtime: Runtime, machine: Machine) -> Plan:
@@ -98,7 +96,9 @@ def _cores() -> int:
 
 
 def _gigabytes() -> float:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    total = 1e6  # Windows does not tell
+    if hasattr(os, "sysconf"):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         free = dict(line.split(":") for line in meminfo.read_text().splitlines())

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from helpers.made import leave_lens, make_run, make_study
 from helpers.typed import Answer, normexp
 
 from normexp.commands import evaluate, tensorboard
+from normexp.runs.folder import RunFolder
 
 from .size import IS_FULL
 
@@ -94,6 +96,14 @@ def in_its_place(name: str, make: Wrong) -> Wrong:
     return damage
 
 
+def write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+
+
+def of_nobody(name: str, folder: Path) -> None:
+    (folder / name).chmod(0)
+
+
 def of_size(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(HUNDRED_MB)
@@ -117,13 +127,12 @@ def wrongs() -> Iterator[tuple[str, Wrong]]:
     for name, values in VALUES.items():
         for what, content in CONTENTS.items():
             if name != "lens.json" or what in ("cut", "deep", "null"):
-                write = lambda path, content=content: path.write_bytes(content)  # noqa: E731
-                yield f"{name}: {what}", in_its_place(name, write)
+                yield f"{name}: {what}", in_its_place(name, partial(write, content))
         for key, value in values:
             yield f"{name}: {key}={str(value)[:9]!r}", with_value(key, value, name)
         for make in (os.mkfifo, Path.mkdir, of_size, to_itself):
             yield f"{name}: {make.__name__}", in_its_place(name, make)
-        yield f"{name}: nobody's", lambda folder, name=name: (folder / name).chmod(0)
+        yield f"{name}: nobody's", partial(of_nobody, name)
     yield "copied", copied
     yield "at a time to come", at_a_time_to_come
 
@@ -143,7 +152,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     outputs, names = where / "outputs", {}
     make_study(outputs, ["batch", "instance"], [2, 8], 3, lambda *_: 0.5, study=STUDY)
     for run in outputs.glob("runs/*-instance-*"):
-        leave_lens(evaluate.RunFolder(run), *ROWS)
+        leave_lens(RunFolder(run), *ROWS)
     for i, (what, damage) in enumerate(wrongs()):
         folder = make_run(outputs, 0.5, study=STUDY, seed=100 + i)
         leave_lens(folder, *ROWS)
@@ -190,7 +199,7 @@ def typed(command: str, where: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
     return normexp(where, command, *COMMANDS[command])
 
 
-def lensless(folders: list[evaluate.RunFolder]) -> set[evaluate.RunFolder]:
+def lensless(folders: list[RunFolder]) -> set[RunFolder]:
     return {folder for folder in folders if folder.path.name.split("-s")[-1][:3].isdigit()}
 
 

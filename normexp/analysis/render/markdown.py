@@ -1,7 +1,5 @@
 """A document as Markdown, with figures as files in `figures/`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 
@@ -11,7 +9,6 @@ from normexp.runs.text import markdown_table, markdown_text
 
 
 def markdown(document: Document) -> str:
-    """Return the document as Markdown."""
     words = [document.question or "", document.origin]
     parts = [f"# {markdown_text(document.title)}", *filter(None, map(markdown_text, words))]
     for section in document.sections:
