@@ -13,6 +13,11 @@ from torch import nn
 
 from normexp.contracts import EmptySite, NamesPlaces, NormLayer, NormSite, Place
 
+HINTS: Mapping[object, str] = {
+    nn.GroupNorm: "; it takes the number of groups first: norm=group norm.layer.num_groups=8 is it",
+    nn.LayerNorm: "; it is for the last dimensions: norm=layer or norm=layer2d is for images",
+}
+"""How to have classes of torch that are not called with the number of channels alone."""
 ROLES = {"stem", "first", "last", "shortcut", "block_end", "norm"}
 
 
@@ -147,4 +152,5 @@ def _layer_at(place: Place, num_features: int, layer: NormLayer) -> nn.Module:
     try:
         return layer(num_features)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the norm cannot stand at {place.name}: {error}") from error
+        hint = HINTS.get(getattr(layer, "func", None), "")
+        raise ValueError(f"the norm cannot stand at {place.name}: {error}{hint}") from error

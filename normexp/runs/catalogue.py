@@ -1,12 +1,12 @@
 """All runs below a folder, and their cells: runs that differ in the seed only."""
 
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
+from normexp.errors import visible
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
@@ -16,6 +16,8 @@ from normexp.runs.text import aligned
 from normexp.settings import typed
 
 COLUMNS = ("model", "norm", "batch_size", "contrast")
+SKEW_SECONDS = 3600.0
+"""How far the clocks of two machines may be apart."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Entry:
     result: RunResult | None
     failure: str | None  # why it failed when it was last tried, or why its result cannot be read
     modified: float  # when something last happened to it, in seconds since 1970
+    problem: str | None = None  # what is wrong with a file of it, and what to do
 
     @property
     def state(self) -> str:
@@ -41,9 +44,31 @@ class Entry:
         return self.record.spec.factors
 
 
+@dataclass(frozen=True)
+class Catalogue:
+    """The runs below some folders, by name, and a line on each that cannot be read."""
+
+    entries: list[Entry]
+    left_out: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """A line on each file that is wrong, what to do among it."""
+        return [*self.left_out, *(entry.problem for entry in self.entries if entry.problem)]
+
+
 def catalogue(*outputs: Path) -> list[Entry]:
-    """Return the runs below some folders, by name; of a run in several, one that has a result."""
+    """Return the runs below some folders that can be read, by name."""
+    return read_runs(*outputs).entries
+
+
+def read_runs(*outputs: Path) -> Catalogue:
+    """Return the runs below some folders, and which are left out.
+
+    Of a run in several folders it is one that has a result.
+    """
     found: dict[str, Entry] = {}
+    left_out = []
     for folder in (folder for each in outputs for folder in RunFolder.all_below(each)):
         try:
             entry = read_entry(folder)
@@ -51,35 +76,63 @@ def catalogue(*outputs: Path) -> list[Entry]:
                 found[folder.name] = entry
         except FileNotFoundError:  # removed as we look
             continue
-        except DamagedFileError as error:
-            print(f"{error}; its command, typed again, mends it", file=sys.stderr)
-    return [found[name] for name in sorted(found)]
+        except (OSError, DamagedFileError) as error:
+            left_out.append(f"left out: {unreadable(error)}")
+    for copy, original in _copies(list(found.values())):
+        what = f"{copy.folder.path} is a copy of {original.folder.name}"
+        left_out.append(f"left out: {what}; move one of them away")
+        del found[copy.folder.name]
+    return Catalogue([found[name] for name in sorted(found)], left_out)
+
+
+def _copies(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+    """Return results that would count twice, each with the one that counts."""
+    first: dict[str, Entry] = {}
+    copies = []
+    for entry in sorted(entries, key=lambda e: e.folder.name != e.record.spec.name):
+        if entry.result is not None:
+            original = first.setdefault(entry.record.spec.name, entry)
+            if original is not entry:
+                copies.append((entry, original))
+    return copies
+
+
+def unreadable(error: OSError | DamagedFileError) -> str:
+    """Return what is wrong with the record of a run, and what to do."""
+    if isinstance(error, OSError):
+        return f"{error.filename} cannot be read ({error.strerror}); change that, or move it away"
+    if " of a later normexp" in str(error):
+        return str(error)
+    return f"{error}; the run's command, typed again, mends it, or move it away"
 
 
 def read_entry(folder: RunFolder) -> Entry:
-    """Return what the folder of a run says; raises FileNotFoundError and DamagedFileError."""
+    """Return what the folder of a run says; raises OSError and DamagedFileError."""
     modified = max((_modified(file) for file in folder.path.iterdir()), default=0.0)
-    record, failure = folder.record(), folder.failure()
+    record = folder.record()
     try:
-        return Entry(folder, record, folder.result(), failure, modified)
-    except DamagedFileError as error:
-        reason = f"{error}; its command, typed again, makes it anew"
-        return Entry(folder, record, None, reason, modified)
+        failure, result = folder.failure(), folder.result()
+    except (OSError, DamagedFileError) as error:
+        reason = unreadable(error)
+        return Entry(folder, record, None, reason, modified, reason)
+    late = f"{folder.path} was changed at a time to come, by a clock that is wrong; touch its files"
+    problem = late if modified > time.time() + SKEW_SECONDS else None
+    return Entry(folder, record, result, failure, modified, problem)
 
 
 def _modified(file: Path) -> float:
     try:
         return file.stat().st_mtime
-    except FileNotFoundError:  # a run in progress has just renamed it
+    except OSError:  # a run in progress has just renamed it, or it is a link to nowhere
         return 0.0
 
 
 def reasons(entries: Iterable[Entry]) -> list[str]:
-    """Return a line on each run that diverged or failed."""
+    """Return a line on each run that diverged or failed, but for those with a `problem`."""
     return [
-        f"{entry.folder.name} {entry.result or f'failed: {entry.failure}'}"
+        visible(f"{entry.folder.name} {entry.result or f'failed: {entry.failure}'}")
         for entry in entries
-        if entry.state in ("diverged", "failed")
+        if entry.state in ("diverged", "failed") and not entry.problem
     ]
 
 
@@ -133,7 +186,7 @@ def _found(group: Sequence[Entry]) -> list[str]:
         str(len(group)),
         _percent([test.accuracy for test in tests]),
         _percent([test.contrast["5"] for test in tests]),
-        _age(time.time() - max(entry.modified for entry in group)),
+        _age(max(0.0, time.time() - max(entry.modified for entry in group))),
         ", ".join(counts) if len(group) > 1 else states[0],
     ]
 
