@@ -303,6 +303,8 @@ RUN = (
     Setting("optimizer.algorithm", Part(), "class of the optimizer"),
 )
 """What can change the result of a run."""
+PARTS = ("data", "model", "norm", "contrast", "optimizer")
+"""Groups of them; each has a folder in `conf/`, whose files give the values."""
 
 RUNTIME = (
     OUTPUTS,

@@ -13,10 +13,9 @@ from pathlib import Path
 from textwrap import fill, wrap
 
 from normexp.errors import UserError, suggestion
-from normexp.settings import ASKED, COMMANDS, RUN, RUNTIME, Part, Setting
+from normexp.settings import ASKED, COMMANDS, PARTS, RUN, RUNTIME, Part, Setting
 from normexp.shipped import (
     GROUPS,
-    PARTS,
     Shipped,
     choices,
     conf_dir,

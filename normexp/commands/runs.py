@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -13,20 +14,28 @@ from normexp.runs.catalogue import (
     matching,
     read_entry,
     reasons,
-    table,
 )
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
+from normexp.runs.overview import Overview
+from normexp.runs.text import csv_text
 
 HELP = """\
-usage: normexp runs [key=value ...] [clean=<state>] [yes=true] [outputs=<folder>]
+usage: normexp runs [key=value ...] [outputs=<folder>]
 
-A row for each cell (runs that differ in the seed only), mean ± standard deviation over seeds.
-key=value keeps the runs with that setting: norm=batch, batch_size=4, optimizer.lr=0.1,
-seed=0, state=diverged, study=quickstart.
+A row for each cell (runs that differ in the seed only): mean ± standard deviation
+over seeds of the accuracy on the test images, in per cent.
+
+key=value keeps the runs with that setting: norm=batch, norm=batch,both,
+batch_size=4..32, optimizer.lr=0.1, seed=0, state=diverged, study=quickstart.
+columns=norm,epochs   these settings are columns; else those that tell runs apart
+sort=accuracy         orders the rows by a column; sort=-accuracy: the best first
+format=csv            or json: for other programs, accuracies as shares
+
 clean=failed, clean=unfinished or clean=diverged removes such runs, once you have confirmed it;
 yes=true confirms beforehand, for scripts. A run in progress is kept."""
 
+FORMATS = ("table", "csv", "json")
 REMOVABLE = ("failed", "unfinished", "diverged")
 
 
@@ -39,7 +48,11 @@ def main() -> None:
     if odd := [argument for argument in arguments if "=" not in argument]:
         raise UserError(f"'{odd[0]}' is not of the form key=value, such as norm=batch")
     wanted = dict(argument.split("=", 1) for argument in arguments)
-    outputs = Path(wanted.pop("outputs", "outputs"))
+    outputs = Path(wanted.pop("outputs", "outputs")).expanduser()
+    columns = [key for key in wanted.pop("columns", "").split(",") if key]
+    sort, form = wanted.pop("sort", ""), wanted.pop("format", "table")
+    if form not in FORMATS:
+        raise UserError(f"format={form}: one of {', '.join(FORMATS)} is needed")
     removed_state, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
     entries = catalogue(outputs)
     if not entries:
@@ -53,7 +66,14 @@ def main() -> None:
         unknown = [key for key in wanted if key not in keys]
         hint = f"there is no setting '{unknown[0]}'" if unknown else "none is left by the filter"
         raise UserError(f"no run of {len(entries)} fits {' '.join(arguments)}: {hint}")
-    print("\n".join([table(selected), *reasons(selected)]))
+    overview = Overview.of(selected, columns, sort)
+    if form == "table":
+        width = shutil.get_terminal_size().columns
+        print("\n".join([overview.table(width), *reasons(selected)]))
+    elif form == "csv":
+        print(csv_text(overview.rows()), end="")
+    else:
+        print(json.dumps(overview.rows(), indent=1))
 
 
 def clean(entries: list[Entry], state: str, is_confirmed: bool) -> None:

@@ -84,7 +84,7 @@ def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
     out, err = capfd.readouterr()
     cause = "breaking.py:7: ZeroDivisionError: broken on purpose\n"
     assert f"norm.layer._target_=breaking.Breaks: failed: {cause}" in err
-    assert err.endswith("normexp: 1 of 2 cells failed; the same command tries again\n")
+    assert err.endswith("normexp: 1 of 2 runs failed; the same command tries again\n")
     [failed] = [entry for entry in catalogue(Path("outputs")) if entry.state == "failed"]
     assert "Traceback" in (failed.folder.path / "console.log").read_text()
     assert str(failed.folder.path) in out
@@ -95,7 +95,7 @@ def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
     # Once more, with a cell that is asked for twice.
     capfd.readouterr()
     assert train("norm=custom", f"{good},torch.nn.BatchNorm2d", "study=late", "-m") == 0
-    assert capfd.readouterr().err == "1 cell: 1 finished\n"
+    assert capfd.readouterr().err == "1 run in 1 cell: 1 finished\n"
     [finished] = [entry for entry in catalogue(Path("outputs")) if entry.result]
     assert finished.record.studies == ("late",)
     assert shlex.split(finished.record.command)[2:] == [*SMALL, "norm=custom", good]
