@@ -11,7 +11,7 @@ from torch import nn
 
 from normexp.contracts import HasReadings
 from normexp.data.fingerprint import fingerprint
-from normexp.data.standardise import ScaledChannels
+from normexp.data.standardise import ByDataset, ScaledChannels
 from normexp.engine.fit import Training
 from normexp.evaluation.inputs import (
     accuracy_by_gain,
@@ -25,6 +25,7 @@ from normexp.runs.result import (
     ByGain,
     ChannelValues,
     ImageCounts,
+    Inputs,
     RunResult,
     TestResult,
     Timing,
@@ -64,7 +65,19 @@ def _findings(
         environment=training.environment,
         counts=ImageCounts(len(data.train), len(data.val), len(data.test)),
         feature_spread=training.feature_spread,
+        inputs=_inputs(training),
     )
+
+
+def _inputs(training: Training) -> Inputs:
+    standardise = training.evaluator.standardise
+    if isinstance(standardise, ScaledChannels):
+        standardise = standardise.standardise
+    _, height, width, _ = training.data.train.images.shape
+    numbers = (
+        [standardise.mean, standardise.std] if isinstance(standardise, ByDataset) else [()] * 2
+    )
+    return Inputs(height, width, *(tuple(torch.as_tensor(v).flatten().tolist()) for v in numbers))
 
 
 def _numbers(value: object) -> Iterator[float]:

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.made import make_run, make_study
@@ -17,7 +18,11 @@ from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue, matching
 from normexp.runs.overview import Overview
 
-LONG = {"data__limit": 5000, "label_smoothing": 0.1, "model__padding_mode": "replicate"}
+LONG: dict[str, Any] = {
+    "data__limit": 5000,
+    "label_smoothing": 0.1,
+    "model__padding_mode": "replicate",
+}
 
 
 @pytest.fixture
@@ -49,9 +54,9 @@ def test_a_column_sorts_the_rows(sort: str, first: str, outputs: Path) -> None:
 
 
 def test_a_column_that_is_none_is_told(outputs: Path) -> None:
-    for choice in ({"keys": ["nrom"]}, {"sort": "nrom"}):
+    for keys, sort in ((["nrom"], ""), ([], "nrom")):
         with pytest.raises(UserError, match=r"nrom: .*did you mean norm\?"):
-            Overview.of(catalogue(outputs), **choice)  # type: ignore[arg-type]
+            Overview.of(catalogue(outputs), keys, sort)
 
 
 @pytest.mark.parametrize(
