@@ -214,9 +214,7 @@ OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports an
 DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
 THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a core")
 JOBS = Setting(
-    "runtime.jobs",
-    OPTIONAL_COUNT,
-    "runs at a time; null: as many as cores, memory and GPUs allow",
+    "runtime.jobs", OPTIONAL_COUNT, "runs at a time; null: as many as cores, memory and GPUs allow"
 )
 STUDY = Setting("study", Name(optional=True, also="-"), "name for runs that answer one question")
 ASKED = (

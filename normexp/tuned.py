@@ -17,7 +17,8 @@ from normexp.errors import UserError
 from normexp.runs.files import write_atomic
 from normexp.runs.plain import from_plain, to_plain
 from normexp.runs.source import targets
-from normexp.runs.spec import ContrastSpec, RunSpec, digest
+from normexp.runs.spec import ContrastSpec, RunSpec
+from normexp.runs.values import digest
 
 WORD = "tuned"
 """In the place of a learning rate."""
@@ -62,10 +63,7 @@ class TunedFile:
 def key_of(spec: RunSpec) -> str:
     """Return what names the settings of a run but its seed, contrast and learning rate."""
     plain = replace(
-        spec,
-        seed=0,
-        contrast=ContrastSpec("", {}),
-        optimizer=replace(spec.optimizer, lr=1.0),
+        spec, seed=0, contrast=ContrastSpec("", {}), optimizer=replace(spec.optimizer, lr=1.0)
     ).settings
     modules = {target.rpartition(".")[0] for target in targets(plain)}
     source = {module: text for module, text in spec.source.items() if module in modules}
@@ -88,10 +86,7 @@ def add_to_file(path: Path, content: TunedFile) -> None:
 
 
 def read_tuned(path: Path) -> TunedFile:
-    """Return the rates in a file, none where there is no file.
-
-    Raises UserError where it is not what `normexp tune` writes.
-    """
+    """Return the rates in a file, none without one; raises UserError if it is of something else."""
     if not path.exists():
         return TunedFile("", ())
     try:

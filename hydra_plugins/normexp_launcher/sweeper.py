@@ -26,7 +26,6 @@ class TuneSweeper(GridSweeper):
     """Hands the grid to `normexp tune`, which decides what is trained at which learning rate."""
 
     def sweep(self, arguments: list[str]) -> None:
-        """Tune the cells of the grid."""
         from normexp.commands.train import tune_command
         from normexp.commands.tune import tune
         from normexp.errors import UserError

@@ -23,11 +23,7 @@ NEAR = 2
 
 
 def advice(
-    runs: Sequence[Run],
-    batch_size: int,
-    contrast: str,
-    margin: float,
-    tuned: Sequence[Tuned] = (),
+    runs: Sequence[Run], batch_size: int, contrast: str, margin: float, tuned: Sequence[Tuned] = ()
 ) -> Iterator[str]:
     """Yield the lines of the advice for trainings at `batch_size`.
 
@@ -61,7 +57,6 @@ def over_severities(run: Run) -> float | None:
 
 
 def none_near(ended: Sequence[Run], batch_size: int) -> Iterator[str]:
-    """Say that there is nothing to judge by."""
     sizes = sorted({run.spec.batch_size for run in ended})
     have = f"there are runs at {', '.join(map(str, sizes))}" if sizes else "no run has ended"
     yield f"Cannot tell: no run is near batch_size={batch_size}; {have}."
@@ -103,7 +98,6 @@ def verdict(
 
 
 def _headline(scores: Mapping[str, Scores], best: str, found: Mapping[str, Comparison]) -> str:
-    """Say what the grades come to."""
     equal = tied(scores, best)
     if len(equal) > 1:
         return f"No norm is ahead: {' and '.join(equal)} have the same mean"
@@ -125,7 +119,6 @@ def above(other: str, comparison: Comparison) -> str:
 
 
 def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    """Say how fast each norm trains."""
     speeds = {norm: [v for v in map(speed, own) if v is not None] for norm, own in norms.items()}
     words = [f"{norm} {fmean(values):,.0f}" for norm, values in speeds.items() if values]
     if words:
@@ -133,7 +126,6 @@ def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
 
 
 def missing(run: Run, scores: Mapping[str, Scores], batch_size: int) -> Iterator[str]:
-    """Say what runs like this one do not show."""
     if run.spec.batch_size != batch_size:
         yield f"No run has batch_size={batch_size} itself."
     if absent := [norm for norm in ("batch", "instance", "both", "group") if norm not in scores]:

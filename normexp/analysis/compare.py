@@ -57,7 +57,6 @@ class Pairs:
 
     @classmethod
     def of(cls, first: Scores, second: Scores, margin: float, unit: str = "points") -> Pairs:
-        """Pair the values of two cells by seed."""
         seeds = tuple(sorted(first.values.keys() & second.values.keys()))
         left, right = (tuple(side.values[seed] for seed in seeds) for side in (first, second))
         return cls(
@@ -110,7 +109,6 @@ class Comparison:
 
     @property
     def seeds_needed(self) -> int:
-        """How many seeds would decide it, about."""
         if not self.pairs.seeds:
             return MIN_SEEDS
         return seeds_to_decide(self.pairs.differences.values(), self.pairs.margin)

@@ -27,7 +27,6 @@ class Further:
 
     @property
     def words(self) -> str:
-        """The expected time."""
         return f"about {duration(self.seconds)} of training, by the runs that finished"
 
 

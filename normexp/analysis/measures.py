@@ -53,17 +53,14 @@ def gap(run: Run) -> float | None:
 
 
 def seconds(run: Run) -> float | None:
-    """Return how long the training took."""
     return run.result.timing.seconds if run.result and run.result.test else None
 
 
 def speed(run: Run) -> float | None:
-    """Return the images trained on per second."""
     return run.result.timing.images_per_second if run.result and run.result.test else None
 
 
 def parameters(run: Run) -> float | None:
-    """Return the number of trained numbers."""
     return float(run.result.parameters) if run.result else None
 
 
@@ -73,10 +70,7 @@ def reading(name: str) -> Measure:
 
 
 def steps_to(percent: float) -> Measure:
-    """Return the measure of steps until the validation accuracy first is `percent` or more.
-
-    It is known at the ends of epochs only. None: never reached.
-    """
+    """Return the measure of steps to a validation accuracy, by ends of epochs; None: never."""
 
     def measure(run: Run) -> float | None:
         history = run.result.history if run.result else ()
@@ -99,6 +93,5 @@ def curve(run: Run, over: str) -> tuple[Sequence[float], Sequence[float]] | None
 
 
 def _last_epoch(run: Run) -> EpochResult | None:
-    """Return the last epoch of a finished run."""
     result = run.result
     return result.history[-1] if result and result.test and result.history else None

@@ -6,18 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import Entry, catalogue
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
+from normexp.runs.record import LensRow
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Design, RunSpec
 
 Cell = tuple[object, ...]
-LensRow = Mapping[str, Any]
-"""A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,6 @@ class Run:
 
     @classmethod
     def of(cls, entry: Entry) -> Run:
-        """Return the row of a run in the catalogue."""
         record = entry.record
         found = (entry.state, entry.result, entry.failure)
         asked = (record.studies, record.command, record.design)
@@ -47,12 +45,10 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
         return self.folder.name
 
     @property
     def path(self) -> Path:
-        """Its folder."""
         return self.folder.path
 
     @property

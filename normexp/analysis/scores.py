@@ -109,10 +109,7 @@ def ended(runs: Iterable[Run]) -> int:
 
 
 def by_seed(rows: Iterable[R], measure: Callable[[R], float | None]) -> dict[int, float]:
-    """Return the measure of each row that has it, by the row's seed.
-
-    Raises UserError where two rows share a seed, as they differ in something else.
-    """
+    """Return the measure by seed, where a row has it; raises UserError on two rows of one seed."""
     seen: dict[int, R] = {}
     values: dict[int, float] = {}
     for row in rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -13,6 +12,7 @@ from normexp.analysis.advice import advice
 from normexp.analysis.rows import runs
 from normexp.commands.report import note
 from normexp.errors import UserError, suggestion
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS, checked
 from normexp.tuned import tuned_cells
 
@@ -33,7 +33,7 @@ def main() -> None:
     print("\n".join(advice(found, **own, tuned=tuned_cells(outputs))))
 
 
-def settings(arguments: list[str]) -> dict[str, Any]:
+def settings(arguments: list[str]) -> Settings:
     """Return the file's settings with those that were typed.
 
     Not composed by Hydra, to which contrast=varies would be a file in conf/contrast/. Raises

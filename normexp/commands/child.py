@@ -48,18 +48,15 @@ def stop_with_parent() -> None:
 
 
 def train_spec(spec: Settings, runtime: Settings, command: str) -> None:
-    """Carry out a run, as `command` would."""
     train.carry_out(from_plain(RunSpec, spec), from_plain(Runtime, runtime), command)
 
 
 def train_typed(arguments: Sequence[str]) -> int:
-    """Carry out `normexp train` with these arguments."""
     sys.argv = ["normexp train", *arguments]
     return train.main()
 
 
 def evaluate_run(folder: str, asked: Settings, runtime: Settings, trust: bool) -> None:
-    """Measure a finished run, and print what was found."""
     evaluate.show(RunFolder(Path(folder)), asked, from_plain(Runtime, runtime), trust)
 
 

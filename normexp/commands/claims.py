@@ -6,9 +6,8 @@ import hashlib
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -28,6 +27,7 @@ from normexp.commands.quoting import refuse_lists
 from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import catalogue
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS
 from normexp.tuned import tuned_cells
 
@@ -87,7 +87,6 @@ def chosen(wanted: Sequence[str]) -> list[Claim]:
 
 
 def digest_of(file: Path) -> str:
-    """Return eight digits that name the content of a claim's file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
 
 
@@ -100,7 +99,6 @@ def loaded(file: Path) -> object:
 
 
 def judged(claims: Iterable[Claim], outputs: Path, ending: str) -> list[Verdict]:
-    """Return the verdicts of the runs and measurements below `outputs`."""
     found = list(map(Run.of, catalogue(outputs)))
     return [judge_claim(claim, about(claim, found, outputs, ending)) for claim in claims]
 
@@ -118,7 +116,7 @@ def about(claim: Claim, found: Sequence[Run], outputs: Path, ending: str) -> lis
     return [*kept, *measured_rows(outputs, claim.name)]
 
 
-def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence[str]) -> str:
+def command(verdict: Verdict, settings: Settings, of_training: Sequence[str]) -> str:
     """Return what is to be typed so that the claim can be judged, or goes on until decided."""
     claim = verdict.claim
     outputs = settings["runtime"]["outputs"]
@@ -141,7 +139,6 @@ def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence
 
 
 def line(verdict: Verdict, typed: str) -> str:
-    """Return what is said of a claim on the screen."""
     is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
     runs = {row.name: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
     short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]

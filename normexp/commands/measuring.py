@@ -14,6 +14,7 @@ from normexp import build
 from normexp.analysis.claims.claim import Claim, MeasurementPlan
 from normexp.analysis.claims.measured import write_measured
 from normexp.errors import UserError, as_user_error
+from normexp.parts import make
 from normexp.runs.record import Measurement, Measurements
 
 
@@ -39,7 +40,7 @@ def values(plan: MeasurementPlan, where: str, cfg: DictConfig) -> dict[str, floa
 
     from normexp.environment import choose_device
 
-    function = build.make(plan.of, f"{where}measurement.of")
+    function = make(plan.of, f"{where}measurement.of")
     spec, runtime = build.run_spec(cfg)
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)

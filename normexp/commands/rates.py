@@ -18,15 +18,11 @@ Rates = Mapping[float, Mapping[int, float]]
 
 
 def rounded(rate: float) -> float:
-    """Return a rate as it is typed."""
     return float(f"{rate:.6g}")
 
 
 def two_best(rates: Rates) -> list[float]:
-    """Return the two rates with the highest accuracy on the first seed, the best first.
-
-    Of equal ones the smaller is better.
-    """
+    """Return the rates with the two highest accuracies on the first seed; of equals the smaller."""
     first = {rate: by_seed[FIRST_SEED] for rate, by_seed in rates.items()}
     return sorted(first, key=lambda rate: (-first[rate], rate))[:2]
 

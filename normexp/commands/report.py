@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +16,7 @@ from normexp import __version__
 from normexp.analysis.rows import Run, runs
 from normexp.commands.composed import composed
 from normexp.runs.looks import note_look
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS, checked
 from normexp.tuned import tuned_cells
 
@@ -47,13 +48,12 @@ def main(cfg: DictConfig) -> None:
     print(f"{len(found)} runs{words}\n{page}")
 
 
-def checked_settings(cfg: DictConfig, command: str) -> dict[str, Any]:
+def checked_settings(cfg: DictConfig, command: str) -> Settings:
     """Return the settings of a command, each of its kind; raises UserError."""
     return checked(OmegaConf.to_object(cfg), COMMANDS[command])  # type: ignore[arg-type]
 
 
-def outputs_of(settings: Mapping[str, Any]) -> Path:
-    """Return the folder of the runs."""
+def outputs_of(settings: Settings) -> Path:
     return Path(settings["runtime"]["outputs"]).expanduser()
 
 
@@ -65,8 +65,7 @@ def note(outputs: Path, found: Iterable[Run]) -> None:
     note_look(outputs, seeds)
 
 
-def choices_of(settings: Mapping[str, Any]) -> Choices:
-    """Return what the user has chosen of a report."""
+def choices_of(settings: Settings) -> Choices:
     from normexp.analysis.report.report import Choices
 
     return Choices(**{key: settings[key] for key in ("by", "reference", "margin", "level")})

@@ -8,13 +8,7 @@ import sys
 from pathlib import Path
 
 from normexp.errors import UserError
-from normexp.runs.catalogue import (
-    Entry,
-    catalogue,
-    matching,
-    read_entry,
-    reasons,
-)
+from normexp.runs.catalogue import Entry, catalogue, matching, read_entry, reasons
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.overview import Overview

@@ -41,23 +41,19 @@ class ToTune:
     """Validation accuracy by rate and seed; 0 where the run diverged."""
 
     def rate(self, factor: float) -> float:
-        """Return a multiple of the default rate."""
         return rounded(self.default * factor)
 
     @property
     def spec(self) -> RunSpec:
-        """The settings of some trial."""
         return next(iter(self.specs.values()))
 
     @property
     def name(self) -> str:
-        """The cell in words."""
         spec = self.spec
         return f"model={spec.model.name} norm={spec.norm.name} batch_size={spec.batch_size}"
 
 
 def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
-    """Return the overrides of a run."""
     own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study=tuning_{study}")
     return [*of.overrides, *own]
 

@@ -107,7 +107,6 @@ def key(argument: str) -> str:
 
 
 def without_rate(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides but that of the learning rate."""
     return [each for each in overrides if key(each) != "optimizer.lr"]
 
 
@@ -159,7 +158,6 @@ def tuned_of(cell: ToTune) -> Tuned | None:
 
 
 def words(given: Sequence[ToTune], factors: Sequence[float]) -> str:
-    """Return the rates as they are typed."""
     rates = sorted({each.rate(factor) for each in given for factor in factors})
     return ",".join(map(typed, rates))
 

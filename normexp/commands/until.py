@@ -97,7 +97,6 @@ def stop_unless_finished(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> No
 
 
 def with_seed(cell: Cell, seed: int) -> Cell:
-    """Return the cell's run of another seed."""
     spec = replace(cell.spec, seed=seed)
     label = [word for word in cell.label.split(" ") if not word.startswith("seed=")]
     kept = [each for each in cell.arguments if not each.lstrip("+").startswith("seed=")]
@@ -119,7 +118,6 @@ def by_name(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
 
 
 def seeds_of(series: Series) -> dict[str, list[int]]:
-    """Return the seeds of each cell."""
     return {name: [cell.spec.seed for cell in cells] for name, cells in series.items()}
 
 
@@ -145,7 +143,6 @@ def is_open(judged: CellComparison) -> bool:
 
 
 def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell]) -> str:
-    """Return what a round is about to do."""
     seeds = sorted({cell.spec.seed for cell in new})
     return (
         f"round {number}: {sum(map(is_open, judged))} of {count(judged, 'comparison')} "
@@ -155,7 +152,6 @@ def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell
 
 
 def count(things: Sequence[object], what: str) -> str:
-    """Return the number of things in words."""
     return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 

@@ -19,7 +19,6 @@ class NoContrast:
         return torch.empty(num_images, 0)
 
     def __call__(self, images: Tensor, draws: Tensor) -> Tensor:  # noqa: ARG002
-        """Return `images`."""
         return images
 
 

@@ -92,7 +92,6 @@ def pixels(image: Image.Image, resize: int | None) -> np.ndarray:
 
 
 def digest_of(content: bytes) -> bytes:
-    """Return the digest of a file's bytes."""
     return hashlib.sha256(content).digest()
 
 

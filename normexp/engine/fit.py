@@ -9,7 +9,7 @@ from math import ceil, isfinite
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from normexp.contracts import HasReadings
 from normexp.data.loader import Loader
@@ -57,7 +57,6 @@ class Training:
 
     @property
     def images_per_step(self) -> int:
-        """Images of an optimizer step."""
         return self.loader.batch_size * self.recipe.accumulate
 
     def batches(self, step: int) -> list[tuple[Tensor, Tensor]]:
@@ -67,7 +66,6 @@ class Training:
         return [epoch.batch(i) for i in range(within * count, (within + 1) * count)]
 
     def summary(self) -> str:
-        """Return the sizes of the training, in a line."""
         data, here = self.data, self.environment
         return (
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
@@ -89,10 +87,7 @@ class Rhythm:
 
 
 def fit(
-    training: Training,
-    tracker: Tracker,
-    rhythm: Rhythm,
-    stop_signal: Callable[[], int | None],
+    training: Training, tracker: Tracker, rhythm: Rhythm, stop_signal: Callable[[], int | None]
 ) -> bool:
     """Train to the end of the budget; return False if the loss became infinite or not a number.
 
@@ -173,15 +168,18 @@ def log_point(training: Training, tracker: Tracker) -> bool:
         "train/gradient_norm": torch.nn.utils.get_total_norm(gradients).item(),
         "train/images_per_second": state.totals[2].item() / state.seconds,
     }
-    for name, module in state.network.named_modules():
-        if isinstance(module, HasReadings):
-            for what, reading in module.readings().items():
-                values[f"{what}/{name}"] = reading.item()
+    values |= readings(state.network)
     tracker.curves(values, state.step, state.step * training.images_per_step)
     epochs = [ceil(n / training.steps_per_epoch) for n in (state.step, training.recipe.total_steps)]
     shown = values["train/loss"], values["train/images_per_second"]
     tracker.progress.show(state.step, "{}/{}".format(*epochs), *shown)
     return isfinite(loss)
+
+
+def readings(network: nn.Module) -> dict[str, float]:
+    """Return the numbers that layers speak of, such as `gate/stage0.0.norm`."""
+    speaking = [(n, m) for n, m in network.named_modules() if isinstance(m, HasReadings)]
+    return {f"{what}/{n}": r.item() for n, m in speaking for what, r in m.readings().items()}
 
 
 def end_epoch(training: Training, tracker: Tracker) -> bool:

@@ -30,7 +30,6 @@ def requeue(signal_number: int) -> str | None:
 
 
 def is_ending() -> bool:
-    """Whether SLURM is ending this process's job."""
     job = _job()
     try:
         return job is not None and bool(ENDING.search(_scontrol("show", "job", job)))

@@ -61,7 +61,6 @@ class Evaluator:
         return Score(loss.item() / len(images), right / len(images), predicted.cpu())
 
     def contrast_accuracy(self, network: nn.Module, images: LabelledImages) -> dict[str, float]:
-        """Return the accuracy at each severity of the contrast corruption."""
         return {
             str(severity): self.score(
                 network, images, partial(reduce_contrast, share=share)

@@ -19,7 +19,7 @@ def multiply_adds(network: nn.Module, image: Tensor) -> int:
     """Return the multiply-adds of convolutions and linear layers for one `image` (1, 3, H, W)."""
     total = 0
 
-    def count(layer: nn.Module, _: Any, output: Tensor) -> None:
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
         nonlocal total
         assert isinstance(layer, nn.Conv2d | nn.Linear)
         total += output.numel() * layer.weight[0].numel()  # the weights of one output

@@ -122,7 +122,6 @@ def norms(network: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def passing(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Collect the inputs and outputs of `module`."""
     seen: list[tuple[Tensor, Tensor]] = []
     handle = module.register_forward_hook(lambda _, i, o: seen.append((i[0].clone(), o.clone())))
     try:

@@ -47,7 +47,6 @@ class FrozenBatchNorm(nn.BatchNorm2d):
         )
 
     def after_step(self, progress: float) -> None:
-        """Freeze the statistics once the share is reached."""
         if progress >= self.frozen_from and not self._is_frozen:
             self._is_frozen = True
             self.frozen.fill_(True)

@@ -33,7 +33,6 @@ class GatedNorm(BatchInstanceNorm):
         return self.mixed(x, self.gate)
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002 (the contract's)
-        """Put the gate back into [0, 1]."""
         with torch.no_grad():
             self.gate.clamp_(0, 1)
 

@@ -32,7 +32,6 @@ class Rule:
     """Only the last place of its role in a stage."""
 
     def selects(self, place: Place, is_last_in_stage: bool) -> bool:
-        """Whether `place` is one of the rule's."""
         if self.roles is not None and place.role not in self.roles:
             return False
         if self.stages is not None:
@@ -47,7 +46,6 @@ class Rule:
 
 
 def places_of(network: nn.Module) -> list[Place]:
-    """Return the places of all norm sites, in the order of the network's modules."""
     roles = network.norm_roles if isinstance(network, NamesPlaces) else {}
     sites = [(name, m) for name, m in network.named_modules() if isinstance(m, NormSite)]
     found = [(name, *_role_and_stage(name, roles)) for name, _ in sites]

@@ -6,6 +6,16 @@ import torch
 from torch import Tensor, nn
 
 
+def values_per_channel(x: Tensor) -> int:
+    """Return N·H·W of `x` (N, C, H, W); raises ValueError at 1, which has no variance."""
+    count = x.numel() // x.shape[1]
+    if count == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got {tuple(x.shape)}"
+        )
+    return count
+
+
 @torch.no_grad()
 def update_running(norm: nn.BatchNorm2d, mean: Tensor, unbiased_variance: Tensor) -> None:
     """Move the running statistics of `norm` to a batch's, each (C,), as torch's batch norm does.

@@ -23,7 +23,6 @@ class UnitFilters(nn.Module):
 
 
 def use_unit_filters(conv: nn.Conv2d) -> None:
-    """Let `conv` convolve by its filters divided by their lengths."""
     parametrize.register_parametrization(conv, "weight", UnitFilters())
 
 

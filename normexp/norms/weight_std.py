@@ -24,7 +24,6 @@ class StandardFilters(nn.Module):
 
 
 def standardise_filters(conv: nn.Conv2d, *, eps: float) -> None:
-    """Let `conv` convolve by its filters standardised."""
     if conv.weight[0].numel() == 1:
         raise ValueError(
             f"{conv} has filters of one weight, which would always become 0: "

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
 from normexp.runs.result import RunResult
+from normexp.runs.spec import Settings
 from normexp.settings import typed
 
 RANGE = re.compile(r"(-?\d[\d.]*(?:e-?\d+)?)?\.\.(-?\d[\d.]*(?:e-?\d+)?)?")
@@ -39,7 +39,7 @@ class Entry:
         return "unfinished" if self.failure is None else "failed"
 
     @property
-    def factors(self) -> Mapping[str, Any]:
+    def factors(self) -> Settings:
         """Its settings by dotted key; a group's name stands under the group's key."""
         return self.record.spec.factors
 

@@ -64,7 +64,6 @@ def check_sealed(path: Path) -> None:
 
 
 def write_record(path: Path, record: object) -> None:
-    """Write a record of `normexp.runs.record`, atomically."""
     write_atomic(path, to_json(record).encode())
 
 

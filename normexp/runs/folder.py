@@ -32,7 +32,6 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
         return self.path.name
 
     @property

@@ -21,7 +21,6 @@ class LeftOut:
     """Paths of images that lie in no class folder."""
 
     def lines(self) -> list[str]:
-        """Return a line for each kind, with its count."""
         suffixes = ", ".join(
             f"{number} {suffix}" for suffix, number in sorted(self.suffixes.items())
         )

@@ -33,10 +33,7 @@ def looked_before(outputs: Path) -> Mapping[str, frozenset[int]]:
 
 
 def note_look(outputs: Path, cells: Mapping[str, Iterable[int]]) -> None:
-    """Note a look at cells and the seeds that they have now; the first look at a cell stands.
-
-    Nothing happens where the note cannot be written.
-    """
+    """Note the seeds of cells at their first look, if the note can be written."""
     if cells.keys() <= looked_before(outputs).keys():
         return
     with suppress(OSError), locked(outputs, wait=True):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from normexp.runs.plain import Plain
 
 FORMER_SGD = "normexp.engine.sgd.SGD"
 SGD = "torch.optim.SGD"
@@ -12,7 +11,7 @@ MUON = "normexp.engine.muon.Muon"
 FORMER_NS_STEPS = 3
 
 
-def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
+def migrated_run(plain: Plain) -> Plain:
     """Return `run.json` of format 0 as of format 1."""
     settings = {**plain["settings"], "kernels": "auto", "accumulate": 1}
     if "content" in settings["data"]["source"]:  # all images were RGB and of one size
@@ -28,7 +27,7 @@ def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, "settings": settings, "numerics": 1, "source": {}}
 
 
-def migrated_result(plain: Mapping[str, Any]) -> dict[str, Any]:
+def migrated_result(plain: Plain) -> Plain:
     """Return `result.json` of format 0 as of format 1."""
     without_name = {key: value for key, value in plain.items() if key != "name"}
     return {
@@ -38,12 +37,12 @@ def migrated_result(plain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def migrated_lens(plain: Mapping[str, Any]) -> dict[str, Any]:
+def migrated_lens(plain: Plain) -> Plain:
     """Return `lens.json` of format 0 as of format 1."""
     return {**plain, "environment": migrated_environment(plain["environment"])}
 
 
-def migrated_environment(plain: Mapping[str, Any]) -> dict[str, Any]:
+def migrated_environment(plain: Plain) -> Plain:
     """Return an environment with `kernels` for `norms`."""
     environment = dict(plain)
     environment["kernels"] = "compiled" if environment.pop("norms", None) == "kernels" else "none"

@@ -182,7 +182,6 @@ class RunResult:
 
     @property
     def has_learned(self) -> bool:
-        """Whether the accuracy is above chance."""
         return self.test is not None and not self.test.is_at_chance
 
     def hint(self, model: Settings) -> str:

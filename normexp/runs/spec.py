@@ -5,9 +5,7 @@ The same settings name the same folder, whichever command, sweep or machine aske
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -16,6 +14,7 @@ from typing import Any
 
 from normexp.errors import UserError
 from normexp.runs.plain import from_plain
+from normexp.runs.values import LOCATIONS, digest, flat, hashable
 from normexp.settings import ASKED, PARTS, RUN, RUNTIME, check_keys, checked, keys_of
 
 NUMERICS = 2
@@ -27,8 +26,6 @@ Part = Mapping[str, Any]
 """A part to be made: `_target_`, `_partial_` and its arguments, as plain values."""
 Settings = Mapping[str, Any]
 
-LOCATIONS = ("root", "cache_dir")
-"""Keys that say where things lie, which does not change what they are."""
 TYPED_BY_PART = ("_target_", "_partial_", "content", *LOCATIONS)
 """Keys that a table or a filter leaves out: a part's name says the same, or they say where."""
 
@@ -168,7 +165,7 @@ class RunSpec:
     @cached_property
     def factors(self) -> Settings:
         """Settings by dotted key, a group's name under the group's key, a list as a tuple."""
-        found = {key: _hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
+        found = {key: hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
         return found | {f"source of {module}": digest for module, digest in self.source.items()}
 
     @property
@@ -220,44 +217,4 @@ class Runtime:
 
     @property
     def design(self) -> Design:
-        """The design that the run's record bears."""
         return Design.SEQUENTIAL if self.until else Design.PLANNED
-
-
-def digest(settings: Settings) -> str:
-    """Return eight hexadecimal digits of settings; where things lie does not count."""
-    text = json.dumps(_canonical(settings), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def flat(
-    settings: Settings, without: Collection[str] = (), prefix: str = ""
-) -> Iterator[tuple[str, Any]]:
-    """Yield settings by dotted key, but for keys whose last part is in `without`.
-
-    A group's name stands under the group's key.
-    """
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            if not prefix and "name" in value:
-                yield key, value["name"]
-            yield from flat(value, without, f"{prefix}{key}.")
-        elif key not in without and not (key == "name" and prefix):
-            yield prefix + key, value
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        value = list(value.items())
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
-
-
-def _canonical(value: Any) -> Any:
-    """Drop locations, and write 1.0 as 1, so that equal settings have equal text."""
-    if isinstance(value, Mapping):
-        return {str(k): _canonical(v) for k, v in value.items() if k not in LOCATIONS}
-    if isinstance(value, list | tuple):
-        return [_canonical(v) for v in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

@@ -185,10 +185,7 @@ def image_root(root: str) -> Path:
 
 @cache
 def images_digest(root: str | None) -> str:
-    """Return the digest of `data.root` as this process first met it.
-
-    Raises UserError where it is not given or is no folder.
-    """
+    """Return the digest of `data.root` as first met; raises UserError if it is no folder."""
     if root is None:
         raise UserError(
             "data.root is not given; data=images needs the folder that holds train/ and test/, "

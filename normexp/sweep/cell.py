@@ -33,7 +33,6 @@ class Cell:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its result is there."""
         return self.result() is not None
 
     def result(self) -> RunResult | None:
@@ -45,7 +44,6 @@ class Cell:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
         return bool(self.folder.checkpoints)
 
     @property

@@ -25,7 +25,6 @@ class Ended:
 
     @property
     def line(self) -> str:
-        """Both in a line."""
         return f"failed: {self.words}" if self.how == "failed" else self.words
 
     @property
@@ -58,10 +57,7 @@ def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping
 
 
 def failed(cell: Cell, reason: str, threads: int | None) -> Ended:
-    """Record that the cell failed, where `normexp runs` finds it, if that is possible.
-
-    A run that another process has taken up meanwhile has not failed.
-    """
+    """Record that the cell failed, if possible, unless another process has taken it up."""
     try:
         with locked(cell.folder.path):
             if result := cell.result():

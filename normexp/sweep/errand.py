@@ -10,7 +10,6 @@ import os
 import signal
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from normexp.engine.requeue import is_ending
 from normexp.sweep.ended import STOPPED
@@ -59,7 +58,7 @@ class SubmititErrand(Errand):
             signal.raise_signal(_preemption())  # to submitit's handler, which does not return
         return code
 
-    def checkpoint(self) -> Any:
+    def checkpoint(self) -> object:
         """Called by submitit's handler: stop, and return what to carry out when the job is back."""
         from submitit.helpers import DelayedSubmission
 

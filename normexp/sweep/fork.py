@@ -42,10 +42,7 @@ def can_fork() -> bool:
 
 
 def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:
-    """Return what begins children in `slots`, for runs with these `settings`.
-
-    They are forks where there are several on the CPU.
-    """
+    """Return what begins children for these `settings`: forks, where several run on the CPU."""
     # A GPU is chosen by a variable that has to be there before torch is.
     if len(settings) < 2 or any(slots) or not can_fork():
         return Child
@@ -54,10 +51,7 @@ def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]
 
 
 def import_training(settings: Iterable[Settings]) -> None:
-    """Import what trainings with these `settings` need.
-
-    Nothing of a user's own, which might start threads or ask a GPU: no fork survives that.
-    """
+    """Import what trainings need, and nothing of a user's own: threads or a GPU survive no fork."""
     from PIL import Image
 
     for part in IMPORTED:
@@ -101,7 +95,6 @@ class ForkedChild(Child):
 
     @staticmethod
     def begin(log: IO[bytes], environment: Mapping[str, str], own_errors: bool) -> Process:
-        """Return the process, begun."""
         return Fork(log, environment, own_errors)
 
 
@@ -136,7 +129,6 @@ class Fork:
         return self._code
 
     def wait(self) -> int:
-        """Return the exit code once it has ended."""
         code = self.poll(0)
         assert code is not None
         return code
@@ -147,7 +139,6 @@ class Fork:
             os.kill(self._pid, number)
 
     def kill(self) -> None:
-        """End it at once."""
         self.send_signal(signal.SIGKILL)
 
 

@@ -19,6 +19,7 @@ from normexp import build
 from normexp.commands.grid import Grid
 from normexp.commands.train import by_hand
 from normexp.errors import UserError
+from normexp.parts import plain
 
 Outcome = tuple[object, ...] | str
 
@@ -73,7 +74,7 @@ def one_by_one(loader: Counting, overrides: Sequence[str]) -> Outcome:
         arguments = by_hand(cfg.hydra)
         with open_dict(cfg):
             del cfg["hydra"]
-        return (*build.run_spec(cfg), build.plain(cfg), arguments)
+        return (*build.run_spec(cfg), plain(cfg), arguments)
     except (HydraException, UserError) as error:
         return str(error)
 

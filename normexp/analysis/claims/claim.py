@@ -104,7 +104,6 @@ class Block:
 
     @property
     def expected(self) -> Sequence[object]:
-        """What the claim expects, as a list."""
         return self.expect if isinstance(self.expect, list) else [self.expect]
 
 
@@ -213,10 +212,7 @@ def _index(key: str, length: int) -> int:
 
 
 def _when(run: Run, name: str, loss: float) -> float | None:
-    """Return a number of `history` where the training loss first comes down to `loss`.
-
-    Between two epochs it is interpolated; None where the loss stays above, or begins below.
-    """
+    """Return a number of `history`, interpolated, where the training loss first falls to `loss`."""
     history = run.result.history if run.result else ()
     for before, after in pairwise(history):
         if before.train_loss > loss >= after.train_loss:

@@ -11,7 +11,6 @@ from normexp.runs.record import Measurements
 
 
 def write_measured(outputs: Path, measured: Measurements) -> None:
-    """Keep what was measured for a claim."""
     path = _file(outputs, measured.claim)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_record(path, measured)

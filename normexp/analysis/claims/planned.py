@@ -40,15 +40,11 @@ class Side:
         return as_typed(self.selection)
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows with these settings."""
         settings = {key: value for key, value in self.selection.items() if key != "measure"}
         return [row for row in rows if fits(row.factors, settings)]
 
     def scores(self, rows: Sequence[Row], tuned: str | None, *, is_difference: bool) -> Scores:
-        """Return the measure by seed, less what is taken off, in its unit.
-
-        With `is_difference` no run that diverged or is at chance may count.
-        """
+        """Return the measure by seed; no lost run counts where it `is_difference`."""
         chosen = self.rows(rows)
         runs = [row for row in chosen if isinstance(row, Run)]
         if not runs:
@@ -122,7 +118,6 @@ class Planned:
         return self.first.less is not None or next(both) == next(both)
 
     def pairs(self, rows: Sequence[Row]) -> Pairs:
-        """Return the values of both sides, paired by seed."""
         measure, rows = self.first.measure, self._of_its_kind(rows)
         first = self.first.scores(rows, self.tuned, is_difference=self.is_difference)
         if isinstance(self.second, Side):
@@ -138,7 +133,6 @@ class Planned:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it is of networks that were not trained."""
         measure = self.first.measure
         return not (measure.lens or measure.among) and measure.value.split(".")[0] not in OF_RUNS
 

@@ -63,12 +63,10 @@ class Verdict:
 
     @property
     def goes_on(self) -> bool:
-        """Whether more seeds may say more."""
         return any(finding.comparison.goes_on for finding in self.findings)
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those of the trained runs that were judged."""
         rows = (row for finding in self.findings for row in finding.rows)
         return tuple(sorted({row.seed for row in rows if isinstance(row, Run)}))
 

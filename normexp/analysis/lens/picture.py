@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from normexp.analysis.lens.tables import STATISTICS
-from normexp.analysis.rows import LensRow
+from normexp.runs.record import LensRow
 
 MARKERS = "osD^v<>Pp*"
 

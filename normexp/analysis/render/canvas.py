@@ -47,13 +47,11 @@ STYLE: Any = {
 
 
 def look(index: int) -> tuple[str, str]:
-    """Return the colour and the marker of a series."""
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw and save in the house style."""
     with mpl.rc_context(STYLE):
         yield
 

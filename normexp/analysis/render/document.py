@@ -38,7 +38,6 @@ class Figure:
 
     @cached_property
     def svg(self) -> str:
-        """The drawing as an SVG file."""
         from normexp.analysis.render.canvas import (
             svg,  # matplotlib, which a document may do without
         )

@@ -161,7 +161,6 @@ def _across(ax: Axes, i: int, spread: Spread | None) -> None:
 
 
 def heat(table: Heat, xlabel: str) -> Figure:
-    """Draw a coloured table."""
     columns = len(table.columns)
     grid = np.array([[nan if v is None else v for v in row] for row in table.values])
     with styled():

@@ -9,7 +9,6 @@ from normexp.runs.text import markdown_table
 
 
 def markdown(document: Document) -> str:
-    """Return the document as Markdown."""
     parts = [f"# {document.title}", *([document.question] if document.question else [])]
     parts.append(document.origin)
     for section in document.sections:

@@ -19,7 +19,6 @@ LONG = ("command", "goes on with", "reason", "what")
 
 
 def page(document: Document) -> str:
-    """Return the document as HTML."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -31,7 +30,6 @@ def page(document: Document) -> str:
 
 
 def anchor(section: Section) -> str:
-    """Return the id of a section, from its title."""
     return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-")
 
 

@@ -34,7 +34,6 @@ LEVELS = ("0", *SEVERITIES)
 def accuracy_section(
     block: Block, found: Sequence[CellComparison], margin: float, level: float, name: str
 ) -> Section:
-    """Return everything on the test accuracy of a block."""
     section = Section("Test accuracy", _warnings(block))
     best = list(leads(block))
     caption = (

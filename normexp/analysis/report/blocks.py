@@ -42,7 +42,6 @@ class Block:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs of the block."""
         return [run for runs in self.cells.values() for run in runs]
 
     @property
@@ -60,11 +59,9 @@ class Block:
         return f" Of {columns} columns {drawn} are drawn." if drawn < columns else ""
 
     def cell(self, series: object, column: object) -> list[Run]:
-        """Return the runs of a cell."""
         return self.cells.get((series, column), [])
 
     def has(self, measure: Measure) -> bool:
-        """Whether some run has the measure."""
         return any(measure(run) is not None for run in self.runs)
 
     def values(self, series: object, column: object, measure: Measure) -> list[float]:
@@ -103,7 +100,6 @@ class Block:
         return spread(values, level, within) if values else None
 
     def head(self, column: object) -> str:
-        """Return the heading of a column."""
         return f"{short(self.by[1])} {typed(column)}" if len(self.by) > 1 else ONE_COLUMN
 
     def panel(self, column: object) -> str:
@@ -111,7 +107,6 @@ class Block:
         return self.head(column) if column is not None else ""
 
     def place(self, series: object, column: object) -> str:
-        """Return the name of a cell."""
         return ", ".join(filter(None, [typed(series), self.panel(column)]))
 
     def row(self, series: object, column: object) -> str:

@@ -56,11 +56,7 @@ class Choices:
 
 
 def write_report(
-    runs: Sequence[Run],
-    choices: Choices,
-    heading: Heading,
-    to: Path,
-    tuned: Sequence[Tuned] = (),
+    runs: Sequence[Run], choices: Choices, heading: Heading, to: Path, tuned: Sequence[Tuned] = ()
 ) -> Path:
     """Write the report on `runs` into the folder `to`, and return its page.
 
@@ -113,7 +109,6 @@ def _block_sections(
 
 
 def _in_short(parts: Sequence[Block], found: Sequence[CellComparison]) -> Iterator[str]:
-    """Yield what the report comes to."""
     finished = sum(accuracy(run) is not None for block in parts for run in block.runs)
     total = sum(len(block.runs) for block in parts)
     yield f"{finished} of {plural(total, 'run')} have a test accuracy."

@@ -13,7 +13,6 @@ from normexp.tuned import Tuned, key_of
 
 
 def setup_section(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Section:
-    """Return what was trained."""
     rows = [[name, words] for name, words in setup(runs, tuned).items()]
     caption = "What the conclusions rest on: the settings of the runs below."
     section = Section("What was trained")

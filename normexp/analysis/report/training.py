@@ -16,14 +16,7 @@ from normexp.analysis.measures import (
     train_accuracy,
 )
 from normexp.analysis.render import figures
-from normexp.analysis.render.document import (
-    NONE,
-    Figure,
-    Section,
-    Table,
-    points,
-    with_interval,
-)
+from normexp.analysis.render.document import NONE, Figure, Section, Table, points, with_interval
 from normexp.analysis.report.blocks import Block, short
 from normexp.analysis.rows import Run
 from normexp.analysis.spread import PERCENT, spread
