@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from normexp.api import Trained, load, results, train
     from normexp.build import network, run_spec, training
+    from normexp.data.arrays import from_arrays
     from normexp.errors import UserError
     from normexp.norms.gated import GatedNorm
     from normexp.norms.ghost import GhostBatchNorm
@@ -41,6 +42,7 @@ __all__ = [
     "UserError",
     "__version__",
     "catalogue",
+    "from_arrays",
     "load",
     "network",
     "results",
@@ -64,6 +66,7 @@ _MODULES = {
     "Trained": "api",
     "UserError": "errors",
     "catalogue": "runs.catalogue",
+    "from_arrays": "data.arrays",
     "load": "api",
     "network": "build",
     "results": "api",
