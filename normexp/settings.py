@@ -29,7 +29,7 @@ class Kind(Protocol):
 
 
 def _or_null(is_optional: bool) -> str:
-    return ", or null," * is_optional
+    return " or null" * is_optional
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def table(
 
 def words(setting: Setting) -> str:
     """Return what a setting does, and its type."""
-    kind = setting.kind.words.rstrip(",").removeprefix("a ")
+    kind = setting.kind.words.rstrip(",").removeprefix("a ").replace(" or null", ", or null")
     return setting.words if isinstance(setting.kind, Part) else f"{setting.words} [{kind}]"
 
 
