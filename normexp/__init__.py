@@ -3,8 +3,6 @@
 The public names are loaded at their first use, so that `normexp --help` waits for no library.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 

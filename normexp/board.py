@@ -3,8 +3,6 @@
 Without torch and without TensorFlow. A tag is the name of a curve.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 

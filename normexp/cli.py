@@ -1,7 +1,5 @@
 """The command table. Standard library only, so that `normexp --help` answers at once."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys
@@ -20,6 +18,7 @@ COMMANDS = {
     "probe": "measure what a norm layer does to its input, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",
+    "verify": "train runs that normexp ships again, and compare: rows=3",
     "tensorboard": "show curves, cells, figures and factors of all runs in a browser",
     "advise": "name the norm to use, by the runs at hand: batch_size=4",
     "runs": "list the runs in outputs/: their accuracy and state",
@@ -27,11 +26,9 @@ COMMANDS = {
     "completion": "print the tab completion of a shell: bash, zsh or fish",
 }
 
-CHILD = "child"
-"""What a sweep starts, not a person."""
-COMPLETE = "complete"
-"""What the Tab key starts."""
-LASTING = ("train", "tune", "evaluate", "claims")
+CHILD = "child"  # what a sweep starts, not a person
+COMPLETE = "complete"  # what the Tab key starts
+LASTING = ("train", "tune", "evaluate", "claims", "verify")
 """Those that go on where their screen goes away."""
 MEANT = {"prove": "probe", "list": "runs", "ls": "runs", "show": "runs", "run": "train"}
 """Words that others have for a command, or that it had."""

@@ -1,7 +1,5 @@
 """Makes parts of their settings, by Hydra: the only place."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

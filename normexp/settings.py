@@ -5,8 +5,6 @@ come from here; the defaults are in `conf/`. The settings of a part of its own (
 `norm.layer.ghost_size`) are described in the part's YAML file and checked by the part.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -147,8 +145,8 @@ class Name:
     """A part of a file name; None where it is `optional`."""
 
     optional: bool = False
-    also: str = ""
-    """A character that it may have behind its first."""
+    also: str = ""  # a character that it may have behind its first
+    taken: str = ""  # a name that means something else
 
     @property
     def words(self) -> str:
@@ -158,10 +156,26 @@ class Name:
     def check(self, value: object) -> str | None:
         if value is None and self.optional:
             return None
+        if self.taken and value == self.taken:
+            raise ValueError("this means the runs that normexp ships; another name is needed")
         # A study or a folder may be called 2024 or 1.5.
         is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
         if is_text and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.{self.also}]*", str(value)):
             return str(value)
+        raise ValueError(f"{self.words} is needed")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A folder, or a list of folders."""
+
+    words = "a folder or a list of folders"
+
+    def check(self, value: object) -> list[str]:
+        folders = value if isinstance(value, list | tuple) else [value]
+        # A folder in a list may be called 2024.
+        if folders and all(isinstance(each, str | int) and each != "" for each in folders):
+            return list(map(str, folders))
         raise ValueError(f"{self.words} is needed")
 
 
@@ -200,8 +214,7 @@ class Setting:
     key: str
     kind: Kind
     words: str
-    required: bool = True
-    """Whether `conf/` must give it; the file of a part may leave the others out."""
+    required: bool = True  # whether `conf/` must give it; a part's file may leave the others out
 
 
 COUNT = Number(whole=True, least=1)
@@ -210,15 +223,34 @@ SEED = Number(whole=True, least=0, below=2**32)
 SHARE = Number(least=0, most=1)
 POSITIVE = Number(least=0)
 
+CACHE = Setting(
+    "runtime.cache_dir", Text(), "folder of decoded images and compiled kernels; NORMEXP_CACHE"
+)
 OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports and studies")
 DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
 THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a core")
 JOBS = Setting(
     "runtime.jobs", OPTIONAL_COUNT, "runs at a time; null: as many as cores, memory and GPUs allow"
 )
-STUDY = Setting("study", Name(optional=True, also="-"), "name for runs that answer one question")
+SHIPPED = "reference"  # the study that means the runs that normexp ships
+OWN_STUDY = Setting(
+    "study",
+    Name(optional=True, also="-", taken=SHIPPED),
+    "name for runs that answer one question",
+)
+STUDY = Setting(
+    "study", Name(optional=True, also="-"), "runs of one study; reference: those that normexp ships"
+)
+ONLY_SHIPPED = Setting(
+    "study",
+    Choice((SHIPPED,), optional=True),
+    "reference: the runs that normexp ships; null: your own, or those where you have none",
+)
+PLACES = Setting(
+    "runtime.outputs", Folders(), "folder that holds runs, or several: [a,b]; pages go to the first"
+)
 ASKED = (
-    STUDY,
+    OWN_STUDY,
     Setting(
         "until",
         Choice(("decided",), optional=True),
@@ -306,29 +338,31 @@ PARTS = ("data", "model", "norm", "contrast", "optimizer")
 
 RUNTIME = (
     OUTPUTS,
-    Setting(
-        "runtime.cache_dir", Text(), "folder of decoded images and compiled kernels; NORMEXP_CACHE"
-    ),
+    CACHE,
     DEVICE,
     THREADS,
     JOBS,
     Setting("runtime.log_every", COUNT, "steps between two points of a training curve"),
     Setting("runtime.checkpoint_seconds", Number(above=0), "time between two checkpoints"),
+    Setting(
+        "runtime.reference",
+        Flag(),
+        "a run that normexp ships counts as finished; false: it is trained",
+    ),
 )
 """What cannot change the result of a run."""
 
-REPORT = (
+COMPARED = (
     STUDY,
     Setting("by", Names(), "what is compared and over what: one or two settings"),
     Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
     Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter"),
     Setting("level", Number(least=0.5, most=0.999), "of intervals"),
-    OUTPUTS,
 )
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
-    STUDY,
+    OWN_STUDY,
     Setting("trust", Flag(), "call parts of others that a run's record names"),
     Setting("seed", SEED, "of the draws of contrast, gain and other images in the batch"),
     Setting("images", COUNT, "of the test set, at most"),
@@ -363,15 +397,24 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         Setting("claim", Names(), "all, or names such as c05"),
         Setting("form", Choice(("small", "full")), "of the studies: two cores, or a GPU"),
         Setting("measure", Flag(), "carry out what needs no training before judging"),
-        OUTPUTS,
+        ONLY_SHIPPED,
+        PLACES,
     ),
-    "report": REPORT,
-    "tensorboard": REPORT,
+    "verify": (
+        Setting("rows", COUNT, "how many of the runs that normexp ships, drawn by chance"),
+        Setting("row", Text(optional=True), "or the name of one"),
+        CACHE,
+        DEVICE,
+        THREADS,
+    ),
+    "report": (*COMPARED, PLACES),
+    "tensorboard": (*COMPARED, OUTPUTS),
     "advise": (
         Setting("batch_size", COUNT, "of the training that is planned"),
         Setting("contrast", Choice(("steady", "varies")), "of the images to classify"),
         Setting("margin", Number(least=0), "points of accuracy; less does not matter"),
-        OUTPUTS,
+        ONLY_SHIPPED,
+        PLACES,
     ),
 }
 """The settings of each command."""

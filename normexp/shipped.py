@@ -4,8 +4,6 @@ Hydra composes settings. This reads the same files in milliseconds, with their c
 help and for the completion of a shell.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +11,7 @@ from pathlib import Path
 
 from normexp.settings import OF_MANY_PARTS, PARTS, RUN
 
-GROUPS = (*PARTS, "experiment", "scale", "hydra/launcher")
-"""What is chosen by the name of a file."""
+GROUPS = (*PARTS, "experiment", "scale", "hydra/launcher")  # what is chosen by the name of a file
 
 KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?P<value>.*)")
 DEFAULT = re.compile(r" *- (?:override /?)?([\w/]+): *(\w+)")
@@ -26,26 +23,19 @@ BASE = re.compile(r"  - (?!_self_)(\w+)$")
 class Line:
     """A setting in a file."""
 
-    key: str
-    """Dotted, below the file."""
-    value: str
-    """As it is written."""
-    words: str
-    """The comment behind it, or above it."""
+    key: str  # dotted, below the file
+    value: str  # as it is written
+    words: str  # the comment behind it, or above it
 
 
 @dataclass(frozen=True)
 class Shipped:
     """A file of `conf/`."""
 
-    words: tuple[str, ...]
-    """The lines of the comment at its top."""
-    lines: tuple[Line, ...]
-    """The settings that it gives, without those of Hydra."""
-    defaults: dict[str, str]
-    """The choice of each group."""
-    bases: tuple[str, ...]
-    """The files of the same folder that it goes on from."""
+    words: tuple[str, ...]  # the lines of the comment at its top
+    lines: tuple[Line, ...]  # the settings that it gives, without those of Hydra
+    defaults: dict[str, str]  # the choice of each group
+    bases: tuple[str, ...]  # the files of the same folder that it goes on from
 
 
 def conf_dir() -> Path:

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from normexp.sweep.plan import Plan
 
 
-MANY = 20
-"""Cells whose composition may be felt."""
+MANY = 20  # cells whose composition may be felt
 
 
 class ProcessLauncher(Launcher):

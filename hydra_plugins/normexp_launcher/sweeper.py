@@ -3,8 +3,6 @@
 Hydra imports this file for every command, so it imports nothing else until a sweep starts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper

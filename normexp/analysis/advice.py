@@ -1,7 +1,5 @@
 """Which norm the runs at hand advise, how sure that is, and what they do not show."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from math import log
 from statistics import fmean
@@ -18,8 +16,7 @@ from normexp.analysis.setup import setup
 from normexp.analysis.spread import PERCENT, spread
 from normexp.tuned import Tuned
 
-NEAR = 2
-"""Batch sizes that differ by up to this factor are near."""
+NEAR = 2  # batch sizes that differ by up to this factor are near
 
 
 def advice(

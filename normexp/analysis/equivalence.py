@@ -7,8 +7,6 @@ with the margin: its level is 1 − 2α/(comparisons left at that step), so it l
 exactly where p ≤ α.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from scipy import special

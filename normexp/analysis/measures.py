@@ -1,6 +1,7 @@
-"""What a run found, as numbers: each is a function of a run, None where the run has no such."""
+"""What a run found, as numbers: functions of a run, None where it has no such number.
 
-from __future__ import annotations
+Accuracies are in percent; the training's is over its last epoch, validation's after it.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -13,12 +14,10 @@ SEVERITIES = ("1", "2", "3", "4", "5")
 
 
 def accuracy(run: Run) -> float | None:
-    """Return the accuracy on the test images in percent."""
     return 100 * run.result.test.accuracy if run.result and run.result.test else None
 
 
 def balanced_accuracy(run: Run) -> float | None:
-    """Return the mean over classes of the test accuracy in percent."""
     return 100 * run.result.test.balanced_accuracy if run.result and run.result.test else None
 
 
@@ -41,13 +40,11 @@ def train_accuracy(run: Run) -> float | None:
 
 
 def validation_accuracy(run: Run) -> float | None:
-    """Return the accuracy on the validation images after the last epoch in percent."""
     last = _last_epoch(run)
     return 100 * last.val_accuracy if last else None
 
 
 def gap(run: Run) -> float | None:
-    """Return training less test accuracy in points."""
     train, test = train_accuracy(run), accuracy(run)
     return None if train is None or test is None else train - test
 

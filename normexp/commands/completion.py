@@ -4,8 +4,6 @@ The candidates come from `settings.py` and the files of `conf/`. Standard librar
 waits for them.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """`normexp evaluate`: the lens, on one run or on several at once."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence
@@ -32,12 +30,11 @@ Row = Settings
 
 AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.
-OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
+OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1, "reference": False}
 
 
 @composed("evaluate")
 def main(cfg: DictConfig) -> None:
-    """Look at the runs that `cfg` names, and show what was found."""
     settings = checked_settings(cfg, "evaluate")
     asked = axes_of(settings)
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})

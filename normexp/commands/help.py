@@ -4,8 +4,6 @@ Types, ranges and words are those of `settings.py`, defaults and the settings of
 those of the files in `conf/`.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Carries out what claims measure without training, over a grid of settings of `normexp train`."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +17,6 @@ from normexp.runs.record import Measurement, Measurements
 
 
 def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> None:
-    """Carry out the measurements of `claims`, with `settings` as typed for `normexp train`."""
     for claim in claims:
         if claim.measurement is None:
             continue

@@ -44,17 +44,14 @@ class Row:
     """A layer of a norm, and its measurements."""
 
     name: str
-    place: str
-    """Where it stands if not everywhere, in words."""
-    inputs: dict[str, int]
-    """`batch_size` and `seed`."""
+    place: str  # where it stands if not everywhere, in words
+    inputs: dict[str, int]  # `batch_size` and `seed`
     probe: NormProbe
     filters: tuple[float, float] | None
     """Where the norm changes the convolutions: their deviations when filters get gains, shifts."""
 
 
 def main() -> int:
-    """Measure the norms that the arguments name, and print the table. Returns the exit code."""
     # Each norm is a cell of a sweep: to Hydra, all are asked for by naming none, and some by a,b.
     arguments = [argument for argument in sys.argv if argument != "norm=all"]
     sys.argv = [re.sub(r"^norm=\[(.+)\]$", r"norm=\1", argument) for argument in arguments]

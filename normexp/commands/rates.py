@@ -1,16 +1,12 @@
 """Choosing a learning rate by the validation accuracy of trials, the same way for every cell."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from statistics import fmean, stdev
 
-FIRST_SEED = 1000
-"""Exploration seeds are 1000 and up, so that no seed of a confirmation chooses a rate."""
+FIRST_SEED = 1000  # exploration seeds are 1000 and up: no seed of a confirmation chooses a rate
 MORE_SEEDS = (1001, 1002)
-FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Of the default rate."""
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the default rate
 MOST_WIDENINGS = 2
 
 Rates = Mapping[float, Mapping[int, float]]

@@ -1,27 +1,28 @@
 """`normexp runs`: list the runs in `outputs/`. Standard library only, to answer at once."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys
 from pathlib import Path
 
 from normexp.errors import UserError
+from normexp.runs import reference
 from normexp.runs.catalogue import Entry, catalogue, matching, read_entry, reasons
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.overview import Overview
 from normexp.runs.text import csv_text
+from normexp.settings import SHIPPED
 
 HELP = """\
-usage: normexp runs [key=value ...] [outputs=<folder>]
+usage: normexp runs [key=value ...] [outputs=<folder> or outputs=[<folder>,<folder>]]
 
 A row for each cell (runs that differ in the seed only): mean ± standard deviation
 over seeds of the accuracy on the test images, in per cent.
 
 key=value keeps the runs with that setting: norm=batch, norm=batch,both,
-batch_size=4..32, optimizer.lr=0.1, seed=0, state=diverged, study=quickstart.
+batch_size=4..32, optimizer.lr=0.1, seed=0, state=diverged, study=quickstart;
+study=reference lists the runs that normexp ships.
 columns=norm,epochs   these settings are columns; else those that tell runs apart
 sort=accuracy         orders the rows by a column; sort=-accuracy: the best first
 format=csv            or json: for other programs, accuracies as shares
@@ -42,15 +43,24 @@ def main() -> None:
     if odd := [argument for argument in arguments if "=" not in argument]:
         raise UserError(f"'{odd[0]}' is not of the form key=value, such as norm=batch")
     wanted = dict(argument.split("=", 1) for argument in arguments)
-    outputs = Path(wanted.pop("outputs", "outputs")).expanduser()
+    typed = wanted.pop("outputs", "outputs")
+    is_list = typed.startswith("[") and typed.endswith("]")
+    outputs = [Path(each).expanduser() for each in (typed[1:-1].split(",") if is_list else [typed])]
     columns = [key for key in wanted.pop("columns", "").split(",") if key]
     sort, form = wanted.pop("sort", ""), wanted.pop("format", "table")
     if form not in FORMATS:
         raise UserError(f"format={form}: one of {', '.join(FORMATS)} is needed")
     removed_state, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
-    entries = catalogue(outputs)
+    if wanted.get("study") == SHIPPED:
+        del wanted["study"]
+        entries, removed_state = [row.entry for row in reference.rows()], None
+    else:
+        entries = catalogue(*outputs)
     if not entries:
-        raise UserError(f"there is no run in {outputs}; make one: normexp train")
+        raise UserError(
+            f"there is no run in {typed}; make one: normexp train, or see those that normexp "
+            f"ships: normexp runs study={SHIPPED}"
+        )
     if removed_state is not None:
         clean(matching(entries, wanted), removed_state, is_confirmed=sure == "true")
         return

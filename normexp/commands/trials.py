@@ -1,7 +1,5 @@
 """The runs of a tuning: cells at learning rates on exploration seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +12,7 @@ from normexp.settings import typed
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
+from normexp.tuned import TRIALS
 
 
 class Launcher(Protocol):
@@ -35,8 +34,7 @@ class ToTune:
 
     overrides: Sequence[str]
     default: float
-    specs: dict[float, RunSpec] = field(default_factory=dict)
-    """By rate."""
+    specs: dict[float, RunSpec] = field(default_factory=dict)  # by rate
     rates: dict[float, dict[int, float]] = field(default_factory=dict)
     """Validation accuracy by rate and seed; 0 where the run diverged."""
 
@@ -54,7 +52,7 @@ class ToTune:
 
 
 def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
-    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study=tuning_{study}")
+    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study={TRIALS}{study}")
     return [*of.overrides, *own]
 
 

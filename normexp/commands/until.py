@@ -6,8 +6,6 @@ design, so they are judged by tests that hold at every look, and one that is dec
 cells of an open comparison get their next seed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +26,9 @@ from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
 
-FIRST_SEEDS = (0, 1, 2)
-"""Where none is given."""
+FIRST_SEEDS = (0, 1, 2)  # where none is given
 
-Series = Mapping[str, Sequence[Cell]]
-"""The runs of each cell, one a seed, by the cell's name."""
+Series = Mapping[str, Sequence[Cell]]  # the runs of each cell, one a seed, by the cell's name
 CarryOut = Callable[[Sequence[Cell]], Mapping[str, Ended]]
 
 

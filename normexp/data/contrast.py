@@ -1,7 +1,5 @@
 """Contrast augmentation, drawn per image."""
 
-from __future__ import annotations
-
 from math import inf
 
 import torch

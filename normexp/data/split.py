@@ -21,8 +21,7 @@ class Split:
     val: LabelledImages
     test: LabelledImages
     classes: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    """What the source of the images has to say."""
+    notes: tuple[str, ...] = ()  # what the source of the images has to say
 
     def to(self, device: torch.device) -> Split:
         train, val, test = (part.to(device) for part in (self.train, self.val, self.test))

@@ -1,7 +1,5 @@
 """The training loop."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,8 +29,7 @@ class Recipe:
 
     total_steps: int
     schedule: Schedule
-    accumulate: int
-    """Batches of an optimizer step."""
+    accumulate: int  # batches of an optimizer step
     label_smoothing: float
     precision: Precision
 
@@ -47,8 +44,7 @@ class Training:
     recipe: Recipe
     evaluator: Evaluator
     environment: Environment
-    feature_spread: float | None
-    """At the start, see `evaluation/features.py`."""
+    feature_spread: float | None  # at the start, see `evaluation/features.py`
 
     @property
     def steps_per_epoch(self) -> int:
@@ -79,11 +75,9 @@ class Training:
 class Rhythm:
     """How often a training logs and saves; none of it changes the result."""
 
-    log_every: int
-    """Steps between two points of a training curve."""
+    log_every: int  # steps between two points of a training curve
     checkpoint_seconds: float
-    folder: RunFolder
-    """Where checkpoints go."""
+    folder: RunFolder  # where checkpoints go
 
 
 def fit(

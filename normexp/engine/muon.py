@@ -4,8 +4,6 @@ Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
 kellerjordan.github.io/posts/muon.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

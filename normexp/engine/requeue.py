@@ -1,7 +1,5 @@
 """A SLURM job that has to stop goes back into the queue, and goes on from its checkpoint there."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

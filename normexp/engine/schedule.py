@@ -19,8 +19,7 @@ class Schedule:
     """Linear warm-up to `peak`, then cosine decay to zero."""
 
     peak: float
-    warmup: float
-    """Share of the training in which the learning rate rises."""
+    warmup: float  # share of the training in which the learning rate rises
 
     @classmethod
     def scaled(

@@ -24,17 +24,12 @@ class TrainingState:
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    totals: Tensor
-    """Sum of losses, of right answers and of images in this epoch: float64 (3,)."""
-    logged: Tensor
-    """`totals` at the last point of the training curve."""
+    totals: Tensor  # sum of losses, of right answers and of images in this epoch: float64 (3,)
+    logged: Tensor  # `totals` at the last point of the training curve
     step: int = 0
-    history: list[EpochResult] = field(default_factory=list)
-    """One row an epoch."""
-    epoch_seconds: list[float] = field(default_factory=list)
-    """How long each finished epoch took."""
-    seconds: float = 0.0
-    """How long the current epoch has taken so far."""
+    history: list[EpochResult] = field(default_factory=list)  # one row an epoch
+    epoch_seconds: list[float] = field(default_factory=list)  # how long each finished epoch took
+    seconds: float = 0.0  # how long the current epoch has taken so far
 
     def __post_init__(self) -> None:
         self.followers = [m for m in self.network.modules() if isinstance(m, FollowsSteps)]

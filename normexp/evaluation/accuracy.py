@@ -1,7 +1,5 @@
 """Loss and accuracy of a network on images, as they are and at reduced contrast."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,8 +23,7 @@ class Score:
 
     loss: float
     accuracy: float
-    predictions: Tensor
-    """The classes (N,) that were predicted, on the CPU."""
+    predictions: Tensor  # the classes (N,) that were predicted, on the CPU
 
 
 @dataclass(frozen=True)

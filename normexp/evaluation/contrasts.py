@@ -1,7 +1,5 @@
 """Changes of the test images' contrast, computed on their device."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial

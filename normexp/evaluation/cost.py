@@ -1,7 +1,5 @@
 """Multiply-adds of a network, and the time and memory of a training step."""
 
-from __future__ import annotations
-
 import ctypes
 import time
 from collections.abc import Callable

@@ -38,8 +38,6 @@ Layers without batch statistics are the same under all of them, so that all diff
 running statistics are exactly 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -73,10 +71,8 @@ class Lens:
     """Measures a network; each axis is a list of tasks, each of which returns a few rows."""
 
     subject: Subject
-    loader: Loader
-    """Of the training, at its batch size."""
-    step: Callable[[], None]
-    """Makes a training step, on a network that is not the trained one."""
+    loader: Loader  # of the training, at its batch size
+    step: Callable[[], None]  # makes a training step, on a network that is not the trained one
 
     def tasks(self, axis: str, settings: Settings) -> list[Task]:
         axes: Mapping[str, Callable[..., Iterator[Task]]] = {
@@ -88,7 +84,6 @@ class Lens:
         return list(axes[axis](**settings))
 
     def contrast(self, batch_size: int, **levels: list[float]) -> Iterator[Task]:
-        """Yield every change of contrast under running and under test-batch statistics."""
         test_batch = of_batches(min(batch_size, len(self.subject.images)))
         for change in all_changes(**levels):
             for statistics in (RUNNING, test_batch):
@@ -107,7 +102,6 @@ class Lens:
         precise_batch_sizes: list[int],
         precise_images: int,
     ) -> Iterator[Task]:
-        """Yield every choice of statistics; batches larger than the test set are left out."""
         fitting = [size for size in batch_sizes if size <= len(self.subject.images)]
         for statistics in [RUNNING, *map(of_batches, fitting), *map(mixed, alphas)]:
             yield partial(self._statistics_rows, statistics)
@@ -147,7 +141,6 @@ class Lens:
             yield epoch.batch(i)[0]
 
     def noise(self, batch_sizes: list[int], images: int, draws: int) -> Iterator[Task]:
-        """Yield the spread over random draws of the other images in the batch."""
         images = min(images, len(self.subject.images))
         for size in batch_sizes:
             if size <= len(self.subject.images):

@@ -1,7 +1,5 @@
 """The rows of the lens as TensorBoard curves in the run's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from torch.utils.tensorboard import SummaryWriter

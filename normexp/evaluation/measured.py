@@ -4,8 +4,6 @@ Each takes a network with its norms in place and batches of standardised trainin
 (N, 3, H, W) with labels (N,), and returns numbers by name. `conf/claims/` names the function.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

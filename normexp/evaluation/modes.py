@@ -1,7 +1,5 @@
 """Compare train mode with eval mode: test-batch statistics with running ones."""
 
-from __future__ import annotations
-
 from math import isfinite
 
 from torch import nn

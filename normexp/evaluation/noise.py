@@ -1,7 +1,5 @@
 """Spread of an image's logits and norm outputs over the other images in its batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial

@@ -31,8 +31,7 @@ class Statistics:
     """`use(network)` is the context in which the network has them."""
     batch_size: int | None = None
     alpha: float | None = None
-    chunk: int = CHUNK
-    """Images that must go through the network together."""
+    chunk: int = CHUNK  # images that must go through the network together
 
     def in_chunks(self, size: int) -> Statistics:
         return replace(self, chunk=size)

@@ -1,7 +1,5 @@
 """Whether a network can work at all, found out before it is trained."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """A plain convolutional network: convolutions in a row, poolings, one linear layer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 from typing import ClassVar

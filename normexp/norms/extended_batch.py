@@ -3,8 +3,6 @@
 Luo et al., "Extended Batch Normalization for Image Recognition", 2020 (arXiv 2003.05569).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

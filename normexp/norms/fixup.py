@@ -9,8 +9,6 @@ Zhang, Dauphin and Ma, "Fixup Initialization: Residual Learning Without Normaliz
    activation, all of which learn at a tenth of the learning rate.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 

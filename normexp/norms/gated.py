@@ -4,8 +4,6 @@ Nam and Kim, "Batch-Instance Normalization for Adaptively Style-Invariant Neural
 NeurIPS 2018.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar
 

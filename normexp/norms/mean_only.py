@@ -4,8 +4,6 @@ Salimans and Kingma, "Weight Normalization: A Simple Reparameterization to Accel
 Deep Neural Networks", NeurIPS 2016, section 4. It goes with weight norm, which has the scale.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

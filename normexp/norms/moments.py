@@ -1,7 +1,5 @@
 """Means and variances of parts, put together to those of the whole."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -4,8 +4,6 @@ A network is built around `NormSite`s. Placing puts the settings' norm layer at 
 another one at the sites that a rule selects by role, stage or depth.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,10 +24,8 @@ class Rule:
     roles: list[str] | None = None
     stages: list[int] | None = None
     """First and last stage, both included; negative ones count from the end."""
-    depth: list[float] | None = None
-    """From (included) and to (excluded, but 1 includes the last norm)."""
-    last_in_stage: bool = False
-    """Only the last place of its role in a stage."""
+    depth: list[float] | None = None  # from (included) to (excluded, but 1 includes the last norm)
+    last_in_stage: bool = False  # only the last place of its role in a stage
 
     def selects(self, place: Place, is_last_in_stage: bool) -> bool:
         if self.roles is not None and place.role not in self.roles:

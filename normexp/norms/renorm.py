@@ -4,8 +4,6 @@ Ioffe, "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-No
 NeurIPS 2017.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,8 +22,7 @@ class BatchRenorm(nn.BatchNorm2d):
     type.
     """
 
-    progress: Tensor
-    """The share of the training that is done, a scalar."""
+    progress: Tensor  # the share of the training that is done, a scalar
 
     def __init__(
         self,

@@ -1,7 +1,5 @@
 """The update of running statistics, for batch norms that compute their statistics themselves."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -4,8 +4,6 @@ Qiao et al., "Micro-Batch Training with Batch-Channel Normalization and Weight S
 2019 (arXiv 1903.10520). It goes with a norm of the activations, group norm in the paper.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize

@@ -1,7 +1,5 @@
 """Files that are whole or absent: written beside, synced, renamed; sealed ones carry a checksum."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

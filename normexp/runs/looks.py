@@ -3,8 +3,6 @@
 Seeds that are added after a look were added because of it, perhaps, and count as sequential.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass

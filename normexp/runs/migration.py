@@ -1,18 +1,14 @@
 """Records of format 0, which commit f186aea wrote."""
 
-from __future__ import annotations
-
 from normexp.runs.plain import Plain
 
 FORMER_SGD = "normexp.engine.sgd.SGD"
-SGD = "torch.optim.SGD"
-"""With `fused`, it does the same to the bit."""
+SGD = "torch.optim.SGD"  # with `fused`, it does the same to the bit
 MUON = "normexp.engine.muon.Muon"
 FORMER_NS_STEPS = 3
 
 
 def migrated_run(plain: Plain) -> Plain:
-    """Return `run.json` of format 0 as of format 1."""
     settings = {**plain["settings"], "kernels": "auto", "accumulate": 1}
     if "content" in settings["data"]["source"]:  # all images were RGB and of one size
         source = {**settings["data"]["source"], "convert": True, "resize": None}
@@ -28,7 +24,6 @@ def migrated_run(plain: Plain) -> Plain:
 
 
 def migrated_result(plain: Plain) -> Plain:
-    """Return `result.json` of format 0 as of format 1."""
     without_name = {key: value for key, value in plain.items() if key != "name"}
     return {
         **without_name,
@@ -38,7 +33,6 @@ def migrated_result(plain: Plain) -> Plain:
 
 
 def migrated_lens(plain: Plain) -> Plain:
-    """Return `lens.json` of format 0 as of format 1."""
     return {**plain, "environment": migrated_environment(plain["environment"])}
 
 

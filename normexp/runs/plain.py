@@ -1,7 +1,5 @@
 """Frozen dataclasses as plain values for JSON, and back with every type checked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
@@ -11,8 +9,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from normexp.errors import suggestion
 
 T = TypeVar("T")
-Plain = dict[str, Any]
-"""A record as JSON has it."""
+Plain = dict[str, Any]  # a record as JSON has it
 Reader = Callable[[object], object]
 
 

@@ -18,8 +18,7 @@ from normexp.runs.result import Environment, RunResult
 from normexp.runs.spec import Design, RunSpec
 
 FORMAT = 1
-LensRow = Mapping[str, Any]
-"""A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
+LensRow = Mapping[str, Any]  # a row of `lens.json`; `normexp.evaluation.lens` describes its keys
 T = TypeVar("T")
 
 
@@ -32,8 +31,7 @@ class RunRecord:
     """What was asked: `run.json`."""
 
     spec: RunSpec
-    command: str
-    """What makes the run, as it is typed."""
+    command: str  # what makes the run, as it is typed
     studies: tuple[str, ...] = ()
     design: Design = Design.PLANNED
 
@@ -70,12 +68,10 @@ class Failure:
 class LensRecord:
     """What `normexp evaluate` found: `lens.json`. `evaluation/lens.py` describes the rows."""
 
-    settings: Mapping[str, object]
-    """What each axis was asked, and the digest of the weights."""
+    settings: Mapping[str, object]  # what each axis was asked, and the digest of the weights
     environment: Environment
     rows: tuple[LensRow, ...]
-    seconds: Mapping[str, float]
-    """By axis."""
+    seconds: Mapping[str, float]  # by axis
 
 
 @dataclass(frozen=True)

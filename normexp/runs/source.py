@@ -5,8 +5,6 @@ installed package: it lies in the current folder, or elsewhere on the path. Noth
 modules are found, and their imports are read.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import sys

@@ -17,13 +17,11 @@ from normexp.runs.plain import from_plain
 from normexp.runs.values import LOCATIONS, digest, flat, hashable
 from normexp.settings import ASKED, PARTS, RUN, RUNTIME, check_keys, checked, keys_of
 
-NUMERICS = 2
-"""Raised by a change of the code that changes results beyond rounding, or random draws."""
+NUMERICS = 2  # raised by a change of the code that changes results beyond rounding, or random draws
 
-KEYS = {group: keys_of(RUN, group) for group in ("", *PARTS)}
-"""The keys of a group's settings, read once, for each of the thousand runs of a catalogue."""
-Part = Mapping[str, Any]
-"""A part to be made: `_target_`, `_partial_` and its arguments, as plain values."""
+KEYS = {group: keys_of(RUN, group) for group in ("", *PARTS)}  # read once, for thousands of runs
+
+Part = Mapping[str, Any]  # to be made: `_target_`, `_partial_` and arguments, as plain values
 Settings = Mapping[str, Any]
 
 TYPED_BY_PART = ("_target_", "_partial_", "content", *LOCATIONS)
@@ -55,8 +53,7 @@ class ModelSpec:
     name: str
     network: Part
     padding_mode: str
-    own: Settings
-    """Settings of this network alone, such as `depth`; its part refers to them."""
+    own: Settings  # settings of this network alone, such as `depth`; its part refers to them
 
 
 @dataclass(frozen=True)
@@ -97,10 +94,8 @@ class RunSpec:
 
     seed: int
     batch_size: int
-    accumulate: int
-    """Batches of an optimizer step."""
-    epochs: int | None
-    """The budget in epochs, or None where it is given in `steps`."""
+    accumulate: int  # batches of an optimizer step
+    epochs: int | None  # the budget in epochs, or None where it is given in `steps`
     steps: int | None
     label_smoothing: float
     precision: str
@@ -181,8 +176,7 @@ class Design(StrEnum):
     """How the number of seeds of a cell came about, which decides how comparisons are tested."""
 
     PLANNED = "planned"
-    SEQUENTIAL = "sequential"
-    """Seeds were added after a look at the runs before."""
+    SEQUENTIAL = "sequential"  # seeds were added after a look at the runs before
 
 
 @dataclass(frozen=True)
@@ -192,18 +186,14 @@ class Runtime:
     outputs: str
     cache_dir: str
     device: str
-    threads: int | None
-    """CPU threads, or None for one a core."""
-    jobs: int | None
-    """Runs of a sweep at a time, or None for as many as pay."""
-    log_every: int
-    """Steps between two points of a training curve."""
+    threads: int | None  # CPU threads, or None for one a core
+    jobs: int | None  # runs of a sweep at a time, or None for as many as pay
+    log_every: int  # steps between two points of a training curve
     checkpoint_seconds: float
-    study: str | None
-    """The study that the run is asked for by."""
-    until: str | None = None
-    """`decided` where seeds are added until the comparisons of the sweep are."""
+    study: str | None  # the study that the run is asked for by
+    until: str | None = None  # `decided`: seeds are added until the comparisons of the sweep are
     max_seeds: int | None = None
+    reference: bool = True  # whether a run that normexp ships counts as finished
 
     @classmethod
     def from_settings(cls, settings: Settings, asked: Settings) -> Runtime:

@@ -1,7 +1,5 @@
 """Tables as text: aligned columns, Markdown, CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence

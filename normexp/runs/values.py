@@ -1,13 +1,10 @@
 """Settings as values: in one form, by dotted key, and in eight digits."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 
-LOCATIONS = ("root", "cache_dir")
-"""Keys that say where things lie, which does not change what they are."""
+LOCATIONS = ("root", "cache_dir")  # keys that say where things lie, not what they are
 
 
 def digest(settings: Mapping[str, object]) -> str:

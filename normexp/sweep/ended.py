@@ -1,7 +1,5 @@
 """How the process of a cell has ended."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from signal import SIGKILL, Signals
 
@@ -19,8 +17,7 @@ STOPPED = tuple(code for number in SIGNALS for code in (128 + number, -number))
 class Ended:
     """What became of a cell."""
 
-    how: str
-    """`finished`, `diverged`, `failed`, `stopped`, or `in progress` in another process."""
+    how: str  # `finished`, `diverged`, `failed`, `stopped`, or `in progress` in another process
     words: str
 
     @property

@@ -4,8 +4,6 @@ It is a process beside the job's own, the same as in a sweep on one machine; all
 its task. It stops when the job's process does.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from dataclasses import dataclass, field, replace

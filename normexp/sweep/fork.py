@@ -5,8 +5,6 @@ at its first step after 0.7 s (scripts/bench startup). The standard library's fo
 handed the images: with 55,000 files, which a cell then has to find and check, it takes 1.4 s.
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import importlib

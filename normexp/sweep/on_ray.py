@@ -1,7 +1,5 @@
 """Jobs as tasks of a Ray cluster."""
 
-from __future__ import annotations
-
 import signal
 import socket
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Jobs by submitit: on a SLURM cluster, or with cluster `local` as processes of this machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from signal import SIGTERM
 

@@ -1,7 +1,5 @@
 """The loop that has tasks carried out, some at a time: cells, their check, evaluations."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping

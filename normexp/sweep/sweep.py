@@ -1,7 +1,5 @@
 """The story of a sweep: what is to do, doing it, what came of it."""
 
-from __future__ import annotations
-
 import shlex
 import shutil
 import sys
@@ -13,6 +11,7 @@ from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import read_entry
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.overview import table
+from normexp.runs.reference import taken_words
 from normexp.runs.spec import Settings
 from normexp.runs.text import aligned
 from normexp.shipped import conf_dir, defaults, shipped
@@ -44,6 +43,8 @@ def ends_of(
     settings, or else `jobs` of a cluster. Raises UserError where a cell cannot work, before any is
     started; Stopped once those under way have left their checkpoints.
     """
+    if taken := [cell.folder.name for cell in cells if cell.take()]:
+        print(taken_words(f"{len(taken)} of {len(cells)} runs are", taken[0]), file=sys.stderr)
     missing = [cell for cell in cells if not cell.is_finished]
     for cell in cells:
         if cell.is_finished:

@@ -1,7 +1,5 @@
 """The page of claims: a line a claim, and behind it what was compared and what was found."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,8 +35,7 @@ HOW = (
     "nothing is adjusted, so of a hundred claims with nothing behind them up to five may be told "
     "as decided."
 )
-OWN_SETUP = ("learning rate", "seeds", "mixed cells")
-"""What of the set-up stands with each claim."""
+OWN_SETUP = ("learning rate", "seeds", "mixed cells")  # what of the set-up stands with each claim
 HEAD = [
     *("what", "first", "second", "seeds", "difference", "grade", "p", "it is", "claimed"),
     "diverged or at chance",

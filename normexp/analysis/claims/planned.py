@@ -30,11 +30,9 @@ OF_RUNS = [field.name for field in fields(RunResult)]
 class Side:
     """Runs by their settings, and what is measured in them."""
 
-    selection: Selection
-    """As the file has it, `measure` included."""
+    selection: Selection  # as the file has it, `measure` included
     measure: Measure
-    less: Side | None = None
-    """What is taken off, seed by seed."""
+    less: Side | None = None  # what is taken off, seed by seed
 
     def __str__(self) -> str:
         return as_typed(self.selection)
@@ -88,8 +86,7 @@ class Side:
 class Planned:
     """Runs of two kinds, and what the claim says of their difference."""
 
-    factors: Selection
-    """What tells it from the other comparisons of the claim."""
+    factors: Selection  # what tells it from the other comparisons of the claim
     first: Side
     second: Side | float
     tuned: str | None
@@ -137,7 +134,6 @@ class Planned:
         return not (measure.lens or measure.among) and measure.value.split(".")[0] not in OF_RUNS
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows of both sides, those that are taken off included."""
         rows = self._of_its_kind(rows)
         sides = [side for side in (self.first, self.second) if isinstance(side, Side)]
         sides += [side.less for side in sides if side.less]

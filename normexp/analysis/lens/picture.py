@@ -1,7 +1,5 @@
 """What the lens found as a picture: accuracy against contrast."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the lens found as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from normexp.runs.record import LensRow

@@ -1,7 +1,5 @@
 """A document as Markdown, with figures as files in `figures/`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from normexp.analysis.render.document import Document, Section

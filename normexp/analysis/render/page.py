@@ -4,8 +4,6 @@ A content policy forbids every request, so the page cannot make one. The form of
 `templates/`.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -14,8 +12,7 @@ from markupsafe import Markup
 
 from normexp.analysis.render.document import INK, Document, Figure, Section
 
-LONG = ("command", "goes on with", "reason", "what")
-"""Columns whose cells may break."""
+LONG = ("command", "goes on with", "reason", "what")  # columns whose cells may break
 
 
 def page(document: Document) -> str:

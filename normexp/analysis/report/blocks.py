@@ -5,8 +5,6 @@ so that no mean is over different things. A setting that follows from the place 
 as a learning rate tuned for each cell, makes no block of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,20 +17,17 @@ from normexp.errors import UserError
 from normexp.settings import typed
 
 ONE_COLUMN = "all"
-MOST_PANELS = 3
-"""A drawing with more is long to look at, and slow to make; the tables have all columns."""
+MOST_PANELS = 3  # more are long to look at, and slow to make; the tables have all columns
 
 
 @dataclass(frozen=True)
 class Block:
     """A table of cells; a cell has the runs that differ in the seed only."""
 
-    title: str
-    """The settings that tell it from other blocks, as typed; empty if it is the only one."""
+    title: str  # the settings that tell it from other blocks, as typed; empty if it is the only one
     by: Sequence[str]
     series: list[object]
-    columns: list[object]
-    """Values of the second setting; [None] where there is none."""
+    columns: list[object]  # values of the second setting; [None] where there is none
     cells: dict[tuple[object, object], list[Run]]
 
     @property

@@ -1,7 +1,5 @@
 """Every series against a reference, column by column, and how sure one may be of each pair."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

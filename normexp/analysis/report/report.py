@@ -1,7 +1,5 @@
 """The report on a study: its sections, and its files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +25,7 @@ from normexp.analysis.scores import counts
 from normexp.runs.files import write_atomic
 from normexp.tuned import Tuned
 
-MOST_LEADS = 12
-"""More are not listed in short; the tables have them."""
+MOST_LEADS = 12  # more are not listed in short; the tables have them
 
 
 @dataclass(frozen=True)
@@ -37,22 +34,17 @@ class Heading:
 
     title: str
     question: str | None
-    origin: str
-    """Where, when and with what it was made."""
+    origin: str  # where, when and with what it was made
 
 
 @dataclass(frozen=True)
 class Choices:
     """What the user may choose of a report."""
 
-    by: Sequence[str]
-    """What is compared, and over what: one or two settings."""
-    reference: str | None
-    """What the others are compared with; None: batch norm where there is one, else the first."""
-    margin: float
-    """Differences below this many points do not matter."""
-    level: float
-    """Of the intervals of means; comparisons are judged at 5 %."""
+    by: Sequence[str]  # what is compared, and over what: one or two settings
+    reference: str | None  # None: batch norm where there is one, else the first
+    margin: float  # differences below this many points do not matter
+    level: float  # of the intervals of means; comparisons are judged at 5 %
 
 
 def write_report(

@@ -1,7 +1,5 @@
 """How the trainings went: curves, steps to an accuracy, the gap to test, cost."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import inf
 from statistics import fmean
@@ -30,7 +28,6 @@ TIMES = {"seconds": (seconds, 1), "images/s": (speed, 0)}
 
 
 def training_section(block: Block, level: float, name: str) -> Section:
-    """Return curves, steps to an accuracy, gap and cost."""
     section = Section("Training")
     for over, xlabel in XLABELS.items():
         panels = [
