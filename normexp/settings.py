@@ -27,7 +27,7 @@ class Kind(Protocol):
 
 
 def _or_null(is_optional: bool) -> str:
-    return ", or null," * is_optional
+    return " or null" * is_optional
 
 
 @dataclass(frozen=True)
@@ -340,6 +340,8 @@ RUN = (
     Setting("optimizer.algorithm", Part(), "class of the optimizer"),
 )
 """What can change the result of a run."""
+PARTS = ("data", "model", "norm", "contrast", "optimizer")
+"""Groups of them; each has a folder in `conf/`, whose files give the values."""
 
 RUNTIME = (
     OUTPUTS,

@@ -18,7 +18,7 @@ PLUGIN = PACKAGE.parent / "hydra_plugins"
 # From top to bottom: a room imports from itself and from lower rows.
 ROWS = (
     ("__main__", "__init__"),
-    ("cli",),
+    ("cli", "api"),
     ("hydra_plugins",),
     ("commands",),
     ("build", "sweep", "analysis"),

@@ -1,5 +1,6 @@
 """`normexp runs`: list the runs in `outputs/`. Standard library only, to answer at once."""
 
+import json
 import shutil
 import sys
 from fnmatch import fnmatch
@@ -8,22 +9,31 @@ from pathlib import Path
 from normexp.commands.found import tell
 from normexp.errors import UserError, visible
 from normexp.runs import reference
-from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, reasons, table
+from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, reasons
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
+from normexp.runs.overview import Overview
+from normexp.runs.text import csv_text
 from normexp.settings import SHIPPED
 
 HELP = """\
-usage: normexp runs [key=value ...] [clean=<state or name>] [yes=true]
-                    [outputs=<folder> or outputs=[<folder>,<folder>]]
+usage: normexp runs [key=value ...] [outputs=<folder> or outputs=[<folder>,<folder>]]
 
-A row for each cell (runs that differ in the seed only), mean ± standard deviation over seeds.
-key=value keeps the runs with that setting: norm=batch, batch_size=4, optimizer.lr=0.1,
-seed=0, state=diverged, study=quickstart; study=reference lists the runs that normexp ships.
-clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with * for
-several, once you have confirmed it; key=value keeps the others. yes=true confirms beforehand, for
-scripts. A run in progress is kept."""
+A row for each cell (runs that differ in the seed only): mean ± standard deviation
+over seeds of the accuracy on the test images, in per cent.
 
+key=value keeps the runs with that setting: norm=batch, norm=batch,both,
+batch_size=4..32, optimizer.lr=0.1, seed=0, state=diverged, study=quickstart;
+study=reference lists the runs that normexp ships.
+columns=norm,epochs   these settings are columns; else those that tell runs apart
+sort=accuracy         orders the rows by a column; sort=-accuracy: the best first
+format=csv            or json: for other programs, accuracies as shares
+
+clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with *
+for several, once you have confirmed it; key=value keeps the others. yes=true
+confirms beforehand, for scripts. A run in progress is kept."""
+
+FORMATS = ("table", "csv", "json")
 STATES = ("failed", "unfinished", "diverged")
 """Those of a run that has nothing to keep; a finished one is removed by its name alone."""
 
@@ -39,7 +49,11 @@ def main() -> None:
     wanted = dict(argument.split("=", 1) for argument in arguments)
     typed = wanted.pop("outputs", "outputs")
     is_list = typed.startswith("[") and typed.endswith("]")
-    outputs = list(map(Path, typed[1:-1].split(",") if is_list else [typed]))
+    outputs = [Path(each).expanduser() for each in (typed[1:-1].split(",") if is_list else [typed])]
+    columns = [key for key in wanted.pop("columns", "").split(",") if key]
+    sort, form = wanted.pop("sort", ""), wanted.pop("format", "table")
+    if form not in FORMATS:
+        raise UserError(f"format={form}: one of {', '.join(FORMATS)} is needed")
     which, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
     if wanted.get("study") == SHIPPED:
         del wanted["study"]
@@ -65,7 +79,14 @@ def main() -> None:
         unknown = [key for key in wanted if key not in keys]
         hint = f"there is no setting '{unknown[0]}'" if unknown else "none is left by the filter"
         raise UserError(f"no run of {len(entries)} fits {' '.join(arguments)}: {hint}")
-    print("\n".join([table(selected), *reasons(selected)]))
+    overview = Overview.of(selected, columns, sort)
+    if form == "table":
+        width = shutil.get_terminal_size().columns
+        print("\n".join([overview.table(width), *reasons(selected)]))
+    elif form == "csv":
+        print(csv_text(overview.rows()), end="")
+    else:
+        print(json.dumps(overview.rows(), indent=1))
 
 
 def clean(entries: list[Entry], unreadable: list[RunFolder], which: str, sure: bool) -> None:

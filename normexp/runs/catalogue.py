@@ -1,10 +1,10 @@
 """All runs below a folder, and their cells: runs that differ in the seed only."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
 from normexp.errors import visible
 from normexp.runs.files import DamagedFileError
@@ -12,12 +12,12 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Settings
-from normexp.runs.text import aligned
 from normexp.settings import typed
 
-COLUMNS = ("model", "norm", "batch_size", "contrast")
 SKEW_SECONDS = 3600.0
 """How far the clocks of two machines may be apart."""
+RANGE = re.compile(r"(-?\d[\d.]*(?:e-?\d+)?)?\.\.(-?\d[\d.]*(?:e-?\d+)?)?")
+"""`4..32`, `4..` or `..32`."""
 
 
 @dataclass(frozen=True)
@@ -137,69 +137,29 @@ def reasons(entries: Iterable[Entry]) -> list[str]:
 
 
 def matching(entries: Iterable[Entry], wanted: Mapping[str, str]) -> list[Entry]:
-    """Return the entries whose factors, `state` and `study` are as `wanted`, compared as typed."""
+    """Return the entries whose factors, `state` and `study` are as `wanted`.
+
+    Values are compared as they are typed; `4..32` is any number from 4 to 32, `1,2` one of the two.
+    """
     return [
         entry
         for entry in entries
         if all(
             value in entry.record.studies
             if key == "study"
-            else value == (entry.state if key == "state" else typed(entry.factors.get(key)))
+            else _fits(entry.state if key == "state" else entry.factors.get(key), value)
             for key, value in wanted.items()
         )
     ]
 
 
-def table(entries: Sequence[Entry]) -> str:
-    """Return a row a cell: the factors that tell cells apart, and what the runs found."""
-    keys = [key for key in _all_keys(entries) if key != "seed" and _is_shown(entries, key)]
-    cells: dict[tuple[object, ...], list[Entry]] = {}
-    for entry in entries:
-        cells.setdefault(tuple(entry.factors.get(key) for key in keys), []).append(entry)
-    rows = [[*map(typed, values), *_found(group)] for values, group in cells.items()]
-    return aligned([[*keys, "seeds", "test accuracy", "at contrast 5", "age", "state"], *rows])
-
-
-def _all_keys(entries: Sequence[Entry]) -> list[str]:
-    keys = dict.fromkeys(COLUMNS)
-    for entry in entries:
-        keys.update(dict.fromkeys(entry.factors))
-    return list(keys)
-
-
-def _is_shown(entries: Sequence[Entry], key: str) -> bool:
-    varies = len({entry.factors.get(key) for entry in entries}) > 1
-    # What follows from the choice of a part is said by the part's name.
-    part, _, rest = key.partition(".")
-    by_name: dict[object, set[object]] = {}
-    for entry in entries:
-        by_name.setdefault(entry.factors.get(part), set()).add(entry.factors.get(key))
-    follows = bool(rest) and all(len(values) == 1 for values in by_name.values())
-    return key in COLUMNS or (varies and not follows)
-
-
-def _found(group: Sequence[Entry]) -> list[str]:
-    tests = [entry.result.test for entry in group if entry.result and entry.result.test]
-    states = [entry.state for entry in group]
-    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    return [
-        str(len(group)),
-        _percent([test.accuracy for test in tests]),
-        _percent([test.contrast["5"] for test in tests]),
-        _age(max(0.0, time.time() - max(entry.modified for entry in group))),
-        ", ".join(counts) if len(group) > 1 else states[0],
-    ]
-
-
-def _percent(shares: Sequence[float]) -> str:
-    if not shares:
-        return "–"
-    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
-    return f"{100 * mean(shares):.1f}{spread} %"
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+def _fits(value: object, wanted: str) -> bool:
+    if limits := RANGE.fullmatch(wanted):
+        least, most = (float(limit) if limit else None for limit in limits.groups())
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and (least is None or value >= least)
+            and (most is None or value <= most)
+        )
+    return typed(value) == wanted or typed(value) in wanted.split(",")

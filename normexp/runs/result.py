@@ -120,6 +120,17 @@ class ChannelValues:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a network was trained on: images of this size, standardised with these numbers."""
+
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    """A channel over the training images, in [0, 1]; empty where each image has its own."""
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Timing:
     """How long the training took."""
 
@@ -164,6 +175,8 @@ class RunResult:
     """Spread over images of the last linear layer's inputs, over their root mean square, at the
     start; None where the network has no such layer."""
     numerics: int = NUMERICS
+    inputs: Inputs | None = None
+    """None in records that were written before it was kept."""
 
     def __post_init__(self) -> None:
         """Raise ValueError where values do not fit each other: a record may have any."""

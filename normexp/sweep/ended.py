@@ -8,6 +8,7 @@ from signal import Signals
 from normexp.engine.interrupt import SIGNALS
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.result import RunResult
+from normexp.runs.text import duration
 from normexp.sweep.cell import Cell
 
 # As the shell counts a process that handles the signal, and as Python counts one that does not.
@@ -47,7 +48,12 @@ class Ended:
 
 
 def found(result: RunResult) -> Ended:
-    return Ended(result.outcome, str(result))
+    """Return the end of a cell with a result: its validation accuracy, by which one may choose."""
+    if result.outcome == "diverged" or not result.history:
+        return Ended(result.outcome, str(result))
+    accuracy = result.history[-1].val_accuracy
+    words = f"validation accuracy {100 * accuracy:.1f} %, {duration(result.timing.seconds)}"
+    return Ended(result.outcome, words)
 
 
 def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping: bool) -> Ended:

@@ -1,0 +1,190 @@
+"""Training, loading and reading runs from Python; `docs/python.md` has examples."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from normexp import build
+from normexp.commands.quoting import quoted
+from normexp.commands.train import carry_out
+from normexp.commands.trust import require_trusted
+from normexp.errors import UserError
+from normexp.runs.catalogue import catalogue
+from normexp.runs.folder import RunFolder
+from normexp.runs.result import RunResult
+from normexp.runs.spec import RunSpec, Settings
+from normexp.settings import typed
+
+if TYPE_CHECKING:  # torch takes seconds to import, and `results` needs none of it
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+    from normexp.data.standardise import Standardise
+
+    Pictures = np.ndarray | Image | str | Path | Iterable[np.ndarray | Image | str | Path]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, with what it takes to use it.
+
+    >>> trained = normexp.load("outputs/runs/cnn-both-b4-none-s0-1a2b3c4d")
+    >>> trained.predict("cat.jpg")
+    ['cat']
+    """
+
+    folder: Path
+    spec: RunSpec
+    result: RunResult
+    network: nn.Module
+    """Standardised images float (N, 3, H, W) to logits (N, K), in eval mode, on the CPU."""
+    standardise: Standardise
+    """Images float (N, 3, H, W) in [0, 1] to the same shape, as they were standardised."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run, in the groups that they are typed in."""
+        return self.spec.settings
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K names of the classes, in the order of the logits."""
+        return self.result.classes
+
+    def images(self, pictures: Pictures) -> Tensor:
+        """Return float (N, 3, H, W) in [0, 1] of pictures of any kind.
+
+        uint8 arrays (N, H, W, 3) or (H, W, 3) are taken as they are; of files and PIL images the
+        shorter side is scaled to the size that was trained on, and the middle cut out. Raises
+        UserError where a file cannot be read.
+        """
+        import torch
+
+        from normexp.data.standardise import to_unit
+
+        is_one = isinstance(pictures, str | Path) or hasattr(pictures, "getexif")
+        if isinstance(pictures, np.ndarray):
+            arrays = pictures if pictures.ndim == 4 else pictures[None]
+        else:
+            each = [pictures] if is_one else pictures
+            arrays = np.stack([self._pixels(picture) for picture in each])  # type: ignore[union-attr,arg-type]
+        if arrays.dtype != np.uint8 or arrays.shape[-1] != 3:
+            raise UserError(f"{arrays.dtype} {arrays.shape}: uint8 (N, H, W, 3) is needed")
+        return to_unit(torch.from_numpy(np.array(arrays)))
+
+    def logits(self, pictures: Pictures) -> Tensor:
+        """Return the logits (N, K) of pictures of any kind (see `images`)."""
+        import torch
+
+        with torch.no_grad():
+            logits: Tensor = self.network(self.standardise(self.images(pictures)))
+        return logits
+
+    def predict(self, pictures: Pictures) -> list[str]:
+        """Return the name of the likeliest class of each of the pictures (see `images`)."""
+        return [self.classes[i] for i in self.logits(pictures).argmax(1).tolist()]
+
+    def module(self) -> nn.Module:
+        """Return a module from images float (N, 3, H, W) in [0, 1] to logits (N, K)."""
+        from normexp.models.standardised import Standardised
+
+        return Standardised(self.standardise, self.network).eval()
+
+    def export(self, file: str | Path) -> None:
+        """Write `module()` to a file: `.pt2` by torch.export, `.onnx` where onnx is installed.
+
+        The number of images is free, their height and width are those that were trained on.
+        """
+        from normexp.models.standardised import export
+
+        inputs = self.result.inputs
+        export(self.module(), Path(file), (inputs.height, inputs.width) if inputs else (32, 32))
+
+    def _pixels(self, picture: np.ndarray | Image | str | Path) -> np.ndarray:
+        from normexp.data.decoding import UnusableImageError, decoded, pixels
+
+        if isinstance(picture, np.ndarray):
+            return picture
+        size = self.result.inputs.height if self.result.inputs else self.spec.data.resize
+        try:
+            if isinstance(picture, str | Path):
+                return decoded(Path(picture), size).pixels
+            return pixels(picture, size)
+        except UnusableImageError as error:
+            raise UserError(f"{picture} cannot be read: {error}") from error
+
+
+def load(folder: str | Path, trust: bool = False) -> Trained:
+    """Return the network of a finished run, by its folder, `outputs/runs/<name>`.
+
+    The images that it was trained on need not be there. A part of none of normexp, torch and
+    torchvision is called with `trust=True` only. Raises UserError where there is no finished run.
+    """
+    from normexp import tensors
+
+    of = RunFolder(Path(folder).expanduser())
+    if not of.record_file.exists() or (result := of.result()) is None:
+        raise UserError(f"{folder} is no folder of a finished run; normexp.results() lists them")
+    spec = of.record().spec
+    require_trusted(spec.settings, trust)
+    # Plain layers of torch, which can be exported, with the same parameters and names.
+    network = build.network(replace(spec, kernels="none"), len(result.classes))
+    network.load_state_dict(tensors.load(of.weights))
+    return Trained(of.path, spec, result, network.eval(), _standardiser(spec, result))
+
+
+def results(outputs: str | Path = "outputs") -> list[dict[str, object]]:
+    """Return a row for each run below `outputs`: its settings, and what it found.
+
+    Accuracies are shares; None where a run is not finished, or diverged.
+
+    >>> pandas.DataFrame(normexp.results("outputs")).groupby("norm").test_accuracy.mean()
+    """
+    rows: list[dict[str, object]] = []
+    for entry in catalogue(Path(outputs).expanduser()):
+        result, factors = entry.result, entry.factors
+        test = result.test if result else None
+        found = {
+            "state": entry.state,
+            "val_accuracy": result.history[-1].val_accuracy if test and result else None,
+            "test_accuracy": test.accuracy if test else None,
+            **{
+                f"test_accuracy_contrast_{s}": test.contrast[str(s)] if test else None
+                for s in range(1, 6)
+            },
+            "seconds": result.timing.seconds if result else None,
+            "studies": entry.record.studies,
+            "folder": str(entry.folder.path),
+        }
+        rows.append({**factors, **found})
+    return rows
+
+
+def train(*overrides: str, **settings: object) -> Trained:
+    """Train a run, or go on with it, and return its network; a finished one is not trained again.
+
+    Settings are those of `normexp train`; those with a dot are texts, as on the command line.
+    Raises UserError as the command line tells it.
+
+    >>> normexp.train("optimizer.lr=0.1", norm="instance", batch_size=4, data="generated")
+    """
+    given = [*overrides, *(f"{key}={typed(value)}" for key, value in settings.items())]
+    given = quoted([each.replace("=~/", f"={Path.home()}/", 1) for each in given])
+    spec, runtime = build.run_spec(build.composed(given))
+    carry_out(spec, runtime, shlex.join(["normexp", "train", *given]))
+    return load(RunFolder.of(Path(runtime.outputs).expanduser(), spec).path, trust=True)
+
+
+def _standardiser(spec: RunSpec, result: RunResult) -> Standardise:
+    """Return what standardised the run's images; of an old record, measured on them again."""
+    from normexp.data.standardise import of_record
+
+    if result.inputs is None:
+        return build.standardiser(spec.data, build.images(spec).train)
+    return of_record(result.inputs.mean, result.inputs.std, spec.data.red_scale)
