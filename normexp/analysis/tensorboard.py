@@ -108,7 +108,7 @@ def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list
 
 def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:
     for block in blocks(runs, choices.by):
-        sections = [accuracy_section(block, [], choices.margin, choices.level, "")]
+        sections = [accuracy_section(block, choices.margin, choices.level, "")]
         if block.has(accuracy):
             sections.append(contrast_section(block, choices.level, ""))
         if learned := readings_section(block, choices.level, ""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 NONE = "–"
-INK = "#1b1f24"
-"""Text and lines of drawings; a page replaces it by its own colour."""
 
 
 class Table(NamedTuple):
@@ -25,6 +24,8 @@ class Table(NamedTuple):
     caption: str
     head: list[str]
     rows: list[list[str]]
+    bold: frozenset[tuple[int, int]] = frozenset()
+    """Rows and columns of the cells that stand out."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Section:
     """Words, and the address that they lead to."""
     folded: bool = False
     """Whether only the title shows until it is opened."""
+    beside: bool = False
+    """Whether tables stand to the left of figures, where there is room."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Document:
     sections: list[Section]
     origin: str
     """Where, when and with what it was made."""
+    answer: Sequence[str] = ()
+    """What it comes to, in sentences."""
 
 
 def number(value: float | None, digits: int = 1) -> str:

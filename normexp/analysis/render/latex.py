@@ -41,7 +41,14 @@ def latex(tables: Iterable[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    head, *rows = [" & ".join(map(_tex, line)) + r" \\" for line in (table.head, *table.rows)]
+    cells = [
+        [
+            rf"\textbf{{{_tex(cell)}}}" if (i, j) in table.bold else _tex(cell)
+            for j, cell in enumerate(row)
+        ]
+        for i, row in enumerate(table.rows)
+    ]
+    head, *rows = [" & ".join(line) + r" \\" for line in ([*map(_tex, table.head)], *cells)]
     columns = "l" * len(table.head)
     return TABLE % (_tex(table.caption), table.name, columns, head, "\n".join(rows))
 

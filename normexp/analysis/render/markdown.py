@@ -11,10 +11,10 @@ from normexp.runs.text import markdown_table
 def markdown(document: Document) -> str:
     """Return the document as Markdown."""
     parts = [f"# {document.title}", *([document.question] if document.question else [])]
-    parts.append(document.origin)
+    parts += [f"**{words}**" for words in document.answer]
     for section in document.sections:
         parts += _section(section, 2)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, document.origin]) + "\n"
 
 
 def _section(section: Section, depth: int) -> Iterator[str]:
@@ -26,7 +26,11 @@ def _section(section: Section, depth: int) -> Iterator[str]:
         yield f"![{figure.alternative}](figures/{figure.name}.svg)\n\n{figure.caption}"
     for table in section.tables:
         yield table.caption
-        yield markdown_table(table.head, table.rows)
+        rows = [
+            [f"**{cell}**" if (i, j) in table.bold else cell for j, cell in enumerate(row)]
+            for i, row in enumerate(table.rows)
+        ]
+        yield markdown_table(table.head, rows)
     for inner in section.sections:
         yield from _section(inner, depth + 1)
     if section.links:

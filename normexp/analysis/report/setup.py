@@ -12,12 +12,16 @@ from normexp.settings import typed
 from normexp.tuned import Tuned, key_of
 
 
-def setup_section(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Section:
+def setup_table(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Table:
     """Return what was trained."""
     rows = [[name, words] for name, words in setup(runs, tuned).items()]
-    caption = "What the conclusions rest on: the settings of the runs below."
-    section = Section("What was trained")
-    section.tables.append(Table("setup", caption, ["setting", "what"], rows))
+    caption = "The settings that the conclusions rest on."
+    return Table("setup", caption, ["setting", "what"], rows)
+
+
+def rates_section(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Section:
+    """Return how the learning rates were chosen."""
+    section = Section("Learning rate", [f"{setup(runs, tuned)['learning rate']}."])
     keys = {key_of(run.spec) for run in runs} if tuned else set()
     if used := [cell for cell in tuned if cell.key in keys]:
         section.tables.append(_curves(used))
