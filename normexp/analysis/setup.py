@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def _data(run: Run) -> str:
     return f"{data.name}{kind}{limit}, standardised by {data.standardise}{changed}"
 
 
+@cache
 def _is_jpeg(root: str | None) -> bool:
     """Whether the first files below a folder are JPEG files; not where it is not there."""
     files = (path for path in Path(root).rglob("*.*") if path.is_file()) if root else iter(())

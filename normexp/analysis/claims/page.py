@@ -90,8 +90,12 @@ def write_page(
 
 
 def _setup(runs: Sequence[Run], tuned: Sequence[Tuned]) -> list[Section]:
-    trained = Section("What was trained", tables=[setup_table(runs, tuned)])
-    return [trained, replace(rates_section(runs, tuned), folded=True)]
+    lines = setup(runs, tuned)
+    rates = rates_section(lines["learning rate"], runs, tuned)
+    return [
+        Section("What was trained", tables=[setup_table(lines)]),
+        replace(rates, folded=True),
+    ]
 
 
 def claim_section(verdict: Verdict, command: str, folder: Path, tuned: Sequence[Tuned]) -> Section:

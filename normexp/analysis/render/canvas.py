@@ -23,6 +23,11 @@ from normexp.analysis.render.colours import INK
 WIDTH = 4.4
 LINE = 0.16
 """Height of a line of text in inches."""
+COMPACT: Any = {"borderpad": 0.1, "handlelength": 1.6, "columnspacing": 1.2}
+LEGEND = 58
+"""Letters in a row of a legend; the sample of a line takes six."""
+XLABEL = 0.18
+"""Height of the name of the horizontal axis in inches."""
 LETTER = 0.075
 """Width of a letter in inches, about."""
 STYLE: Any = {
@@ -93,35 +98,39 @@ def panels_of(height: float, panels: int = 1, room: Room = Room()) -> tuple[Figu
     columns = min(panels, 2)
     rows = ceil(panels / columns)
     title = 0.26 if panels > 1 else 0.1
-    total = rows * (height + title + room.below) + room.legend
+    between = room.below - XLABEL  # only the lowest has a name of the axis below it
+    total = rows * (height + title + between) + XLABEL + room.legend
     figure = Figure(figsize=(WIDTH, total))
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     figure.subplots_adjust(
         left=room.left / WIDTH,
         right=1 - room.right / WIDTH,
         top=1 - title / total,
         bottom=(room.below + room.legend) / total,
         wspace=0.1,
-        hspace=(title + room.below) / height,
+        hspace=(title + between) / height,
     )
     axes = list(grid.flat)
     for unused in axes[panels:]:
         unused.set_visible(False)
     for ax in axes:
         ax.locator_params(axis="y", nbins=5)
+        # Without places of their own matplotlib measures every tick to find them.
+        ax.xaxis.set_label_coords(0.5, -0.3 / height)
+        ax.yaxis.set_label_coords(0, 0.5)
     return figure, axes[:panels]
 
 
 def label(figure: Figure, axes: Sequence[Axes], xlabel: str, ylabel: str) -> None:
-    """Name the axes."""
-    for ax in axes[-2:]:  # the lowest of each column
-        ax.set_xlabel(xlabel)
-    figure.supylabel(
-        ylabel,
-        size="medium",
-        x=0.01,
-        y=(axes[0].get_position().y1 + axes[-1].get_position().y0) / 2,
-    )
+    """Name the axes, once for all panels."""
+    boxes = [ax.get_position() for ax in axes]
+    middle = (boxes[0].y1 + boxes[-1].y0) / 2
+    figure.supylabel(ylabel, size="medium", x=0.01, y=middle)
+    if len(axes) == 1:
+        axes[0].set_xlabel(xlabel)
+    else:
+        below = boxes[-1].y0 - 0.44 / figure.get_figheight()
+        figure.supxlabel(xlabel, size="medium", x=(boxes[0].x0 + boxes[1].x1) / 2, y=below)
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
@@ -132,7 +141,7 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
             found.setdefault(label, handle)
     if len(found) > 1:
         columns = _columns_of_legend([*found])
-        figure.legend(found.values(), found, loc="lower center", ncols=columns, borderpad=0.1)
+        figure.legend(found.values(), found, loc="lower center", ncols=columns, **COMPACT)
 
 
 def height_of_legend(names: Sequence[str]) -> float:
@@ -141,14 +150,15 @@ def height_of_legend(names: Sequence[str]) -> float:
 
 
 def _columns_of_legend(names: Sequence[str]) -> int:
-    longest = max(map(len, names), default=1)
-    return max(1, min(len(names), 58 // (longest + 6)))
+    if sum(len(name) + 6 for name in names) <= LEGEND:
+        return max(1, len(names))
+    return max(1, LEGEND // (max(map(len, names)) + 6))
 
 
-def name_ends(ax: Axes, x: float, ends: Mapping[str, tuple[float, str]]) -> None:
+def name_ends(figure: Figure, ax: Axes, x: float, ends: Mapping[str, tuple[float, str]]) -> None:
     """Write names at the ends of lines, of their heights and colours, none on top of another."""
     low, high = ax.get_ylim()
-    inches = ax.get_figure().get_figheight() * ax.get_position().height
+    inches = figure.get_figheight() * ax.get_position().height
     least = LINE * (high - low) / inches
     places: list[float] = []
     order = sorted(ends, key=lambda name: ends[name][0])

@@ -85,14 +85,14 @@ def lines(
         for ax, (title, own) in zip(axes, panels, strict=True):
             for i, line in enumerate(own):
                 _points(ax, line, axis.places, 0.4 * (i - (len(own) - 1) / 2) / max(6, len(own)))
-            ax.set_title(title)
+            ax.set_title(title, y=1.0)
             name_places(ax, axis.places, axis.ticks, aslant)
             ax.set_xlim(axis.places[0] - 0.4, axis.places[-1] + 0.4)
         axes[0].set_ylim(*_limits(spreads, (0, 100) if percent else (-np.inf, np.inf)))
         if at_ends:
             ends = {line.name: [s.mean for s in line.spreads if s] for line in panels[0][1]}
             found = {name: (means[-1], look(name)[0]) for name, means in ends.items() if means}
-            name_ends(axes[0], axis.places[-1] + 0.42, found)
+            name_ends(figure, axes[0], axis.places[-1] + 0.42, found)
         else:
             legend(figure, axes)
         label(figure, axes, axis.name, ylabel)
@@ -145,7 +145,7 @@ def curves(panels: Sequence[tuple[str, Sequence[Band]]], xlabel: str, ylabel: st
                 if len(seeds) > 1:
                     low, high = seeds.min(0), seeds.max(0)
                     ax.fill_between(band.x, low, high, color=colour, alpha=0.2, lw=0)
-            ax.set_title(title)
+            ax.set_title(title, y=1.0)
             ax.locator_params(axis="x", nbins=4)
             ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x >= 1000 else f"{x:g}")
             ax.set_xlim(left=0)

@@ -53,4 +53,5 @@ def confusion(runs: Sequence[Run]) -> Values | None:
     if not counts or len({len(each) for each in counts}) > 1:
         return None
     total = np.sum(np.array(counts, dtype=float), axis=0)
-    return total / np.maximum(total.sum(axis=1, keepdims=True), 1)
+    shares: Values = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
+    return shares

@@ -48,5 +48,6 @@ def readings_section(block: Block, level: float, name: str) -> Section | None:
         rows = [
             [block.row(*at), *(with_interval(s, 2) for s in own)] for at, own in spreads.items()
         ]
-        section.tables.append(Table(f"{name}{kind}", caption, [what, *places], rows))
+        numbers = f"The {what} of each norm layer, as in the figure."
+        section.tables.append(Table(f"{name}{kind}", numbers, [what, *places], rows))
     return section

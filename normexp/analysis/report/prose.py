@@ -16,13 +16,13 @@ PLAIN_NORMS = ("batch", "instance", "group", "layer")
 
 
 def said(key: str, value: object) -> str:
-    """Return a setting as it is said, such as "batch norm", "no norm" or "norm=both"."""
+    """Return a setting as it is said: "batch norm", "no norm", "norm=both", "batch size 4"."""
     word = typed(value)
     if word == "none" and key in NONE:
         return NONE[key]
     if key == "norm" and word in PLAIN_NORMS:
         return f"{word} norm"
-    return f"{key}={word}"
+    return f"norm={word}" if key == "norm" else f"{short(key)} {word}"
 
 
 def sentence(own: Sequence[CellComparison]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from normexp.analysis.report.provenance import commands_section, state_section
 from normexp.analysis.report.setup import rates_section, setup_table
 from normexp.analysis.report.training import cost_section, curves_section
 from normexp.analysis.rows import Run
+from normexp.analysis.setup import setup
 from normexp.runs.files import write_atomic
 from normexp.tuned import Tuned
 
@@ -38,6 +39,10 @@ ORDER = (
     *("Other contrasts, other statistics", "Cost", "State of the runs", "Commands"),
 )
 """Of the sections that fold."""
+
+
+MOST_DRAWN = 2
+"""Of more parts only the first has its curves drawn: drawing is what a report waits for."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,13 @@ def write_report(
     subjects = _subjects(parts, found, choices)
     if tried is not None:
         subjects.append(tried.section("augmentation"))
-    opening = _opening(runs, parts, choices, tuned)
-    folded = [*subjects, rates_section(runs, tuned), state_section(runs, parts)]
+    trained = setup(runs, tuned)
+    opening = _opening(trained, parts, choices)
+    folded = [
+        *subjects,
+        rates_section(trained["learning rate"], runs, tuned),
+        state_section(runs, parts),
+    ]
     folded = sorted([*folded, commands_section(runs)], key=lambda each: ORDER.index(each.title))
     sections = [*opening, *(replace(section, folded=True) for section in folded)]
     words = [*answer(parts, found, tried)]
@@ -110,13 +120,11 @@ def write_report(
     return to / "index.html"
 
 
-def _opening(
-    runs: Sequence[Run], parts: Sequence[Block], choices: Choices, tuned: Sequence[Tuned]
-) -> list[Section]:
+def _opening(trained: Mapping[str, str], parts: Sequence[Block], choices: Choices) -> list[Section]:
     """Return the set-up beside the figure that shows the answer, and the table of accuracy."""
     block = main_block(parts)
     shown = accuracy_section(block, choices.margin, choices.level, _name(parts, block))
-    set_up = Section("What was trained", tables=[setup_table(runs, tuned)], beside=True)
+    set_up = Section("What was trained", tables=[setup_table(trained)], beside=True)
     set_up.figures, shown.figures = shown.figures, []
     if len(parts) > 1:
         shown.words.insert(0, f"Figure and table are of {block.title}; the other parts are below.")
@@ -158,6 +166,7 @@ def _of_block(
     block: Block, parts: Sequence[Block], found: Sequence[CellComparison], choices: Choices
 ) -> Iterator[Section]:
     level, name = choices.level, _name(parts, block)
+    is_drawn = len(parts) <= MOST_DRAWN or block is main_block(parts)
     own = [comparison for comparison in found if comparison.block is block]
     compared = comparisons.section(own, choices.margin, name) if own else Section("Comparisons")
     best = list(leads(block))
@@ -170,11 +179,11 @@ def _of_block(
         yield replace(accuracy_section(block, choices.margin, level, name), title=OTHERS)
     if block.has(accuracy):
         yield contrast_section(block, level, name)
-        yield curves_section(block, level, name)
+        yield curves_section(block, level, name, is_drawn)
     more = (readings_section(block, level, name), classes_section(block, name))
     yield from (section for section in (*more, lens_section(block, level, name)) if section)
     if block.has(accuracy):
-        yield cost_section(block, level, name)
+        yield cost_section(block, level, name, is_drawn)
 
 
 def _figures(sections: Sequence[Section]) -> Iterator[Figure]:

@@ -36,17 +36,19 @@ TIMES = {"seconds": (seconds, 1), "images/s": (speed, 0)}
 """Measure and digits of each column; without intervals, as machines differ, not seeds."""
 
 
-def curves_section(block: Block, level: float, name: str) -> Section:
+def curves_section(block: Block, level: float, name: str, is_drawn: bool) -> Section:
     """Return curves by images seen, and the steps to an accuracy."""
     section = Section("Curves", tables=[_reach(block, level, name)])
-    section.figures += _curves(block, "images", name)
+    if is_drawn:
+        section.figures += _curves(block, "images", name)
     return section
 
 
-def cost_section(block: Block, level: float, name: str) -> Section:
+def cost_section(block: Block, level: float, name: str, is_drawn: bool) -> Section:
     """Return times and the gap to training, and curves by seconds."""
     section = Section("Cost", tables=[_cost(block, level, name)])
-    section.figures += _curves(block, "seconds", name)
+    if is_drawn:
+        section.figures += _curves(block, "seconds", name)
     return section
 
 
