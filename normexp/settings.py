@@ -287,6 +287,12 @@ REPORT = (
     Setting("level", Number(least=0.5, most=0.999), "of intervals"),
     OUTPUTS,
 )
+OF_CSV = (
+    Setting("csv", Text(optional=True), "a file of anybody's numbers, in the place of runs"),
+    Setting("compare", Text(optional=True), "its column of what is compared"),
+    Setting("seed", Text(optional=True), "its column of seeds, by which rows are paired"),
+    Setting("metric", Text(optional=True), "its column of numbers"),
+)
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
@@ -327,8 +333,13 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         Setting("measure", Flag(), "carry out what needs no training before judging"),
         OUTPUTS,
     ),
-    "report": REPORT,
-    "tensorboard": REPORT,
+    "report": (*REPORT, *OF_CSV),
+    "tensorboard": (
+        *REPORT,
+        Setting("runs", Flag(), "show all runs, not the cells only"),
+        Setting("port", Number(whole=True, least=1, below=65536, optional=True), "of the server"),
+        Setting("host", Text(), "address that the server listens at; 0.0.0.0: all"),
+    ),
     "advise": (
         Setting("batch_size", COUNT, "of the training that is planned"),
         Setting("contrast", Choice(("steady", "varies")), "of the images to classify"),

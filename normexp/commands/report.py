@@ -30,21 +30,44 @@ def main(cfg: DictConfig) -> None:
     from normexp.analysis.report.report import Heading, write_report
 
     settings = checked_settings(cfg, "report")
+    if settings["csv"] is not None:
+        report_csv(settings)
+        return
     study, outputs = settings["study"], outputs_of(settings)
     found = runs(outputs, study)
     title = f"Study {study}" if study else f"All runs of {outputs.resolve().name}"
-    command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
-    origin = (
-        f"Made {time.strftime('%F %H:%M %Z')} on {platform.node()} by normexp {__version__}, "
-        f"Python {platform.python_version()}: {command}"
-    )
     folder = outputs / "reports" / (study or "all")
-    heading = Heading(title, question(study), origin)
+    heading = Heading(title, question(study), origin())
     page = write_report(found, choices_of(settings), heading, folder, tuned_cells(outputs))
     note(outputs, found)
     lost = sum(run.state != "finished" for run in found)
     words = f", {lost} of them not finished" if lost else ""
     print(f"{len(found)} runs{words}\n{page}")
+
+
+def origin() -> str:
+    """Return where, when and with what a report is made."""
+    command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
+    return (
+        f"Made {time.strftime('%F %H:%M %Z')} on {platform.node()} by normexp {__version__}, "
+        f"Python {platform.python_version()}: {command}"
+    )
+
+
+def report_csv(settings: Mapping[str, Any]) -> None:
+    """Write the report on the numbers of a CSV file, and print its tables."""
+    from normexp.analysis.report.numbers import Columns, numbers_of, write_numbers_report
+
+    file = Path(settings["csv"]).expanduser()
+    columns = Columns(*(settings[key] for key in ("compare", "seed", "metric")))
+    scores = numbers_of(file, columns)
+    # The unit is the metric's own, so that half a point may be everything.
+    is_given = any(o.startswith("margin=") for o in HydraConfig.get().overrides.task)
+    margin = settings["margin"] if is_given else 0.0
+    folder = outputs_of(settings) / "reports" / file.stem
+    chosen = (settings["reference"], margin, settings["level"])
+    for line in write_numbers_report(scores, columns, *chosen, origin=origin(), to=folder):
+        print(line)
 
 
 def checked_settings(cfg: DictConfig, command: str) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from math import log2
 
 from normexp.analysis.collapse import collapse_warning
-from normexp.analysis.compare import Family, Pairs, compare, ranked
-from normexp.analysis.grades import Grade
+from normexp.analysis.compare import not_worse
 from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast, balanced_accuracy
 from normexp.analysis.render import figures
 from normexp.analysis.render.document import (
@@ -39,38 +38,19 @@ def accuracy_section(block: Block, margin: float, level: float, name: str) -> Se
         f"than it. A diverged run counts as chance: {100 * block.chance.share:.3g} %."
     )
     head, rows = block.table(lambda s, c: cell(block, s, c, level))
-    best = not_worse(block, margin)
+    scores = [{s: block.scores(s, column) for s in block.series} for column in block.columns]
+    best = not_worse(scores, margin, design_of(block.runs))
     bold = frozenset(
         (i, 1 + j)
+        for j, own in enumerate(best)
         for i, series in enumerate(block.series)
-        for j, column in enumerate(block.columns)
-        if (series, column) in best
+        if series in own
     )
     section = Section("Test accuracy", _warnings(block))
     section.tables.append(Table(f"{name}accuracy", caption, head, rows, bold))
     if block.has(accuracy):
         section.figures.append(_lines(block, level, name))
     return section
-
-
-def not_worse(block: Block, margin: float) -> set[tuple[object, object]]:
-    """Return the best cell of each column, and those that are not decided to be worse than it."""
-    places, pairs, found = [], [], set()
-    for column in block.columns:
-        scores = {series: block.scores(series, column) for series in block.series}
-        best = next(iter(ranked(scores)), None)
-        if best is None or scores[best].is_at_chance:
-            continue
-        found.add((best, column))
-        for series in block.series:
-            if series != best and scores[series].values and not scores[series].is_at_chance:
-                places.append((series, column))
-                pairs.append(Pairs.of(scores[series], scores[best], margin))
-    family = Family("the best of each column against the others", design_of(block.runs))
-    for place, each in zip(places, compare(family, pairs), strict=True):
-        if not (each.outcome == "less" and each.graded and each.graded.grade is Grade.DECIDED):
-            found.add(place)
-    return found
 
 
 def further_tables(block: Block, level: float, name: str) -> list[Table]:

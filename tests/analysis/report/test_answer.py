@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.made import make_run, make_study
 
-from normexp.analysis.report.accuracy import not_worse
+from normexp.analysis.report.accuracy import accuracy_section
 from normexp.analysis.report.answer import answer
 from normexp.analysis.report.augmentation import Augmentation
 from normexp.analysis.report.blocks import blocks
@@ -63,7 +63,14 @@ def test_the_best_and_what_is_not_decided_to_be_worse_stand_out(tmp_path: Path) 
     for seed in range(8):
         make_run(tmp_path, 0.498 + 0.01 * seed, norm="group", batch_size=8, seed=seed)
     (block,) = blocks(runs(tmp_path), BY)
-    assert not_worse(block, 0.5) == {("instance", 4), ("batch", 8), ("group", 8)}
+    section = accuracy_section(block, 0.5, 0.95, "")
+    (table,) = section.tables
+    bold = {(table.rows[i][0], table.head[j]) for i, j in table.bold}
+    assert bold == {
+        ("instance", "batch size 4"),
+        ("batch", "batch size 8"),
+        ("group", "batch size 8"),
+    }
 
 
 @pytest.mark.parametrize(("jitter", "word"), [(0.05, "helps (decided)"), (-0.05, "harms")])
