@@ -48,8 +48,8 @@ OF_RUNS = {
 }
 
 
-def session(cell: str, factors: Mapping[str, Any]) -> Summary:
-    """Return the factors of a run, which begins now, for HParams.
+def session(cell: str, factors: Mapping[str, Any], began: float | None = None) -> Summary:
+    """Return the factors of a run, which `began` at seconds since 1970 or now, for HParams.
 
     Runs of one `cell` share a row, in which TensorBoard shows the mean of their metrics.
     """
@@ -58,7 +58,7 @@ def session(cell: str, factors: Mapping[str, Any]) -> Summary:
         for key, value in factors.items()
         if key != "seed"
     }
-    return summary_v2.hparams_pb(values, trial_id=cell)
+    return summary_v2.hparams_pb(values, trial_id=cell, start_time_secs=began)
 
 
 def experiment(factors: Mapping[str, Any]) -> Summary:

@@ -203,10 +203,10 @@ def not_worse(
             found.append(set())
             continue
         found.append({best})
-        for key, each in scores.items():
-            if key != best and each.values and not each.is_at_chance:
+        for key, own in scores.items():
+            if key != best and own.values and not own.is_at_chance:
                 places.append((i, key))
-                pairs.append(Pairs.of(each, scores[best], margin))
+                pairs.append(Pairs.of(own, scores[best], margin))
     family = Family("the best of each column against the others", design)
     for (i, key), each in zip(places, compare(family, pairs), strict=True):
         is_decided = each.graded is not None and each.graded.grade is Grade.DECIDED

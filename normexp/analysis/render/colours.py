@@ -10,7 +10,7 @@ INK_ON_DARK = "#e3e6ea"
 
 # After Okabe and Ito, told apart by the colour-blind; yellow, orange and sky blue are darker than
 # theirs, so that each has a contrast of 3 on white and on a dark page.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#7f7f7f", "#c06a9a", "#9a7b00", "#3d93cf", "#8c6bb1")
+COLOURS = ("#1873b8", "#d55e00", "#009e73", "#7f7f7f", "#c06a9a", "#9a7b00", "#3d93cf", "#8c6bb1")
 MARKERS = "osDXv^P*<>p"
 NORMS = (
     *("batch", "instance", "both", "none", "group", "layer", "ghost", "serial"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,18 @@ def test_the_latex_tables_are_escaped_and_whole(folder: Path) -> None:
         if not each.startswith(r"\label"):
             assert not re.search(r"(?<!\\)(?:[#_]|%(?!$))", each), each
     assert "−" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX on this machine")
+def test_the_latex_tables_compile(folder: Path, tmp_path: Path) -> None:
+    begin = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+    content = (folder / "report.tex").read_text(encoding="utf-8")
+    (tmp_path / "main.tex").write_text(f"{begin}\n{content}\n\\end{{document}}\n")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "main.pdf").exists()
 
 
 def test_captions_differ_in_the_latex_file(tmp_path: Path) -> None:
