@@ -8,8 +8,6 @@ Files are named by their content, so what has not changed is left alone, and a T
 open reads what has.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import shutil

@@ -1,20 +1,18 @@
 """`normexp evaluate`: the lens, on one run or on several at once."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
 from normexp.commands.looking import lens_on
+from normexp.commands.report import checked_settings
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file
 from normexp.runs.catalogue import Entry, catalogue, matching, read_entry
@@ -23,7 +21,6 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
 from normexp.runs.spec import Runtime, Settings
-from normexp.settings import EVALUATE, checked
 from normexp.sweep.fork import child_class
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Pool, Task
@@ -33,14 +30,12 @@ Row = Settings
 
 AXES = ("cost", "contrast", "statistics", "noise")
 # A run has its own cache, and nothing is trained.
-OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
+OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1, "reference": False}
 
 
 @composed("evaluate")
 def main(cfg: DictConfig) -> None:
-    """Look at the runs that `cfg` names, and show what was found."""
-    settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    settings = checked(settings, EVALUATE)
+    settings = checked_settings(cfg, "evaluate")
     asked = axes_of(settings)
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
     outputs = Path(runtime.outputs).expanduser()
@@ -114,7 +109,6 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> None:
-    """Print what is found of a finished run."""
     print(tables(evaluate(folder, asked, runtime, trust)))
     print(f"\nevery number: {folder.lens_table}")
 

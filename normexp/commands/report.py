@@ -5,19 +5,20 @@ from __future__ import annotations
 import platform
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import __version__
-from normexp.analysis.rows import Run, runs
+from normexp.analysis.evidence import chosen
+from normexp.analysis.rows import Run
 from normexp.commands.composed import composed
 from normexp.runs.looks import note_look
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS, checked
-from normexp.tuned import tuned_cells
 
 if TYPE_CHECKING:
     from normexp.analysis.report.report import Choices
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 @composed("report")
 def main(cfg: DictConfig) -> None:
-    """Write the report on a study, or on all runs, and say where its page is."""
     # Drawings take a second to import, and --help needs none of it.
     from normexp.analysis.report.report import Heading, write_report
 
@@ -34,12 +34,16 @@ def main(cfg: DictConfig) -> None:
         report_csv(settings)
         return
     study, outputs = settings["study"], outputs_of(settings)
-    found = runs(outputs, study)
-    title = f"Study {study}" if study else f"All runs of {outputs.resolve().name}"
-    folder = outputs / "reports" / (study or "all")
-    heading = Heading(title, question(study), origin())
-    page = write_report(found, choices_of(settings), heading, folder, tuned_cells(outputs))
-    note(outputs, found)
+    evidence = chosen(outputs, study)
+    found = evidence.runs
+    names = " and ".join(each.resolve().name for each in outputs)
+    title = f"Study {study}" if study else f"All runs of {names}"
+    folder = outputs[0] / "reports" / (study or "all")
+    heading = Heading(title, evidence.words or question(study), origin())
+    page = write_report(found, choices_of(settings), heading, folder, evidence.tuned)
+    note(outputs[0], found)
+    if evidence.words:
+        print(evidence.words)
     lost = sum(run.state != "finished" for run in found)
     words = f", {lost} of them not finished" if lost else ""
     print(f"{len(found)} runs{words}\n{page}")
@@ -54,7 +58,7 @@ def origin() -> str:
     )
 
 
-def report_csv(settings: Mapping[str, Any]) -> None:
+def report_csv(settings: Settings) -> None:
     """Write the report on the numbers of a CSV file, and print its tables."""
     from normexp.analysis.report.numbers import Columns, numbers_of, write_numbers_report
 
@@ -64,20 +68,20 @@ def report_csv(settings: Mapping[str, Any]) -> None:
     # The unit is the metric's own, so that half a point may be everything.
     is_given = any(o.startswith("margin=") for o in HydraConfig.get().overrides.task)
     margin = settings["margin"] if is_given else 0.0
-    folder = outputs_of(settings) / "reports" / file.stem
+    folder = outputs_of(settings)[0] / "reports" / file.stem
     chosen = (settings["reference"], margin, settings["level"])
     for line in write_numbers_report(scores, columns, *chosen, origin=origin(), to=folder):
         print(line)
 
 
-def checked_settings(cfg: DictConfig, command: str) -> dict[str, Any]:
+def checked_settings(cfg: DictConfig, command: str) -> Settings:
     """Return the settings of a command, each of its kind; raises UserError."""
     return checked(OmegaConf.to_object(cfg), COMMANDS[command])  # type: ignore[arg-type]
 
 
-def outputs_of(settings: Mapping[str, Any]) -> Path:
-    """Return the folder of the runs."""
-    return Path(settings["runtime"]["outputs"]).expanduser()
+def outputs_of(settings: Settings) -> list[Path]:
+    """Return the folders of the runs; pages go to the first."""
+    return [Path(folder).expanduser() for folder in settings["runtime"]["outputs"]]
 
 
 def note(outputs: Path, found: Iterable[Run]) -> None:
@@ -88,8 +92,7 @@ def note(outputs: Path, found: Iterable[Run]) -> None:
     note_look(outputs, seeds)
 
 
-def choices_of(settings: Mapping[str, Any]) -> Choices:
-    """Return what the user has chosen of a report."""
+def choices_of(settings: Settings) -> Choices:
     from normexp.analysis.report.report import Choices
 
     return Choices(**{key: settings[key] for key in ("by", "reference", "margin", "level")})

@@ -5,8 +5,6 @@ installed package: it lies in the current folder, or elsewhere on the path. Noth
 modules are found, and their imports are read.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import sys
@@ -14,12 +12,11 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
 
 PACKAGE = "normexp"
 
 
-def own_source(settings: Any) -> dict[str, str]:
+def own_source(settings: object) -> dict[str, str]:
     """Return a digest by module, for each module of the user's own that `settings` name.
 
     The digest covers the module's file and what it imports from the same folder, also indirectly.
@@ -32,7 +29,7 @@ def own_source(settings: Any) -> dict[str, str]:
     return {name: _digest(files[name]) for name in sorted(files)}
 
 
-def targets(node: Any) -> Iterator[str]:
+def targets(node: object) -> Iterator[str]:
     """Yield every `_target_` in nested settings."""
     if isinstance(node, Mapping):
         if isinstance(node.get("_target_"), str):
@@ -43,7 +40,7 @@ def targets(node: Any) -> Iterator[str]:
             yield from targets(each)
 
 
-def search_own(settings: Any) -> None:
+def search_own(settings: object) -> None:
     """Let modules in the current folder be imported, where `settings` name one of the user's own.
 
     They come behind all others: a `statistics.py` there is not the standard library's.

@@ -1,7 +1,5 @@
 """What the lens found as a picture: accuracy against contrast."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from matplotlib.figure import Figure
 
 from normexp.analysis.lens.tables import STATISTICS
 from normexp.analysis.render.colours import look
-from normexp.analysis.rows import LensRow
+from normexp.runs.record import LensRow
 
 
 def picture(runs: Mapping[str, Sequence[LensRow]], path: Path) -> None:

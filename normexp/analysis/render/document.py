@@ -19,8 +19,7 @@ NONE = "–"
 class Table(NamedTuple):
     """Cells as they are read; the first column names the row."""
 
-    name: str
-    """A file name, for links and the CSV and LaTeX files."""
+    name: str  # a file name, for links and the CSV and LaTeX files
     caption: str
     head: list[str]
     rows: list[list[str]]
@@ -39,7 +38,6 @@ class Figure:
 
     @cached_property
     def svg(self) -> str:
-        """The drawing as an SVG file."""
         from normexp.analysis.render.canvas import (
             svg,  # matplotlib, which a document may do without
         )

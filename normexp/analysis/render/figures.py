@@ -1,9 +1,8 @@
 """The kinds of drawings: points with intervals, curves with bands, and dots."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,7 +56,7 @@ class Axis:
     places: Sequence[float]
 
     @classmethod
-    def even(cls, name: str, ticks: Sequence[str]) -> Axis:
+    def even(cls, name: str, ticks: Sequence[str]) -> Self:
         """Return an axis whose places are at equal distances."""
         return cls(name, ticks, range(len(ticks)))
 

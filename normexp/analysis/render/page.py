@@ -4,8 +4,6 @@ A content policy forbids every request, so the page cannot make one. The form of
 `templates/`.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -26,7 +24,6 @@ LONG = {
 
 
 def page(document: Document) -> str:
-    """Return the document as HTML."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -38,7 +35,6 @@ def page(document: Document) -> str:
 
 
 def anchor(section: Section) -> str:
-    """Return the id of a section, from its title."""
     return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-")
 
 

@@ -1,7 +1,5 @@
 """Test accuracy by series and column, and what is left of it as contrast goes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import log2
 
@@ -25,8 +23,7 @@ from normexp.analysis.spread import PERCENT as PERCENT_RANGE
 from normexp.settings import typed
 
 PERCENT = "test accuracy, %"
-LEVELS = ("0", *SEVERITIES)
-"""Contrast severities; 0: unchanged."""
+LEVELS = ("0", *SEVERITIES)  # contrast severities; 0: unchanged
 
 
 def accuracy_section(block: Block, margin: float, level: float, name: str) -> Section:

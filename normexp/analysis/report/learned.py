@@ -1,7 +1,5 @@
 """What layers have learned, such as gates, by depth."""
 
-from __future__ import annotations
-
 from normexp.analysis.measures import reading
 from normexp.analysis.render.document import Figure, Section, Table, with_interval
 from normexp.analysis.render.figures import Axis, Line, lines

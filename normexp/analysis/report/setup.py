@@ -1,7 +1,5 @@
 """The set-up that opens a report, and the curves of the learning rates that were tried."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
