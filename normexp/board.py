@@ -63,14 +63,17 @@ OF_RUNS = {
 }
 
 
-def session(cell: str, factors: Mapping[str, object]) -> Summary:
-    """Return a run's factors for HParams, which shows the mean of the runs that share a `cell`."""
+def session(cell: str, factors: Mapping[str, object], began: float | None = None) -> Summary:
+    """Return the factors of a run, which `began` at seconds since 1970 or now, for HParams.
+
+    Runs of one `cell` share a row, in which TensorBoard shows the mean of their metrics.
+    """
     values = {
         key: _value(value)
         for key, value in factors.items()
         if key != "seed" and value is not None  # HParams has cells without a value
     }
-    return summary_v2.hparams_pb(values, trial_id=cell)
+    return summary_v2.hparams_pb(values, trial_id=cell, start_time_secs=began)
 
 
 def experiment(factors: Mapping[str, object]) -> Summary:

@@ -366,6 +366,12 @@ COMPARED = (
     Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter"),
     Setting("level", Number(least=0.5, most=0.999), "of intervals"),
 )
+OF_CSV = (
+    Setting("csv", Text(optional=True), "a file of anybody's numbers, in the place of runs"),
+    Setting("compare", Text(optional=True), "its column of what is compared"),
+    Setting("seed", Text(optional=True), "its column of seeds, by which rows are paired"),
+    Setting("metric", Text(optional=True), "its column of numbers"),
+)
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
@@ -414,8 +420,14 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         DEVICE,
         THREADS,
     ),
-    "report": (*COMPARED, PLACES),
-    "tensorboard": (*COMPARED, OUTPUTS),
+    "report": (*COMPARED, PLACES, *OF_CSV),
+    "tensorboard": (
+        *COMPARED,
+        Setting("runs", Flag(), "show all runs, not the cells only"),
+        Setting("port", Number(whole=True, least=1, below=65536, optional=True), "of the server"),
+        Setting("host", Text(), "address that the server listens at; 0.0.0.0: all"),
+        OUTPUTS,
+    ),
     "advise": (
         Setting("batch_size", COUNT, "of the training that is planned"),
         Setting("contrast", Choice(("steady", "varies")), "of the images to classify"),

@@ -160,6 +160,35 @@ def tied(found: Mapping[K, Scores], best: K) -> list[K]:
     ]
 
 
+def not_worse(
+    columns: Sequence[Mapping[K, Scores]], margin: float, design: Design = Design.PLANNED
+) -> list[set[K]]:
+    """Return of each column the best and those that are not decided to be worse than it.
+
+    The comparisons with the best of all columns are one family. Columns whose best is at chance
+    have none.
+    """
+    found: list[set[K]] = []
+    places: list[tuple[int, K]] = []
+    pairs: list[Pairs] = []
+    for i, scores in enumerate(columns):
+        best = next(iter(ranked(scores)), None)
+        if best is None or scores[best].is_at_chance:
+            found.append(set())
+            continue
+        found.append({best})
+        for key, own in scores.items():
+            if key != best and own.values and not own.is_at_chance:
+                places.append((i, key))
+                pairs.append(Pairs.of(own, scores[best], margin))
+    family = Family("the best of each column against the others", design)
+    for (i, key), each in zip(places, compare(family, pairs), strict=True):
+        is_decided = each.graded is not None and each.graded.grade is Grade.DECIDED
+        if not (is_decided and each.outcome == "less"):
+            found[i].add(key)
+    return found
+
+
 def weakest(comparisons: Iterable[Comparison]) -> Grade:
     """Return the grade that all comparisons that were drawn reach; open where there is none."""
     grades = [each.graded.grade for each in comparisons if each.graded]

@@ -1,6 +1,7 @@
 """What was trained: the settings that a conclusion rests on, in lines."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def setup(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> dict[str, str]:
         "images": "; ".join(sorted(images)),
         "model": "; ".join(_models(runs)),
         "norms": _words(runs, lambda run: run.spec.norm.name),
-        "budget": _words(runs, _budget),
+        "budget": "; ".join(_budgets(runs)),
         "optimizer": _words(runs, _optimizer),
         "learning rate": _rates(runs, tuned),
         "augmentation": _words(runs, _augmentation),
@@ -56,6 +57,7 @@ def _data(run: Run) -> str:
     return f"{data.name}{kind}{limit}, standardised by {data.standardise}{changed}"
 
 
+@cache
 def _is_jpeg(root: str | None) -> bool:
     """Whether the first files below a folder are JPEG files; not where it is not there."""
     files = (path for path in Path(root).rglob("*.*") if path.is_file()) if root else iter(())
@@ -78,11 +80,16 @@ def _models(runs: Sequence[Run]) -> Iterator[str]:
         yield f"{words}, {count} parameters" if sizes else words
 
 
-def _budget(run: Run) -> str:
-    spec = run.spec
-    budget = f"{spec.steps} steps" if spec.epochs is None else f"{spec.epochs} epochs"
-    accumulate = f" × {spec.accumulate} accumulated" if spec.accumulate > 1 else ""
-    return f"{budget} at batch size {spec.batch_size}{accumulate}"
+def _budgets(runs: Iterable[Run]) -> Iterator[str]:
+    """Yield each budget with the batch sizes that had it."""
+    sizes: dict[str, set[int]] = {}
+    for run in runs:
+        spec = run.spec
+        budget = f"{spec.steps} steps" if spec.epochs is None else f"{spec.epochs} epochs"
+        accumulate = f" with {spec.accumulate} batches a step" if spec.accumulate > 1 else ""
+        sizes.setdefault(budget + accumulate, set()).add(spec.batch_size)
+    for budget, own in sizes.items():
+        yield f"{budget} at batch size {', '.join(map(str, sorted(own)))}"
 
 
 def _optimizer(run: Run) -> str:
@@ -97,7 +104,9 @@ def _optimizer(run: Run) -> str:
 
 def _augmentation(run: Run) -> str:
     flip = "flip" if run.spec.data.flip else "no flip"
-    return f"crop {run.spec.data.crop}, {flip}, contrast {run.spec.contrast.name}"
+    contrast = run.spec.contrast.name
+    words = "no contrast augmentation" if contrast == "none" else f"contrast {contrast}"
+    return f"crop {run.spec.data.crop}, {flip}, {words}"
 
 
 def _machine(run: Run) -> str:

@@ -1,8 +1,9 @@
 """A view of the runs for TensorBoard, under `cells/`, made from `result.json` files alone.
 
 Each cell, the runs that differ in the seed only, has a run that stands for all its seeds: the mean
-of a curve under the tag that a single seed has, and with its interval under `interval/`. A cell of
-one seed has none: its mean is that seed. The run `cells` has the figures and tables.
+of a curve under the tag that a single seed has, and with its interval under `interval/`, and its
+settings for HParams. The folder itself has the figures and tables. It can be opened alone, which is
+less to look at than all runs.
 Files are named by their content, so what has not changed is left alone, and a TensorBoard that is
 open reads what has.
 """
@@ -10,15 +11,16 @@ open reads what has.
 import hashlib
 import io
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from normexp import board
-from normexp.analysis.measures import accuracy
+from normexp.analysis.measures import Measure, accuracy, at_contrast, gap, seconds, speed
 from normexp.analysis.render.canvas import png
 from normexp.analysis.render.document import Section
 from normexp.analysis.report.accuracy import accuracy_section, contrast_section
@@ -40,7 +42,16 @@ CURVES = {
 }
 """The tag of each entry of a result's history."""
 
-Point = tuple[int, Summary]  # what TensorBoard shows at a step
+METRICS: Mapping[str, Measure] = {
+    "test/accuracy_contrast_5": lambda run: _share(at_contrast("5")(run)),
+    "test/gap": lambda run: _share(gap(run)),
+    "cost/seconds": seconds,
+    "cost/images_per_second": speed,
+}
+"""Beside test and validation accuracy, what HParams shows."""
+
+Point = tuple[int, Summary]
+"""What TensorBoard shows at a step."""
 
 
 def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, folder: Path) -> int:
@@ -48,11 +59,11 @@ def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, f
 
     The figures and tables are on the runs of `overview`. What is out of date is removed.
     """
-    found = {name: own for name, own in _cells(runs).items() if len(own) > 1}
+    found = _cells(runs)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, wait=True):
         for name, own in found.items():
-            _put(folder / name, list(_aggregated(own)), own)
+            _put(folder / name, [*_hparams(name, own), *_aggregated(own)], own)
         _put(folder, [(0, board.layout()), *_overview(overview, choices)], runs)
         for cell in {file.parent for file in folder.glob(f"*/{FILES}")}:
             if cell.name not in found:
@@ -68,6 +79,19 @@ def _cells(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return {
         name: own for name, own in grouped.items() if any(accuracy(run) is not None for run in own)
     }
+
+
+def _hparams(cell: str, runs: Sequence[Run]) -> Iterator[Point]:
+    """Yield the settings of a cell, and the means that stand beside them."""
+    first = next(run for run in runs if run.result)
+    yield 0, board.experiment(first.factors)
+    yield 0, board.session(cell, first.factors, first.modified)
+    last = first.result.steps if first.result else 0
+    for tag, measure in METRICS.items():
+        values = [value for run in runs if (value := measure(run)) is not None]
+        if values:
+            yield last, board.scalar(tag, fmean(values))
+    yield last, board.session_end("finished", max(run.modified for run in runs))
 
 
 def _aggregated(runs: Sequence[Run]) -> Iterator[Point]:
@@ -88,6 +112,10 @@ def _aggregated(runs: Sequence[Run]) -> Iterator[Point]:
                     yield step, board.scalar(board.interval_tag(tag, what), value)
 
 
+def _share(percent: float | None) -> float | None:
+    return None if percent is None else percent / 100
+
+
 def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list[float]]]:
     """Yield the value of each seed, and at which step of which curves it stands."""
     for of_epoch in zip(*(result.history for result in results), strict=False):
@@ -106,7 +134,7 @@ def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list
 
 def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:
     for block in blocks(runs, choices.by):
-        sections = [accuracy_section(block, [], choices.margin, choices.level, "")]
+        sections = [accuracy_section(block, choices.margin, choices.level, "")]
         if block.has(accuracy):
             sections.append(contrast_section(block, choices.level, ""))
         if learned := readings_section(block, choices.level, ""):

@@ -31,6 +31,9 @@ def main(cfg: DictConfig) -> None:
     from normexp.analysis.report.report import Heading, write_report
 
     settings = checked_settings(cfg, "report")
+    if settings["csv"] is not None:
+        report_csv(settings)
+        return
     study, outputs = settings["study"], outputs_of(settings)
     evidence = chosen(outputs, study)
     found = evidence.runs
@@ -38,13 +41,8 @@ def main(cfg: DictConfig) -> None:
     tell_lenses(found)
     names = " and ".join(each.resolve().name for each in outputs)
     title = f"Study {study}" if study else f"All runs of {names}"
-    command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
-    origin = (
-        f"Made {time.strftime('%F %H:%M %Z')} on {platform.node()} by normexp {__version__}, "
-        f"Python {platform.python_version()}: {command}"
-    )
     folder = outputs[0] / "reports" / (study or "all")
-    heading = Heading(title, evidence.words or question(study), origin)
+    heading = Heading(title, evidence.words or question(study), origin())
     page = write_report(found, choices_of(settings), heading, folder, evidence.tuned)
     note(outputs[0], found)
     if evidence.words:
@@ -52,6 +50,31 @@ def main(cfg: DictConfig) -> None:
     lost = sum(run.state != "finished" for run in found)
     words = f", {lost} of them not finished" if lost else ""
     print(f"{len(found)} runs{words}\n{page}")
+
+
+def origin() -> str:
+    """Return where, when and with what a report is made."""
+    command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
+    return (
+        f"Made {time.strftime('%F %H:%M %Z')} on {platform.node()} by normexp {__version__}, "
+        f"Python {platform.python_version()}: {command}"
+    )
+
+
+def report_csv(settings: Settings) -> None:
+    """Write the report on the numbers of a CSV file, and print its tables."""
+    from normexp.analysis.report.numbers import Columns, numbers_of, write_numbers_report
+
+    file = Path(settings["csv"]).expanduser()
+    columns = Columns(*(settings[key] for key in ("compare", "seed", "metric")))
+    scores = numbers_of(file, columns)
+    # The unit is the metric's own, so that half a point may be everything.
+    is_given = any(o.startswith("margin=") for o in HydraConfig.get().overrides.task)
+    margin = settings["margin"] if is_given else 0.0
+    folder = outputs_of(settings)[0] / "reports" / file.stem
+    chosen = (settings["reference"], margin, settings["level"])
+    for line in write_numbers_report(scores, columns, *chosen, origin=origin(), to=folder):
+        print(line)
 
 
 def checked_settings(cfg: DictConfig, command: str) -> Settings:

@@ -1,7 +1,8 @@
-"""`normexp tensorboard`: TensorBoard on all runs and their cells, on a free port."""
+"""`normexp tensorboard`: TensorBoard on the cells, or on all runs and their cells."""
 
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 from omegaconf import DictConfig
 
@@ -11,6 +12,12 @@ from normexp.commands.found import tell
 from normexp.commands.report import checked_settings, choices_of
 from normexp.errors import UserError
 from normexp.runs.catalogue import read_runs
+
+ACCURACY = urlencode(
+    {"tagFilter": "accuracy", "smoothing": 0, "runColorGroup": "regex:-(.*?)-b"}, safe=":*"
+)
+MOST_SELECTED = 500
+"""Runs that TensorBoard selects by itself."""
 
 
 @composed("tensorboard")
@@ -25,21 +32,34 @@ def main(cfg: DictConfig) -> None:
     found = of_study(known, [outputs], None)
     overview = of_study(known, [outputs], study)
     cells = write_view(found, overview, choices_of(settings), outputs / "cells")
-    print(f"{len(found)} runs, {cells} cells of two seeds or more")
-    serve(outputs)
+    print(f"{len(found)} runs in {cells} cells")
+    shown = cells + 1 + (len(found) if settings["runs"] else 0)
+    folder = outputs if settings["runs"] else outputs / "cells"
+    serve(folder, settings["host"], settings["port"], page_of(shown))
 
 
-def serve(folder: Path) -> None:
-    """Show `folder` at the first free port from 6006 on; raises UserError where none is free."""
+def page_of(shown: int) -> str:
+    """Return the part of TensorBoard's address that shows accuracy at once, a colour a norm.
+
+    Where there are more than 500 runs it selects none of them, and only HParams shows all.
+    """
+    return f"?{ACCURACY}#timeseries" if shown <= MOST_SELECTED else "#hparams"
+
+
+def serve(folder: Path, host: str, port: int | None, page: str) -> None:
+    """Show `folder`, at the first free port from 6006 on where none is given.
+
+    Raises UserError where no port is free.
+    """
     from tensorboard.program import TensorBoard, TensorBoardServerException
 
     server = TensorBoard()
-    server.configure(logdir=str(folder))
+    server.configure(logdir=str(folder), host=host, port=port)
     try:
         address = server.launch()
     except TensorBoardServerException as error:
         raise UserError(f"TensorBoard cannot start: {error.msg}") from error
-    print(f"TensorBoard is at {address}; Ctrl-C ends it", flush=True)
+    print(f"TensorBoard is at {address}{page}; Ctrl-C ends it", flush=True)
     try:
         while True:  # a wait without an end may miss a signal that comes to another thread
             time.sleep(1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, sqrt
 from typing import Literal
 
@@ -70,12 +71,12 @@ class TestResult:
         if self.correct and len(self.correct) != 4 * ceil(ceil(self.num_images / 8) / 3):
             raise ValueError(f".correct is not of {self.num_images} images")
 
-    @property
+    @cached_property
     def num_images(self) -> int:
         """The number of test images; 0 in records of format 0."""
         return sum(map(sum, self.confusion))
 
-    @property
+    @cached_property
     def chance(self) -> float:
         """The accuracy of always predicting the largest class."""
         return max(map(sum, self.confusion), default=0) / max(self.num_images, 1)
@@ -91,7 +92,7 @@ class TestResult:
         """Whether all classes have as many test images."""
         return len({sum(row) for row in self.confusion}) <= 1
 
-    @property
+    @cached_property
     def is_at_chance(self) -> bool:
         """Whether the accuracy is not above chance by two standard errors of the test images."""
         if not self.num_images:

@@ -26,6 +26,9 @@ from helpers.typed import SMALL, normexp
 from PIL import Image
 from scipy.stats import t
 
+from normexp.board import METRICS
+from normexp.commands.tensorboard import page_of
+
 NORMS = ("batch", "both")
 SEEDS = (0, 1, 2)
 STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
@@ -71,7 +74,7 @@ class Board:
 
 @pytest.fixture(scope="module")
 def board(home: Path) -> Iterator[Board]:
-    command = [sys.executable, "-m", "normexp", "tensorboard"]
+    command = [sys.executable, "-m", "normexp", "tensorboard", "runs=true"]
     with socket.socket() as taken:
         with suppress(OSError):  # somebody else has it
             taken.bind(("localhost", 6006))
@@ -90,8 +93,11 @@ def opened(process: subprocess.Popen[str]) -> Board:
     """Wait until it has started and read every file."""
     assert process.stdout is not None
     first, second = process.stdout.readline(), process.stdout.readline()
-    assert first == "7 runs, 2 cells of two seeds or more\n"
-    address = re.fullmatch(r"TensorBoard is at (http://localhost:\d+/); Ctrl-C .*\n", second)
+    assert first == "7 runs in 2 cells\n"
+    address = re.fullmatch(
+        r"TensorBoard is at (http://localhost:\d+/)\?tagFilter=accuracy&\S+#timeseries; .*\n",
+        second,
+    )
     assert address, second
     board = Board(process, address[1])
     # The text is the last that a run writes.
@@ -114,7 +120,9 @@ def test_hparams_have_a_row_a_cell_with_the_mean_of_its_seeds(board: Board, home
         found = results(home, norm)
         assert rows[norm]["name"] == cell_of(home, norm)
         assert rows[norm]["hparams"]["batch_size"] == 9
-        assert [run["status"] for run in rows[norm]["sessions"]] == ["STATUS_SUCCESS"] * 3
+        assert [run["status"] for run in rows[norm]["sessions"]] == [
+            "STATUS_SUCCESS"
+        ] * 4  # and the cell
         values = {each["name"]["tag"]: each["value"] for each in rows[norm]["metricValues"]}
         accuracy = fmean(each["test"]["accuracy"] for each in found)
         assert values["test/accuracy"] == pytest.approx(accuracy, rel=1e-6)
@@ -308,12 +316,37 @@ def test_a_view_made_again_has_new_seeds_and_no_point_twice(
 
 def test_cells_that_are_no_more_leave_the_view(view: Callable[[], int], copied: Path) -> None:
     view()
-    for run in copied.glob("runs/cnn-both-*-s[12]-*"):
+    for run in copied.glob("runs/cnn-both-*"):
         shutil.rmtree(run)
-    assert view() == 1  # of one seed there is nothing to aggregate
+    assert view() == 1
     assert [folder.name for folder in copied.glob("cells/*/")] == [
         folder.name for folder in copied.glob("cells/cnn-batch-*")
     ]
+
+
+def test_the_cells_alone_have_curves_and_what_hparams_shows(
+    view: Callable[[], int], copied: Path
+) -> None:
+    for run in copied.glob("runs/cnn-both-*-s[12]-*"):
+        shutil.rmtree(run)
+    view()
+    (folder,) = copied.glob("cells/cnn-both-*")  # a cell of one seed
+    (result,) = (
+        json.loads(file.read_text()) for file in copied.glob("runs/cnn-both-*/result.json")
+    )
+    found = events(folder)
+    told = {tag: found.Scalars(tag)[-1].value for tag in METRICS}
+    assert told["test/accuracy"] == pytest.approx(result["test"]["accuracy"], rel=1e-6)
+    at_5 = result["test"]["contrast"]["5"]
+    assert told["test/accuracy_contrast_5"] == pytest.approx(at_5, rel=1e-6)
+    gap = result["history"][-1]["train_accuracy"] - result["test"]["accuracy"]
+    assert told["test/gap"] == pytest.approx(gap, abs=1e-6)
+    assert told["cost/seconds"] == pytest.approx(result["timing"]["seconds"], rel=1e-6)
+
+
+def test_the_address_shows_accuracy_where_runs_are_selected_and_hparams_where_not() -> None:
+    assert page_of(500).startswith("?tagFilter=accuracy&")
+    assert page_of(501) == "#hparams"
 
 
 def test_a_view_of_unfinished_runs_has_no_cell(view: Callable[[], int], copied: Path) -> None:

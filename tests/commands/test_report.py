@@ -79,3 +79,16 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, tmp_path: Path) -> None:
     answer = normexp(folder, "report", f"runtime.outputs={tmp_path}")
     assert answer.code == 1
     assert len(answer.err.splitlines()) == 1
+
+
+def test_the_numbers_of_a_csv_file_are_told_with_a_margin_of_their_own(tmp_path: Path) -> None:
+    rows = [f"{m},{seed},{0.8 + gain + 0.01 * seed}" for m, gain in (("a", 0), ("b", 0.1))
+            for seed in range(6)]  # fmt: skip
+    (tmp_path / "results.csv").write_text("\n".join(["method,seed,share", *rows]))
+    typed = ("csv=results.csv", "compare=method", "seed=seed", "metric=share")
+    answer = normexp(tmp_path, "report", *typed)
+    assert (answer.code, answer.err) == (0, "")
+    told, page = answer.out.splitlines()[-2:]
+    assert told.startswith("method=b: share is 0.1 higher than with a (decided)")
+    assert page == "outputs/reports/results/index.html"
+    assert (tmp_path / page).exists()

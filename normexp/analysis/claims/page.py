@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -11,7 +12,7 @@ from normexp.analysis.intervals import ALPHA, Interval
 from normexp.analysis.render.document import NONE, Document, Section, Table, number, p_value
 from normexp.analysis.render.markdown import markdown
 from normexp.analysis.render.page import page
-from normexp.analysis.report.setup import setup_section
+from normexp.analysis.report.setup import rates_section, setup_table
 from normexp.analysis.rows import Run
 from normexp.analysis.setup import setup
 from normexp.runs.files import write_atomic
@@ -57,7 +58,7 @@ def write_page(
         title="Claims",
         question="; ".join(f"{count} {word}" for word, count in counts if count),
         sections=[
-            *([setup_section(trained, tuned)] if trained else []),
+            *(_setup(trained, tuned) if trained else []),
             Section(
                 "Verdicts",
                 sections=[
@@ -72,6 +73,15 @@ def write_page(
     write_atomic(folder / "claims.md", markdown(document).encode())
     write_atomic(folder / "index.html", page(document).encode())
     return folder / "index.html"
+
+
+def _setup(runs: Sequence[Run], tuned: Sequence[Tuned]) -> list[Section]:
+    lines = setup(runs, tuned)
+    rates = rates_section(lines["learning rate"], runs, tuned)
+    return [
+        Section("What was trained", tables=[setup_table(lines)]),
+        replace(rates, folded=True),
+    ]
 
 
 def claim_section(verdict: Verdict, command: str, folder: Path, tuned: Sequence[Tuned]) -> Section:

@@ -7,9 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from normexp.analysis.lens.tables import STATISTICS
+from normexp.analysis.render.colours import look
 from normexp.runs.record import LensRow
-
-MARKERS = "osD^v<>Pp*"
 
 
 def picture(runs: Mapping[str, Sequence[LensRow]], path: Path) -> None:
@@ -18,16 +17,16 @@ def picture(runs: Mapping[str, Sequence[LensRow]], path: Path) -> None:
     FigureCanvasAgg(figure)
     for i, (statistics, title) in enumerate(STATISTICS.items()):
         axes = figure.add_subplot(1, 2, i + 1)
-        for j, (name, rows) in enumerate(runs.items()):
+        for name, rows in runs.items():
             curve = sorted(
                 (row["level"], 100 * row["accuracy"])
                 for row in rows
                 if (row["axis"], row.get("change")) == ("contrast", "curve")
                 and row["statistics"] == statistics
             )
-            look = f"C{j % 10}{MARKERS[j % 10]}-"
+            colour, marker = look(name)
             x, y = zip(*curve, strict=True) if curve else ((), ())
-            axes.plot(x, y, look, label=name, markersize=4)
+            axes.plot(x, y, f"{marker}-", c=colour, label=name, markersize=4)
         axes.axvline(1, color="0.8", zorder=0)
         axes.set(title=title, xlabel="contrast c (1: unchanged)", ylim=(0, 100))
         axes.grid(alpha=0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 NONE = "–"
-INK = "#1b1f24"  # text and lines of drawings; a page replaces it by its own colour
 
 
 class Table(NamedTuple):
@@ -23,6 +23,8 @@ class Table(NamedTuple):
     caption: str
     head: list[str]
     rows: list[list[str]]
+    bold: frozenset[tuple[int, int]] = frozenset()
+    """Rows and columns of the cells that stand out."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,14 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
-    code: str = ""  # lines to be typed
-    links: list[tuple[str, str]] = field(default_factory=list)  # words, and where they lead
-    folded: bool = False  # whether only the title shows until it is opened
+    code: str = ""
+    """Lines to be typed."""
+    links: list[tuple[str, str]] = field(default_factory=list)
+    """Words, and the address that they lead to."""
+    folded: bool = False
+    """Whether only the title shows until it is opened."""
+    beside: bool = False
+    """Whether tables stand to the left of figures, where there is room."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,10 @@ class Document:
     title: str
     question: str | None
     sections: list[Section]
-    origin: str  # where, when and with what it was made
+    origin: str
+    """Where, when and with what it was made."""
+    answer: Sequence[str] = ()
+    """What it comes to, in sentences."""
 
 
 def number(value: float | None, digits: int = 1) -> str:

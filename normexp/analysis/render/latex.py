@@ -14,6 +14,10 @@ TEX = {
     "−": "$-$",
     "–": "--",
     "±": r"$\pm$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "…": r"\ldots{}",
     "<": "$<$",
     ">": "$>$",
     "“": "``",
@@ -40,13 +44,20 @@ def latex(tables: Iterable[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    head, *rows = [_row(line) for line in (table.head, *table.rows)]
+    rows = [
+        [
+            rf"\textbf{{{_tex(cell)}}}" if (i, j) in table.bold else _tex(cell)
+            for j, cell in enumerate(row)
+        ]
+        for i, row in enumerate(table.rows)
+    ]
+    head, *lines = map(_row, ([*map(_tex, table.head)], *rows))
     columns = "l" * len(table.head)
-    return TABLE % (_tex(table.caption), table.name, columns, head, "\n".join(rows))
+    return TABLE % (_tex(table.caption), table.name, columns, head, "\n".join(lines))
 
 
 def _row(line: Sequence[str]) -> str:
-    text = " & ".join(map(_tex, line)) + r" \\"
+    text = " & ".join(line) + r" \\"
     # Behind the end of a row, a bracket or a star would belong to it.
     return "{}" + text if text.startswith(("[", "*")) else text
 

@@ -9,11 +9,12 @@ from normexp.runs.text import markdown_table, markdown_text
 
 
 def markdown(document: Document) -> str:
-    words = [document.question or "", document.origin]
-    parts = [f"# {markdown_text(document.title)}", *filter(None, map(markdown_text, words))]
+    question = [markdown_text(document.question)] if document.question else []
+    parts = [f"# {markdown_text(document.title)}", *question]
+    parts += [f"**{markdown_text(words)}**" for words in document.answer]
     for section in document.sections:
         parts += _section(section, 2)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, markdown_text(document.origin)]) + "\n"
 
 
 def _section(section: Section, depth: int) -> Iterator[str]:
@@ -28,7 +29,11 @@ def _section(section: Section, depth: int) -> Iterator[str]:
         yield f"![{alternative}](figures/{figure.name}.svg)\n\n{markdown_text(figure.caption)}"
     for table in section.tables:
         yield markdown_text(table.caption)
-        yield markdown_table(table.head, table.rows)
+        rows = [
+            [f"**{cell}**" if (i, j) in table.bold else cell for j, cell in enumerate(row)]
+            for i, row in enumerate(table.rows)
+        ]
+        yield markdown_table(table.head, rows)
     for inner in section.sections:
         yield from _section(inner, depth + 1)
     if section.links:

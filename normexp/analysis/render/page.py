@@ -10,10 +10,18 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from normexp.analysis.render.document import INK, Document, Figure, Section
+from normexp.analysis.render.colours import INK
+from normexp.analysis.render.document import Document, Figure, Section
 from normexp.errors import visible
 
-LONG = ("command", "goes on with", "reason", "what")  # columns whose cells may break
+LONG = {
+    "command": "long",
+    "goes on with": "long",
+    "reason": "long",
+    "what": "prose",
+    "notes": "prose",
+}
+"""Columns whose cells may break: lines to be typed, and words."""
 
 
 def page(document: Document) -> str:

@@ -1,8 +1,10 @@
-"""Test accuracy by series and column, who is best, and what is left as contrast goes."""
+"""Test accuracy by series and column, and what is left of it as contrast goes."""
 
 from collections.abc import Sequence
+from math import log2
 
 from normexp.analysis.collapse import collapse_warning
+from normexp.analysis.compare import not_worse
 from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast, balanced_accuracy
 from normexp.analysis.render import figures
 from normexp.analysis.render.document import (
@@ -10,16 +12,12 @@ from normexp.analysis.render.document import (
     Section,
     Table,
     interval,
-    number,
     plural,
     with_interval,
 )
-from normexp.analysis.report import comparisons
 from normexp.analysis.report.blocks import Block, short
-from normexp.analysis.report.comparisons import CellComparison
-from normexp.analysis.report.leads import Lead, lead_table, leads
 from normexp.analysis.right_images import interval_of
-from normexp.analysis.rows import Run
+from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import counts
 from normexp.analysis.spread import PERCENT as PERCENT_RANGE
 from normexp.settings import typed
@@ -28,31 +26,33 @@ PERCENT = "test accuracy, %"
 LEVELS = ("0", *SEVERITIES)  # contrast severities; 0: unchanged
 
 
-def accuracy_section(
-    block: Block, found: Sequence[CellComparison], margin: float, level: float, name: str
-) -> Section:
-    section = Section("Test accuracy", _warnings(block))
-    best = list(leads(block))
+def accuracy_section(block: Block, margin: float, level: float, name: str) -> Section:
+    """Return a block's test accuracy: a drawing, and the table with the best in bold."""
     caption = (
         f"Test accuracy in percent: mean over seeds with its {level:.0%} interval (Student's t), "
         "which tells what another seed may give, not other test images; one or two seeds have "
-        f"their points. A diverged run counts as chance: {100 * block.chance.share:.3g} %."
+        "their points. Bold: the best of a column, and all that are not decided to be worse "
+        f"than it. A diverged run counts as chance: {100 * block.chance.share:.3g} %."
     )
     head, rows = block.table(lambda s, c: cell(block, s, c, level))
-    section.tables.append(Table(f"{name}accuracy", caption, head, rows))
-    section.tables += [*_balanced(block, level, name), *_over_images(block, name)]
+    scores = [{s: block.scores(s, column) for s in block.series} for column in block.columns]
+    best = not_worse(scores, margin, design_of(block.runs))
+    bold = frozenset(
+        (i, 1 + j)
+        for j, own in enumerate(best)
+        for i, series in enumerate(block.series)
+        if series in own
+    )
+    section = Section("Test accuracy", _warnings(block))
+    section.tables.append(Table(f"{name}accuracy", caption, head, rows, bold))
     if block.has(accuracy):
         section.figures.append(_lines(block, level, name))
-    if not all(block.scores(*at).is_at_chance for at in block.cells):
-        section.figures.append(_heat(block, best, name))
-    if len(block.series) > 1 and best:
-        section.tables.append(lead_table(block, best, name))
-    if found:
-        section.tables.append(comparisons.table(found, margin, f"{name}comparisons"))
-    if further := comparisons.further(found):
-        section.words.append(f"What is open or likely goes on with ({further.words}):")
-        section.code = further.command
     return section
+
+
+def further_tables(block: Block, level: float, name: str) -> list[Table]:
+    """Return the accuracy balanced over classes, and over test images, where there are such."""
+    return [*_balanced(block, level, name), *_over_images(block, name)]
 
 
 def _balanced(block: Block, level: float, name: str) -> list[Table]:
@@ -91,21 +91,20 @@ def contrast_section(block: Block, level: float, name: str) -> Section:
         return [block.accuracy(series, column, at_contrast(s), level) for s in LEVELS]
 
     panels = [
-        (
-            block.panel(column),
-            [figures.Line(typed(s), i, spreads(s, column)) for i, s in enumerate(block.series)],
-        )
+        (block.panel(column), [figures.Line(typed(s), spreads(s, column)) for s in block.series])
         for column in block.drawn
     ]
-    drawing = figures.lines(panels, "contrast severity", PERCENT, LEVELS)
+    axis = figures.Axis.even("contrast severity", LEVELS)
+    drawing = figures.lines(panels, axis, PERCENT)
     caption = f"Test accuracy as contrast is taken away, with {level:.0%} intervals; 0: unchanged."
     alternative = f"{caption} The table has the numbers."
     figure = Figure(f"{name}contrast", caption + block.left_out, alternative, drawing)
     rows = [[block.row(*at), *map(with_interval, spreads(*at))] for at in block.places]
     head = [short(block.by[0]), "unchanged", *(f"severity {s}" for s in SEVERITIES)]
-    table = Table(f"{name}contrast", caption, head, rows)
+    numbers = "Test accuracy in percent by contrast severity: means over seeds, as in the figure."
+    table = Table(f"{name}contrast", numbers, head, rows)
     words = ["Severity 1 to 5 leaves 75, 50, 40, 30 and 15 % of each image's contrast."]
-    return Section("Less contrast", words, [table], [figure])
+    return Section("Contrast severity", words, [table], [figure])
 
 
 def cell(block: Block, series: object, column: object, level: float) -> str:
@@ -163,42 +162,21 @@ def _lines(block: Block, level: float, name: str) -> Figure:
     if len(block.columns) == 1:
         drawing = figures.dots(names, [own[0] for own in spreads], PERCENT)
     else:
-        of_series = list(map(figures.Line, names, range(len(names)), spreads))
-        ticks = [typed(column) for column in block.columns]
-        drawing = figures.lines([("", of_series)], short(block.by[1]), PERCENT, ticks)
+        of_series = list(map(figures.Line, names, spreads))
+        drawing = figures.lines([("", of_series)], axis_of(block), PERCENT)
     caption = (
-        f"Mean over seeds, diverged runs as chance, and {level:.0%} interval; hollow: single seeds."
+        f"Test accuracy, mean over seeds and {level:.0%} interval; diverged runs count as chance; "
+        "hollow: single seeds."
     )
     over = " by ".join(map(short, block.by))
     alternative = f"Test accuracy by {over}; the table “Test accuracy” has the numbers."
     return Figure(f"{name}accuracy", caption, alternative, drawing)
 
 
-def _heat(block: Block, found: Sequence[Lead], name: str) -> Figure:
-    by_column = {lead.column: block.series.index(lead.best) for lead in found}
-    table = figures.Heat(
-        rows=[*map(typed, block.series)],
-        columns=[typed(column) if column is not None else "" for column in block.columns],
-        values=[[_colour(block, s, c) for c in block.columns] for s in block.series],
-        notes=[[_note(block, s, c) for c in block.columns] for s in block.series],
-        best=[by_column.get(column) for column in block.columns],
-    )
-    drawing = figures.heat(table, short(block.by[1]) if len(block.by) > 1 else "")
-    caption = (
-        "Mean test accuracy in percent, diverged runs as chance; the frame is round the best of a "
-        "column. Hatched: not above chance, or no result."
-    )
-    alternative = f"{caption} The tables “Test accuracy” and “The best” have the numbers."
-    return Figure(f"{name}best", caption, alternative, drawing)
-
-
-def _note(block: Block, series: object, column: object) -> str:
-    scores, runs = block.scores(series, column), block.cell(series, column)
-    mean = number(scores.mean) if any(run.state == "finished" for run in runs) else ""
-    lost = state_words(runs).replace(", ", "\n").replace(" of ", "/")
-    return "\n".join(filter(None, [mean, lost, "chance" * (scores.is_at_chance and bool(mean))]))
-
-
-def _colour(block: Block, series: object, column: object) -> float | None:
-    scores = block.scores(series, column)
-    return None if scores.is_at_chance or not scores.values else scores.mean
+def axis_of(block: Block) -> figures.Axis:
+    """Return the axis of a block's columns: batch sizes by their logarithm, others evenly."""
+    ticks = [*map(typed, block.columns)]
+    sizes = [float(column) for column in block.columns if isinstance(column, int)]
+    if block.by[1] == "batch_size" and len(sizes) == len(ticks):
+        return figures.Axis("batch size", ticks, [*map(log2, sizes)])
+    return figures.Axis.even(short(block.by[1]), ticks)

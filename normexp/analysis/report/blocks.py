@@ -17,7 +17,8 @@ from normexp.errors import UserError
 from normexp.settings import typed
 
 ONE_COLUMN = "all"
-MOST_PANELS = 3  # more are long to look at, and slow to make; the tables have all columns
+MOST_PANELS = 4
+"""A drawing with more is long to look at, and slow to make; the tables have all columns."""
 
 
 @dataclass(frozen=True)

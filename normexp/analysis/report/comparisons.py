@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from normexp.analysis.compare import Comparison, Family, Pairs, compare
 from normexp.analysis.goes_on import Further, goes_on
-from normexp.analysis.render.document import NONE, Table, interval, number, p_value, plural
+from normexp.analysis.render.document import NONE, Section, Table, interval, number, p_value, plural
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.right_images import Images, images_of
 from normexp.analysis.rows import Run, design_of
@@ -74,6 +74,16 @@ def _of_block(block: Block, reference: str | None, margin: float) -> Iterator[Ce
     family = Family("the comparisons of this table", design_of(block.runs))
     for (series, column), each in zip(places, compare(family, pairs), strict=True):
         yield CellComparison(block, column, series, base, each)
+
+
+def section(found: Sequence[CellComparison], margin: float, name: str) -> Section:
+    """Return what a block's comparisons come to, each of them, and how to go on."""
+    section = Section("Comparisons", words(found))
+    section.tables.append(table(found, margin, f"{name}comparisons"))
+    if more := further(found):
+        section.words.append(f"What is open or likely goes on with ({more.words}):")
+        section.code = more.command
+    return section
 
 
 def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:

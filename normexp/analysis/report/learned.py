@@ -1,12 +1,11 @@
 """What layers have learned, such as gates, by depth."""
 
-from collections.abc import Sequence
-
 from normexp.analysis.measures import reading
-from normexp.analysis.render import figures
 from normexp.analysis.render.document import Figure, Section, Table, with_interval
+from normexp.analysis.render.figures import Axis, Line, lines
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.spread import SHARE
+from normexp.settings import typed
 
 
 def readings_section(block: Block, level: float, name: str) -> Section | None:
@@ -17,31 +16,36 @@ def readings_section(block: Block, level: float, name: str) -> Section | None:
         kinds.setdefault(kind, []).append(place)
     if not kinds:
         return None
-    section = Section("What layers have learned")
+    section = Section("Gates" if list(kinds) == ["gate"] else "What layers have learned")
     if "gate" in kinds:
         section.words.append("A gate of 1 is batch norm, of 0 instance norm; it starts at 1.")
     for kind, places in kinds.items():
-        lines = _by_depth(block, kind, places, level)
         what = kind.replace("_", " ")
-        caption = f"The {what} by depth: mean over channels and seeds, {level:.0%} interval."
-        ticks = [str(i + 1) for i in range(len(places))]
-        drawing = figures.lines(
-            [("", lines)], "norm layer, from the input on", what, ticks, percent=False
-        )
-        figure = Figure(f"{name}{kind}", caption, f"{caption} The table has the numbers.", drawing)
-        rows = [[line.name, *(with_interval(each, 2) for each in line.spreads)] for line in lines]
-        section.figures.append(figure)
-        section.tables.append(Table(f"{name}{kind}", caption, [what, *places], rows))
-    return section
-
-
-def _by_depth(block: Block, kind: str, places: Sequence[str], level: float) -> list[figures.Line]:
-    """Return a line for each cell that has readings of this kind."""
-    lines: list[figures.Line] = []
-    for at in block.cells:
         within = SHARE if kind == "gate" else None
         measures = [reading(f"{kind}/{place}") for place in places]
-        spreads = [block.spread(*at, measure, level, within) for measure in measures]
-        if any(spreads):
-            lines.append(figures.Line(block.row(*at), len(lines), spreads))
-    return lines
+        spreads = {
+            at: found
+            for at in block.cells
+            if any(found := [block.spread(*at, measure, level, within) for measure in measures])
+        }
+        caption = f"The {what} by depth: mean over channels and seeds, {level:.0%} interval."
+        panels = [
+            (block.panel(c), [Line(typed(s), own) for (s, at), own in spreads.items() if at == c])
+            for c in block.drawn
+        ]
+        axis = Axis.even("norm layer, from the input on", [str(i + 1) for i in range(len(places))])
+        drawing = lines(panels, axis, what, percent=False)
+        section.figures.append(
+            Figure(
+                f"{name}{kind}",
+                caption + block.left_out,
+                f"{caption} The table has the numbers.",
+                drawing,
+            )
+        )
+        rows = [
+            [block.row(*at), *(with_interval(s, 2) for s in own)] for at, own in spreads.items()
+        ]
+        numbers = f"The {what} of each norm layer, as in the figure."
+        section.tables.append(Table(f"{name}{kind}", numbers, [what, *places], rows))
+    return section

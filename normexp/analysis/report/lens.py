@@ -48,7 +48,9 @@ def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str)
     panels = [(block.panel(c), list(_lines(block, c, shares, level))) for c in block.drawn]
     ticks = [f"{share:g}" for share in shares]
     ticks = [tick if i % max(1, len(ticks) // 6) == 0 else "" for i, tick in enumerate(ticks)]
-    drawing = figures.lines(panels, "share of contrast left", "test accuracy, %", ticks)
+    drawing = figures.lines(
+        panels, figures.Axis.even("share of contrast left", ticks), "test accuracy, %"
+    )
     caption = (
         "Of finished runs: test accuracy by contrast, one share for all images, with running "
         f"statistics and, dashed, with those of the test batch. {level:.0%} intervals."
@@ -60,7 +62,7 @@ def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str)
 def _lines(
     block: Block, column: object, shares: Sequence[float], level: float
 ) -> Iterator[figures.Line]:
-    for i, series in enumerate(block.series):
+    for series in block.series:
         for statistics in ("running", "batch"):
             measures = [
                 lens_accuracy(axis="contrast", change="curve", level=share, statistics=statistics)
@@ -71,7 +73,7 @@ def _lines(
             ]
             if any(spreads):
                 dashed = statistics == "batch"
-                yield figures.Line(typed(series) + ", batch" * dashed, i, spreads, dashed)
+                yield figures.Line(typed(series) + ", batch" * dashed, spreads, dashed)
 
 
 def _statistics(block: Block, level: float, name: str) -> Table:

@@ -2,13 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 
 from normexp.analysis.measures import accuracy
 from normexp.analysis.render.document import NONE, Section, Table, number, plural
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.rows import Run
+from normexp.analysis.scores import counts
 from normexp.runs.result import Environment
 from normexp.settings import typed
 
@@ -18,6 +19,7 @@ def state_section(runs: Sequence[Run], blocks: Sequence[Block]) -> Section:
     counts = Counter(run.state for run in runs)
     ended = ", ".join(f"{count} {state}" for state, count in counts.most_common())
     section = Section("State of the runs", [f"{plural(len(runs), 'run')}: {ended}."])
+    section.words += diverged_words(blocks)
     missing = [
         " ".join([block.title, *(f"{k}={typed(v)}" for k, v in zip(block.by, cell, strict=False))])
         for block in blocks
@@ -43,12 +45,24 @@ def _reason(run: Run) -> str:
     return run.failure or NONE
 
 
+def diverged_words(parts: Sequence[Block]) -> Iterator[str]:
+    """Yield how many runs of which cells diverged."""
+    lost = [
+        f"{block.title} {block.place(*at)} {count} of {len(runs)}".strip()
+        for block in parts
+        for at, runs in block.cells.items()
+        if (count := counts(runs)[0])
+    ]
+    if lost:
+        yield f"Diverged, which counts as chance: {'; '.join(lost)}."
+
+
 def date(run: Run) -> str:
     """Return the day when something last happened to a run."""
     return time.strftime("%F", time.localtime(run.modified))
 
 
-def origin_section(runs: Sequence[Run]) -> Section:
+def commands_section(runs: Sequence[Run]) -> Section:
     """Return machines, versions and the command of every run."""
     environments = Counter(run.result.environment for run in runs if run.result is not None)
     table = Table(
@@ -57,7 +71,7 @@ def origin_section(runs: Sequence[Run]) -> Section:
         ["runs", *(field.name for field in fields(Environment))],
         [[str(n), *map(str, asdict(each).values())] for each, n in environments.most_common()],
     )
-    section = Section("Where the numbers come from", tables=[table] if environments else [])
+    section = Section("Commands", tables=[table] if environments else [])
     if len(environments) > 1:
         section.words.append(
             "The runs were made under more than one environment; seconds and images/s of "
@@ -69,5 +83,5 @@ def origin_section(runs: Sequence[Run]) -> Section:
         ["run", "date", "state", "accuracy", "command"],
         [[run.name, date(run), run.state, number(accuracy(run), 2), run.command] for run in runs],
     )
-    section.sections.append(Section("Every run and its command", tables=[every]))
+    section.tables.append(every)
     return section

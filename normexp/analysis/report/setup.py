@@ -1,20 +1,24 @@
 """The set-up that opens a report, and the curves of the learning rates that were tried."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from normexp.analysis.render.document import NONE, Section, Table, number
 from normexp.analysis.rows import Run
-from normexp.analysis.setup import setup
 from normexp.settings import typed
 from normexp.tuned import Tuned, key_of
 
 
-def setup_section(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Section:
-    rows = [[name, words] for name, words in setup(runs, tuned).items()]
-    caption = "What the conclusions rest on: the settings of the runs below."
-    section = Section("What was trained")
-    section.tables.append(Table("setup", caption, ["setting", "what"], rows))
+def setup_table(lines: Mapping[str, str]) -> Table:
+    """Return what was trained, by the lines of `setup`."""
+    rows = [[name, words] for name, words in lines.items()]
+    caption = "The settings that the conclusions rest on."
+    return Table("setup", caption, ["setting", "what"], rows)
+
+
+def rates_section(words: str, runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Section:
+    """Return the learning rates in `words`, and how they were chosen."""
+    section = Section("Learning rate", [f"{words}."])
     keys = {key_of(run.spec) for run in runs} if tuned else set()
     if used := [cell for cell in tuned if cell.key in keys]:
         section.tables.append(_curves(used))

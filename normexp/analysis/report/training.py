@@ -1,4 +1,4 @@
-"""How the trainings went: curves, steps to an accuracy, the gap to test, cost."""
+"""How the trainings went: curves and steps to an accuracy; the gap to test and the cost."""
 
 from collections.abc import Iterator, Sequence
 from math import inf
@@ -27,31 +27,42 @@ TIMES = {"seconds": (seconds, 1), "images/s": (speed, 0)}
 """Measure and digits of each column; without intervals, as machines differ, not seeds."""
 
 
-def training_section(block: Block, level: float, name: str) -> Section:
-    section = Section("Training")
-    for over, xlabel in XLABELS.items():
-        panels = [
-            (block.panel(column), list(_bands(block, column, over))) for column in block.drawn
-        ]
-        if any(bands for _, bands in panels):
-            caption = (
-                f"Validation accuracy by {xlabel}: the mean over finished runs, and the range of "
-                f"the seeds. A point is the end of an epoch.{block.left_out}"
-            )
-            drawing = figures.curves(panels, xlabel, "validation accuracy, %")
-            section.figures.append(Figure(f"{name}curves_{over}", caption, caption, drawing))
-    section.tables += [_reach(block, level, name), _cost(block, level, name)]
+def curves_section(block: Block, level: float, name: str, is_drawn: bool) -> Section:
+    """Return curves by images seen, and the steps to an accuracy."""
+    section = Section("Curves", tables=[_reach(block, level, name)])
+    if is_drawn:
+        section.figures += _curves(block, "images", name)
     return section
 
 
+def cost_section(block: Block, level: float, name: str, is_drawn: bool) -> Section:
+    """Return times and the gap to training, and curves by seconds."""
+    section = Section("Cost", tables=[_cost(block, level, name)])
+    if is_drawn:
+        section.figures += _curves(block, "seconds", name)
+    return section
+
+
+def _curves(block: Block, over: str, name: str) -> Iterator[Figure]:
+    xlabel = XLABELS[over]
+    panels = [(block.panel(column), list(_bands(block, column, over))) for column in block.drawn]
+    if any(bands for _, bands in panels):
+        caption = (
+            f"Validation accuracy by {xlabel}: the mean over finished runs, and the range of "
+            f"the seeds. A point is the end of an epoch.{block.left_out}"
+        )
+        drawing = figures.curves(panels, xlabel, "validation accuracy, %")
+        yield Figure(f"{name}curves_{over}", caption, caption, drawing)
+
+
 def _bands(block: Block, column: object, over: str) -> Iterator[figures.Band]:
-    for i, series in enumerate(block.series):
+    for series in block.series:
         found = [curve(run, over) for run in block.cell(series, column)]
         known = [each for each in found if each is not None and each[0]]
         if known:
             points = min(len(x) for x, _ in known)
             x = [fmean(xs) for xs in zip(*(x[:points] for x, _ in known), strict=True)]
-            yield figures.Band(typed(series), i, x, [y[:points] for _, y in known])
+            yield figures.Band(typed(series), x, [y[:points] for _, y in known])
 
 
 def _reach(block: Block, level: float, name: str) -> Table:

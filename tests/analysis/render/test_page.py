@@ -36,6 +36,8 @@ PROBE = """<!doctype html><title>probe</title>
 <script>
 const probe = (frame) => {
   const page = frame.contentDocument, root = page.documentElement, on_top = [];
+  const folded = root.scrollHeight;
+  page.querySelectorAll("details").forEach(each => each.open = true);
   let least = 99;
   for (const svg of page.querySelectorAll("svg")) {
     const texts = [...svg.querySelectorAll("text")].filter(t => t.textContent.trim());
@@ -49,7 +51,7 @@ const probe = (frame) => {
     }));
   }
   return {
-    overflow: root.scrollWidth - root.clientWidth,
+    folded, overflow: root.scrollWidth - root.clientWidth,
     figures: [...page.querySelectorAll("figure svg")].filter(s => s.clientWidth > 300).length,
     headings: page.querySelectorAll("h1").length,
     scrolling: [...page.querySelectorAll("main *")].filter(e =>
@@ -112,7 +114,8 @@ def test_in_a_browser_the_page_is_whole_at_both_widths(
     (answer,) = re.findall(r"<pre>(.+?)</pre>", done.stdout)
     for width, seen in zip(WIDTHS, json.loads(html.unescape(answer)), strict=True):
         assert seen["overflow"] <= 0, width
-        assert seen["figures"] == page.read_text(encoding="utf-8").count("<figure>") == 6
+        assert width < 1400 or seen["folded"] <= 4 * 800  # four screens
+        assert seen["figures"] == page.read_text(encoding="utf-8").count("<figure>") == 5
         assert (seen["headings"], seen["scrolling"]) == (1, 0)
         assert seen["text"] >= 9, width
         assert seen["on_top"] == [], width
@@ -154,7 +157,7 @@ def test_the_page_is_for_a_reader_that_does_not_see_it(page: Path) -> None:
     outline = Outline(page.read_text(encoding="utf-8"))
     assert outline.all("html")[0]["lang"] == "en"
     drawings = [svg for svg in outline.all("svg") if svg.get("role") == "img"]
-    assert len(drawings) == len(outline.all("figure")) == 6
+    assert len(drawings) == len(outline.all("figure")) == 5
     assert all(len(str(svg["aria-label"])) > 30 for svg in drawings)
     assert {th.get("scope") for th in outline.all("th")} == {"col", "row"}
     assert len(outline.all("caption")) == len(outline.all("table")) >= 7
@@ -164,6 +167,20 @@ def test_the_page_is_for_a_reader_that_does_not_see_it(page: Path) -> None:
     ids = {str(attributes["id"]) for _, attributes in outline.tags if "id" in attributes}
     text = page.read_text(encoding="utf-8")
     assert {*re.findall(r'(?:url\(|href=")#([^")]+)', text)} <= ids
+
+
+def test_what_is_folded_has_its_link_inside_so_that_following_it_opens_it(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    opening, *folded = text.split("<details>")
+    assert "<table>" in opening
+    assert "<figure>" in opening
+    assert len(folded) >= 6
+    linked = re.findall(r'<li><a href="#([^"]+)"', text)
+    assert len(linked) == len(set(linked)) == len(folded) + 2
+    for part in folded:
+        title, _, content = part.partition("</summary>")
+        assert title.strip().startswith("<summary><h2>")
+        assert re.search(r'<div id="([^"]+)">', content)
 
 
 def test_what_users_write_is_text_in_the_page(tmp_path: Path) -> None:

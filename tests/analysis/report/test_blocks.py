@@ -47,12 +47,12 @@ def test_one_or_two_settings_make_a_table(by: list[str], tmp_path: Path) -> None
         blocks(runs(tmp_path), by)
 
 
-def test_many_columns_have_three_panels_from_the_first_to_the_last(tmp_path: Path) -> None:
+def test_many_columns_have_four_panels_from_the_first_to_the_last(tmp_path: Path) -> None:
     sizes = [1, 2, 4, 8, 16, 32, 64]
     make_study(tmp_path, ["batch"], sizes, 1, lambda *_: 0.5)
     (block,) = blocks(runs(tmp_path), ["norm", "batch_size"])
     assert block.columns == sizes
-    assert block.drawn == [1, 8, 64]
+    assert block.drawn == [1, 4, 16, 64]
     assert "7 columns" in block.left_out
-    (few,) = blocks([run for run in runs(tmp_path) if run.spec.batch_size > 8], block.by)
-    assert (few.drawn, few.left_out) == ([16, 32, 64], "")
+    (few,) = blocks([run for run in runs(tmp_path) if run.spec.batch_size > 4], block.by)
+    assert (few.drawn, few.left_out) == ([8, 16, 32, 64], "")

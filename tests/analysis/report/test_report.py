@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.made import Found, leave_lens, make_run, make_study
-from PIL import Image
 
+from normexp.analysis.render.colours import COLOURS, INK, INK_ON_DARK
 from normexp.analysis.report.report import Choices, Heading, write_report
 from normexp.analysis.rows import runs
 from normexp.runs.folder import RunFolder
@@ -65,12 +67,12 @@ def line(text: str, start: str) -> list[str]:
 
 def test_means_have_intervals_and_cells_without_one_say_why(markdown: str) -> None:
     # Seeds 0.603, 0.611, 0.624 at batch size 8: 61.27 ± 4.303 · 1.060 / √3.
-    assert line(markdown, "batch")[1] == "61.3 [58.6, 63.9]"
-    assert line(markdown, "batch")[2] == "60.2 (1 seed)"
+    assert line(markdown, "batch")[1] == "**61.3 [58.6, 63.9]**"
+    assert line(markdown, "batch")[2] == "**60.2 (1 seed)**"
     assert line(markdown, "both")[2] == "1 unfinished"
     assert line(markdown, "instance")[2:] == ["1 failed", "3 diverged"]
     assert line(markdown, "none")[2] == "no run"
-    assert line(markdown, "none")[3].endswith("; 1 of 3 diverged")
+    assert line(markdown, "none")[3].endswith("; 1 of 3 diverged**")
 
 
 def test_what_cannot_be_concluded_is_said(markdown: str) -> None:
@@ -102,7 +104,7 @@ def test_steps_to_an_accuracy_have_no_mean_where_a_seed_does_not_reach_it(markdo
 
 
 def test_gates_are_told_by_depth(markdown: str) -> None:
-    gates = markdown.partition("## What layers have learned")[2]
+    gates = markdown.partition("## Gates")[2]
     assert line(gates, "both, batch size 8")[1:] == [
         *("0.50 [0.50, 0.50]", "0.60 [0.60, 0.60]", "0.70 [0.70, 0.70]", "0.80 [0.80, 0.80]")
     ]
@@ -143,25 +145,58 @@ def test_the_latex_tables_are_escaped_and_whole(folder: Path) -> None:
     text = (folder / "report.tex").read_text(encoding="utf-8")
     for name in ("table", "tabular"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") >= 6
-    assert r"batch & 61.3 [58.6, 63.9] & 60.2 (1 seed) &" in text
+    assert r"batch & \textbf{61.3 [58.6, 63.9]} & \textbf{60.2 (1 seed)} &" in text
     for each in text.splitlines()[1:]:  # after the comment on packages
         if not each.startswith(r"\label"):
             assert not re.search(r"(?<!\\)(?:[#_]|%(?!$))", each), each
     assert "−" not in text
 
 
-def test_every_figure_is_there_as_svg_and_png(folder: Path, markdown: str) -> None:
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX on this machine")
+def test_the_latex_tables_compile(folder: Path, tmp_path: Path) -> None:
+    begin = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+    content = (folder / "report.tex").read_text(encoding="utf-8")
+    (tmp_path / "main.tex").write_text(f"{begin}\n{content}\n\\end{{document}}\n")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "main.pdf").exists()
+
+
+def test_captions_differ_in_the_latex_file(tmp_path: Path) -> None:
+    for contrast in ("none", "jitter"):
+        make_study(tmp_path, ["batch", "both"], [8], 3, found, contrast=contrast)
+    write_report(runs(tmp_path), CHOICES, Heading("All", None, ""), tmp_path / "report")
+    text = (tmp_path / "report" / "report.tex").read_text(encoding="utf-8")
+    captions = re.findall(r"^\\caption{(.+)}$", text, flags=re.MULTILINE)
+    labels = re.findall(r"^\\label{(.+)}$", text, flags=re.MULTILINE)
+    assert len(captions) == len(set(captions)) == len(set(labels)) >= 12
+
+
+def test_every_figure_is_there_as_svg_and_pdf(folder: Path, markdown: str) -> None:
     named = re.findall(r"!\[([^]]+)\]\(figures/(\w+)\.svg\)", markdown)
     names = {name for _, name in named}
     assert names == {
-        *("accuracy", "best", "contrast", "curves_images", "curves_seconds", "gate"),
-        "lens_contrast",
+        *("accuracy", "contrast", "curves_images", "curves_seconds", "gate", "lens_contrast"),
     }
     assert all(len(alternative) > 30 for alternative, _ in named)
     for name in names:
         assert ET.parse(folder / "figures" / f"{name}.svg").getroot().tag.endswith("svg")
-        with Image.open(folder / "figures" / f"{name}.png") as image:
-            assert image.width == 528  # 4.4 inches at 120 dots
+        pdf = (folder / "figures" / f"{name}.pdf").read_bytes()
+        # 4.4 inches of 72 points.
+        assert re.search(rb"/MediaBox \[ 0 0 316\.8 ", pdf)
+
+
+def test_the_figure_of_the_answer_is_there_for_dark_pages_too(folder: Path) -> None:
+    light, dark = (
+        (folder / "figures" / f"accuracy{what}.svg").read_text(encoding="utf-8")
+        for what in ("", "_dark")
+    )
+    assert INK in light
+    assert INK not in dark
+    assert light.replace(INK, INK_ON_DARK) == dark
+    assert COLOURS[0] in dark
 
 
 def test_other_settings_make_parts_with_files_of_their_own(tmp_path: Path) -> None:
@@ -169,8 +204,10 @@ def test_other_settings_make_parts_with_files_of_their_own(tmp_path: Path) -> No
         make_study(tmp_path, ["batch", "both"], [8], 2, found, contrast=contrast)
     page = write_report(runs(tmp_path), CHOICES, Heading("All", None, ""), tmp_path / "report")
     text = page.read_text(encoding="utf-8")
-    assert "<h2>contrast=jitter</h2>" in text
-    assert "<h2>contrast=none</h2>" in text
+    assert "<h3>contrast=jitter</h3>" in text
+    assert "<h3>contrast=none</h3>" in text
+    assert "Contrast augmentation jitter, against no augmentation: " in text
+    assert "Figure and table are of contrast=none" in text
     names = {file.name for file in (tmp_path / "report" / "figures").glob("*accuracy.svg")}
     assert names == {"part1_accuracy.svg", "part2_accuracy.svg"}
     ids = re.findall(r' id="([^"]+)"', text)

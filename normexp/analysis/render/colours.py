@@ -1,0 +1,31 @@
+"""The colour and the marker of each norm, the same in every drawing, and the ink around them."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+INK = "#1b1f24"
+"""Text and lines of drawings; a page replaces it by its own colour."""
+INK_ON_DARK = "#e3e6ea"
+
+# After Okabe and Ito, told apart by the colour-blind; yellow, orange and sky blue are darker than
+# theirs, so that each has a contrast of 3 on white and on a dark page.
+COLOURS = ("#1873b8", "#d55e00", "#009e73", "#7f7f7f", "#c06a9a", "#9a7b00", "#3d93cf", "#8c6bb1")
+MARKERS = "osDXv^P*<>p"
+NORMS = (
+    *("batch", "instance", "both", "none", "group", "layer", "ghost", "serial"),
+    *("layer2d", "instance_plain", "switchable", "fixup", "ibn_b", "frn", "renorm", "split"),
+    *("batch_frozen", "instance_noisy", "by_depth", "skipinit", "group_noisy", "dyt", "rms2d"),
+    *("weight", "batch_memory", "stem_instance", "group_batch", "no_stem", "evonorm_s0", "derf"),
+    *("extended_batch", "weight_std", "evonorm_b0", "instance_not_stem", "layer_batch", "custom"),
+    *("grn", "mean", "weight_std_batch", "weight_mean_batch"),
+)
+"""In the order of their looks; those that are compared most have the colours furthest apart."""
+
+
+def look(name: str) -> tuple[str, str]:
+    """Return the colour and the marker of a norm, or of another series by its name."""
+    # The name of a cell begins with its norm's.
+    norm = name.replace(",", " ").split()[0] if name else name
+    place = NORMS.index(norm) if norm in NORMS else crc32(name.encode())
+    return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
