@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from normexp.api import lens, recalibrate, swap_norms
     from normexp.build import network, run_spec, training
     from normexp.errors import UserError
     from normexp.runs.catalogue import catalogue
@@ -25,8 +26,11 @@ __all__ = [
     "UserError",
     "__version__",
     "catalogue",
+    "lens",
     "network",
+    "recalibrate",
     "run_spec",
+    "swap_norms",
     "training",
 ]
 
@@ -37,8 +41,11 @@ _MODULES = {
     "Runtime": "runs.spec",
     "UserError": "errors",
     "catalogue": "runs.catalogue",
+    "lens": "api",
     "network": "build",
+    "recalibrate": "api",
     "run_spec": "build",
+    "swap_norms": "api",
     "training": "build",
 }
 

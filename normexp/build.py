@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from normexp.errors import UserError, as_user_error, raised_in, sentence
+from normexp.errors import UserError, as_user_error, raised_in, sentence, suggestion
+from normexp.runs.names import several
 from normexp.runs.source import own_source, search_own
 from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
@@ -42,6 +44,9 @@ def conf_dir() -> str:
 
 
 OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
+OmegaConf.register_new_resolver(
+    "last_word", lambda target: str(target).rpartition(".")[2], replace=True
+)
 
 
 def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:
@@ -103,7 +108,9 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
     from normexp.evaluation.features import NUM_IMAGES, feature_spread
+    from normexp.evaluation.recalibration import recalibrate
     from normexp.models.check import check
+    from normexp.models.others import freeze
     from normexp.precision import Precision
 
     if runtime.threads is not None:
@@ -116,12 +123,17 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         standardise = standardiser(spec.data, data.train)
         train_loader = loader(spec, data.train, standardise)
     with as_user_error(f"norm={spec.norm.name}, model={spec.model.name}: "):
-        net = network(spec, len(data.classes))
+        net, notes = network_and_notes(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
         missing = kernels.missing(device) if spec.kernels == "auto" else ""
         warnings = [check(net, (height, width), spec.batch_size), missing]
     used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
+    if spec.model.freeze:
+        freeze(net, spec.model.freeze)
+    if spec.model.recalibrate:
+        with precision.autocast():
+            recalibrate(net, first_batches(train_loader, spec.model.recalibrate))
     of = spec.optimizer
     images_per_step = spec.batch_size * spec.accumulate
     schedule = Schedule.scaled(of.lr, of.warmup, images_per_step, of.batch_exponent)
@@ -141,7 +153,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision, used),
         feature_spread=feature_spread(net, standardise(to_unit(data.train.images[:NUM_IMAGES]))),
-    ), [*data.notes, *(f"warning: {warning}" for warning in warnings if warning)]
+    ), [*data.notes, *notes, *(f"warning: {warning}" for warning in warnings if warning)]
 
 
 _sources: dict[str, DataSource] = {}
@@ -170,7 +182,10 @@ def standardiser(data: DataSpec, train: LabelledImages) -> Standardise:
     """Return what standardises images, measured on the training images."""
     from normexp.data import standardise
 
-    return standardise.standardiser(data.standardise, train.images, data.red_scale)
+    given = None if data.mean is None or data.std is None else (data.mean, data.std)
+    if given is None and (data.mean or data.std):
+        raise UserError("data.mean and data.std go together: give both, or neither")
+    return standardise.standardiser(data.standardise, train.images, data.red_scale, given)
 
 
 def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Loader:
@@ -188,43 +203,72 @@ def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Lo
     return Loader(train, spec.batch_size, spec.seed, augmentation, standardise)
 
 
+def first_batches(loader: Loader, number: int) -> Iterator[torch.Tensor]:
+    """Yield the images of the first `number` training batches, or of an epoch if it has fewer."""
+    epoch = loader.epoch(0)
+    for i in range(min(number, loader.batches_per_epoch)):
+        yield epoch.batch(i)[0]
+
+
 def network(spec: RunSpec, num_classes: int) -> nn.Module:
     """Return the network with its norms in place.
 
     For one seed the convolutions start the same whatever the norm: the network is built around
     empty sites that draw no random number, and the norms come after.
     """
+    return network_and_notes(spec, num_classes)[0]
+
+
+def network_and_notes(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]]:
+    """As `network`, with notes for the user."""
     import torch
 
-    from normexp.contracts import NormSite
     from normexp.kernels import accelerate
+    from normexp.models.others import called
     from normexp.models.padding import set_padding_mode
+    from normexp.norms.found import make_sites
     from normexp.norms.placing import place_norms
 
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
         make_network = make(spec.model.network, "model.network")
         try:
-            built: nn.Module = make_network(norm_layer=NormSite, num_classes=num_classes)
+            built, has_norms, notes = called(make_network, num_classes, spec.model.weights)
         except TypeError as error:
             if raised_in(error) != "hydra":  # which makes the call, so it is of the network's code
                 raise
             raise UserError(
-                f"model.network: {error}; it is called with norm_layer, num_classes and the "
-                "settings below model.network"
+                f"model.network: {error}; it is called with num_classes, with norm_layer where it "
+                "names such an argument, and with the settings below model.network"
             ) from error
+        if has_norms and (staying := make_sites(built)):
+            notes.append(f"norms without a map, which stay as they are: {several(staying)}")
         set_padding_mode(built, spec.model.padding_mode)
         place_norms(built, **norm_parts(spec))
         if spec.kernels == "auto":
             accelerate(built)
-    return built
+    return built, notes
+
+
+NORM_PARTS = ("layer", "at", "conv", "activation", "init")
+
+
+def shipped_norm(name: str) -> Mapping[str, Any]:
+    """Return the parts of a norm in `conf/norm`, such as `both`; raises UserError for another."""
+    files = {file.stem: file for file in sorted(Path(conf_dir(), "norm").glob("*.yaml"))}
+    if name not in files:
+        raise UserError(f"norm={name}: there is no such norm; {suggestion(name, files)}")
+    content = plain(OmegaConf.create({"norm": OmegaConf.load(files[name])}), ["norm"])
+    return _made_parts(content)
 
 
 def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
     """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
-    norm = spec.norm
-    keys = ("layer", "at", "conv", "activation", "init")
-    parts = {key: getattr(norm, key) for key in keys}
+    return _made_parts(vars(spec.norm))
+
+
+def _made_parts(norm: Mapping[str, Any]) -> Mapping[str, Any]:
+    parts = {key: norm.get(key) for key in NORM_PARTS}
     return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
 
@@ -241,8 +285,10 @@ def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimi
 
 def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
     """Return the innermost cause: a UserError where settings can mend it, else as it was raised."""
-    if isinstance(error, MissingMandatoryValue):
-        return UserError(f"{error.full_key} is not given; add {error.full_key}=...")
+    refers = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
+    key = error.full_key if isinstance(error, MissingMandatoryValue) else refers and refers[1]
+    if key:
+        return UserError(f"{key} is not given; add {key}=...")
     cause = error
     # What a resolver raises is only the context of OmegaConf's error.
     while inner := cause.__cause__ or (
@@ -256,6 +302,8 @@ def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
         return cause
     if isinstance(cause, ImportError):
         hint = "a file of your own must lie in the folder where you type normexp"
+        if "timm" in str(cause):
+            hint = "pip install 'normexp[timm]' brings its networks"
         return UserError(f"{prefix}{sentence(cause)} ({hint})")
     # Hydra calls the part, and itself raises what a call with other arguments raises.
     if isinstance(cause, ValueError | OmegaConfBaseException) or raised_in(cause) == "hydra":

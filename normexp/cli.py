@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
     "tune": "choose a learning rate for each norm and batch size by validation accuracy",
     "evaluate": "evaluate trained networks under other contrasts and statistics: run=<name>",
+    "recalibrate": "re-estimate running statistics over training batches, into a new file",
     "probe": "measure on random inputs what a norm layer does, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",

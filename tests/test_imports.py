@@ -20,7 +20,7 @@ ROWS = (
     ("__main__", "__init__"),
     ("cli",),
     ("hydra_plugins",),
-    ("commands",),
+    ("commands", "api"),
     ("build", "sweep", "analysis"),
     ("engine", "kernels", "tuned"),
     ("evaluation",),

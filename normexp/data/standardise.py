@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -73,14 +73,23 @@ STANDARDISERS: dict[str, Callable[[Tensor], Standardise]] = {
 }
 
 
-def standardiser(name: str, images: Tensor, red_scale: float | None = None) -> Standardise:
+def standardiser(
+    name: str,
+    images: Tensor,
+    red_scale: float | None = None,
+    given: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> Standardise:
     """Return the one called `name`, measured on uint8 `images` (N, H, W, 3).
 
-    If `red_scale` is given, the red channel is multiplied by it afterwards.
+    `dataset` takes the mean and the standard deviation of each channel that are `given`, if any. If
+    `red_scale` is given, the red channel is multiplied by it afterwards.
     """
     if name not in STANDARDISERS:
         raise ValueError(f"data.standardise={name}: one of {', '.join(STANDARDISERS)} is needed")
     standardise = STANDARDISERS[name](images)
+    if given and isinstance(standardise, ByDataset):
+        mean, std = (torch.tensor(each, device=images.device).view(3, 1, 1) for each in given)
+        standardise = ByDataset(mean, std)
     if red_scale is None:
         return standardise
     factors = torch.tensor([red_scale, 1.0, 1.0], device=images.device).view(3, 1, 1)

@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "weights.pt"
 
     @property
+    def recalibrated(self) -> Path:
+        """The same with running statistics that `normexp recalibrate` has estimated."""
+        return self.path / "recalibrated.pt"
+
+    @property
     def checkpoint(self) -> Path:
         """Everything that is needed to go on."""
         return self.path / "checkpoint.pt"

@@ -16,6 +16,7 @@ from typing import Any
 
 from normexp.errors import UserError
 from normexp.runs.plain import from_plain
+from normexp.runs.source import WEIGHTS
 from normexp.settings import ASKED, RUN, RUNTIME, check_keys, checked, keys_of
 
 NUMERICS = 2
@@ -47,6 +48,8 @@ class DataSpec:
     root: str | None = None
     convert: bool | None = None
     resize: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class ModelSpec:
     padding_mode: str
     own: Settings
     """Settings of this network alone, such as `depth`; its part refers to them."""
+    weights: str | None = None
+    """A file or a name of torchvision's, with which the network starts."""
+    recalibrate: int | None = None
+    """Batches over which running statistics are re-estimated before the training."""
+    freeze: tuple[str, ...] | None = None
+    """Patterns of parameters that do not learn."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ class RunSpec:
     optimizer: OptimizerSpec
     numerics: int = NUMERICS
     source: Mapping[str, str] = field(default_factory=dict)
-    """The digest of each module of the user's own (`runs/source.py`)."""
+    """The digest of each module of the user's own, and of the weights (`runs/source.py`)."""
 
     @classmethod
     def from_settings(
@@ -128,7 +137,7 @@ class RunSpec:
         for group in ("data", "norm", "contrast", "optimizer"):
             check_keys(settings[group], keys_of(RUN, group), f"{group}.")
         model = dict(settings["model"])
-        known = {key: model.pop(key) for key in keys_of(RUN, "model")}
+        known = {key: model.pop(key) for key in keys_of(RUN, "model") if key in model}
         epochs = settings["epochs"] if settings["steps"] is None else None
         if epochs is None and settings["steps"] is None:
             raise UserError("epochs=null: a number of epochs, or of steps, is needed")
@@ -145,7 +154,8 @@ class RunSpec:
         own = plain["model"].pop("own")
         plain["model"] |= own
         optional = {
-            "data": ("root", "convert", "resize"),
+            "data": ("root", "convert", "resize", "mean", "std"),
+            "model": ("weights", "recalibrate", "freeze"),
             "norm": ("at", "conv", "activation", "init"),
         }
         for group, key in ((group, key) for group, keys in optional.items() for key in keys):
@@ -175,7 +185,11 @@ class RunSpec:
 
     @property
     def _identity(self) -> Settings:
-        return {**self.settings, "numerics": self.numerics, "source": self.source}
+        settings = self.settings
+        if WEIGHTS in self.source:  # what is in the file counts, not where it lies
+            model = {k: v for k, v in settings["model"].items() if k != "weights"}
+            settings = {**settings, "model": model}
+        return {**settings, "numerics": self.numerics, "source": self.source}
 
 
 class Design(StrEnum):
