@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +30,9 @@ from normexp.norms.found import make_sites, num_channels
 from normexp.norms.placing import place_norms
 from normexp.precision import Precision
 
+BATCHES = 200
 Batches = Iterable[Tensor | Sequence[Tensor]]
-"""Batches of images (N, 3, H, W), or pairs of images and labels, as a `DataLoader` yields them."""
+"""Images (N, 3, H, W), or pairs of images and labels, as a `DataLoader` yields them."""
 
 
 def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
@@ -59,7 +61,7 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
     return staying
 
 
-def recalibrate(network: nn.Module, loader: Batches, batches: int = 200) -> int:
+def recalibrate(network: nn.Module, loader: Batches, batches: int = BATCHES) -> int:
     """Re-estimate the running statistics of batch norm, in place, over the first `batches`.
 
     `loader` yields training images (N, 3, H, W), or (images, labels), as the network takes them, on
@@ -68,8 +70,7 @@ def recalibrate(network: nn.Module, loader: Batches, batches: int = 200) -> int:
 
         normexp.recalibrate(network, train_loader)
     """
-    taken = (images for _, images in zip(range(batches), _images(loader), strict=False))
-    return recalibration.recalibrate(network, taken)
+    return recalibration.recalibrate(network, islice(_images(loader), batches))
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def lens(
 
 
 def _re_estimated(subject: Subject, loader: Batches) -> Iterator[LensRow]:
-    batches = [images for _, images in zip(range(200), _images(loader), strict=False)]
+    batches = list(islice(_images(loader), BATCHES))
     size = len(batches[0])
     whole = [images for images in batches if len(images) == size]
     precise = estimate(subject.network, whole, size)["precise"]

@@ -80,6 +80,6 @@ def write(settings: Settings, lens: Lens, file: Path) -> str:
     batches = min(settings["batches"], loader.batches_per_epoch)
     return (
         f"{layers} layers recalibrated over {batches} batches of {loader.batch_size}: accuracy on "
-        f"{len(subject.images)} test images {100 * shares[0]:.1f} % before, {100 * shares[1]:.1f} % "
-        f"after\n{file}"
+        f"{len(subject.images)} test images {100 * shares[0]:.1f} % before, "
+        f"{100 * shares[1]:.1f} % after\n{file}"
     )
