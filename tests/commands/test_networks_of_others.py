@@ -134,6 +134,6 @@ def test_weights_of_another_network_are_refused_and_those_of_another_head_left_o
     other = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, 3))
     (note,) = load_weights(other, file, num_classes=3)
     assert "1.bias, 1.weight" in note
-    assert torch.equal(other[0].weight, state_dict(file)["0.weight"])
+    assert torch.equal(other.get_parameter("0.weight"), state_dict(file)["0.weight"])
     with pytest.raises(Exception, match="0 of its 4 tensors are missing and 2 have another shape"):
         load_weights(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(5, 3)), file, num_classes=9)

@@ -24,6 +24,7 @@ from normexp.analysis.report.setup import setup_section
 from normexp.analysis.report.training import training_section
 from normexp.analysis.rows import Run
 from normexp.analysis.scores import counts
+from normexp.analysis.setup import unfair_none
 from normexp.runs.files import write_atomic
 from normexp.tuned import Tuned
 
@@ -120,6 +121,8 @@ def _in_short(parts: Sequence[Block], found: Sequence[CellComparison]) -> Iterat
     if not finished:
         return
     yield from diverged_words(parts)
+    if unfair := unfair_none(run for block in parts for run in block.runs):
+        yield unfair
     yield from words(found)
     best = [lead for block in parts for lead in leads(block)]
     if len(best) <= MOST_LEADS:
