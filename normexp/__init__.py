@@ -3,8 +3,6 @@
 The public names are loaded at their first use, so that `normexp --help` waits for no library.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 
@@ -58,5 +56,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Return the public names."""
     return __all__

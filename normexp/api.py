@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from normexp import build
 from normexp.analysis.lens.diagnosis import diagnosis
-from normexp.analysis.rows import LensRow
 from normexp.contracts import LabelledImages, NormLayer
 from normexp.evaluation import recalibration
 from normexp.evaluation.contrasts import Change
@@ -29,6 +28,7 @@ from normexp.evaluation.subject import Subject
 from normexp.norms.found import make_sites, num_channels
 from normexp.norms.placing import place_norms
 from normexp.precision import Precision
+from normexp.runs.record import LensRow
 
 BATCHES = 200
 Batches = Iterable[Tensor | Sequence[Tensor]]

@@ -3,11 +3,8 @@
 Without torch and without TensorFlow. A tag is the name of a curve.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2
@@ -48,11 +45,8 @@ OF_RUNS = {
 }
 
 
-def session(cell: str, factors: Mapping[str, Any]) -> Summary:
-    """Return the factors of a run, which begins now, for HParams.
-
-    Runs of one `cell` share a row, in which TensorBoard shows the mean of their metrics.
-    """
+def session(cell: str, factors: Mapping[str, object]) -> Summary:
+    """Return a run's factors for HParams, which shows the mean of the runs that share a `cell`."""
     values = {
         key: value if isinstance(value, bool | int | float | str) else json.dumps(value)
         for key, value in factors.items()
@@ -61,7 +55,7 @@ def session(cell: str, factors: Mapping[str, Any]) -> Summary:
     return summary_v2.hparams_pb(values, trial_id=cell)
 
 
-def experiment(factors: Mapping[str, Any]) -> Summary:
+def experiment(factors: Mapping[str, object]) -> Summary:
     """Return which columns HParams has; TensorBoard takes them from any one run."""
     columns = [
         # Without a domain: one run does not know what values the others have.
@@ -88,7 +82,6 @@ def session_end(outcome: str, seconds: float) -> Summary:
 
 
 def layout() -> Summary:
-    """Return the charts of Custom Scalars."""
     bands = [
         layout_pb2.Chart(
             title=title,
@@ -132,24 +125,21 @@ def interval_tag(tag: str, what: str) -> str:
 
 
 def scalar(tag: str, value: float) -> Summary:
-    """Return a point of a curve."""
     return Summary(value=[Summary.Value(tag=tag, simple_value=value)])
 
 
 def text(tag: str, markdown: str) -> Summary:
-    """Return a text."""
     return text_summary.text_pb(tag, markdown)
 
 
 def image(tag: str, png: bytes) -> Summary:
-    """Return an image."""
     # The size stands at a fixed place of every PNG file.
     width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
     shown = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
     return Summary(value=[Summary.Value(tag=tag, image=shown)])
 
 
-def _type(value: Any) -> int:
+def _type(value: object) -> int:
     if isinstance(value, bool):
         return int(api_pb2.DATA_TYPE_BOOL)
     is_number = isinstance(value, int | float)

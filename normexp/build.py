@@ -1,26 +1,20 @@
-"""A `RunSpec` in, a `Training` out: the only place that makes parts of their settings."""
+"""A `RunSpec` in, a `Training` out: the network, images and optimizer that it describes."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import (
-    InterpolationResolutionError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-)
 
-from normexp.errors import UserError, as_user_error, raised_in, sentence, suggestion
+from normexp import shipped
+from normexp.errors import UserError, as_user_error, raised_in, suggestion
+from normexp.parts import make, plain
 from normexp.runs.names import several
-from normexp.runs.source import own_source, search_own
-from normexp.runs.spec import DataSpec, Part, RunSpec, Runtime, Settings
+from normexp.runs.source import own_source
+from normexp.runs.spec import DataSpec, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
 from normexp.settings import ASKED, keys_of
 from normexp.tuned import WORD, tuned_rate
@@ -37,10 +31,8 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
 
 
 def conf_dir() -> str:
-    """Return the folder of the shipped settings: in the package (wheel) or beside it (clone)."""
-    package = Path(__file__).parent
-    inside = package / "conf"
-    return str(inside if inside.is_dir() else package.parent / "conf")
+    """Return the folder of the shipped settings."""
+    return str(shipped.conf_dir())
 
 
 OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
@@ -69,35 +61,8 @@ def checked_spec(settings: Settings) -> tuple[RunSpec, Runtime]:
     return spec, runtime
 
 
-def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
-    """Return what is at the `keys` as plain values; raises UserError if it refers to nothing."""
-    node: Any = cfg
-    try:
-        for key in keys:
-            node = node[key]
-        if not OmegaConf.is_config(node):
-            return node
-        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise _root_cause(error) from None
-
-
-def make(part: Part | None, key: str, **arguments: object) -> Any:
-    """Return the object that `part` describes; `key` names it to the user on an error."""
-    if part is None:
-        raise UserError(f"{key}=null: a part with a _target_ is needed")
-    try:
-        search_own(part)
-        return instantiate(part, _convert_="all", **arguments)
-    except (InstantiationException, OmegaConfBaseException) as error:
-        raise _root_cause(error, f"{key}: ") from None
-
-
 def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
-    """Return everything that a run needs, and notes and warnings for the user.
-
-    Raises UserError where a part cannot be made or the parts cannot work together.
-    """
+    """Return what a run needs, and warnings; raises UserError where parts do not work together."""
     import torch
 
     from normexp import kernels
@@ -161,7 +126,6 @@ _sources: dict[str, DataSource] = {}
 
 
 def images(spec: RunSpec) -> Split:
-    """Return the images for training, validation and test."""
     from normexp.contracts import DataSource
     from normexp.data.gain import with_gains
     from normexp.data.split import split
@@ -189,7 +153,6 @@ def standardiser(data: DataSpec, train: LabelledImages) -> Standardise:
 
 
 def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Loader:
-    """Return what serves the training batches."""
     from normexp.contracts import Contrast
     from normexp.data.loader import Augmentation, Loader
 
@@ -255,7 +218,7 @@ NORM_PARTS = ("layer", "at", "conv", "activation", "init")
 
 def shipped_norm(name: str) -> Mapping[str, Any]:
     """Return the parts of a norm in `conf/norm`, such as `both`; raises UserError for another."""
-    files = {file.stem: file for file in sorted(Path(conf_dir(), "norm").glob("*.yaml"))}
+    files = shipped.choices("norm")
     if name not in files:
         raise UserError(f"norm={name}: there is no such norm; {suggestion(name, files)}")
     content = plain(OmegaConf.create({"norm": OmegaConf.load(files[name])}), ["norm"])
@@ -273,7 +236,6 @@ def _made_parts(norm: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """Return the optimizer over parameter `groups`."""
     algorithm: Callable[..., torch.optim.Optimizer] = make(
         spec.optimizer.algorithm, "optimizer.algorithm"
     )
@@ -281,31 +243,3 @@ def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimi
     with as_user_error(f"optimizer={spec.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.
         return algorithm(groups, lr=spec.optimizer.lr)
-
-
-def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
-    """Return the innermost cause: a UserError where settings can mend it, else as it was raised."""
-    refers = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
-    key = error.full_key if isinstance(error, MissingMandatoryValue) else refers and refers[1]
-    if key:
-        return UserError(f"{key} is not given; add {key}=...")
-    cause = error
-    # What a resolver raises is only the context of OmegaConf's error.
-    while inner := cause.__cause__ or (
-        cause.__context__ if isinstance(cause, InterpolationResolutionError) else None
-    ):
-        # Ours says it best already; Hydra's ImportError names the target.
-        if isinstance(cause, UserError | ImportError):
-            break
-        cause = inner
-    if isinstance(cause, UserError):
-        return cause
-    if isinstance(cause, ImportError):
-        hint = "a file of your own must lie in the folder where you type normexp"
-        if "timm" in str(cause):
-            hint = "pip install 'normexp[timm]' brings its networks"
-        return UserError(f"{prefix}{sentence(cause)} ({hint})")
-    # Hydra calls the part, and itself raises what a call with other arguments raises.
-    if isinstance(cause, ValueError | OmegaConfBaseException) or raised_in(cause) == "hydra":
-        return UserError(prefix + sentence(cause))
-    return cause

@@ -1,34 +1,38 @@
 """The command table. Standard library only, so that `normexp --help` answers at once."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from normexp import __version__
-from normexp.errors import Stopped, one_line, show, suggestion
+from normexp import __version__, settings
+from normexp.errors import Stopped, UserError, one_line, show, suggestion
 from normexp.screen import outlive
+from normexp.shipped import GROUPS
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
-    "tune": "choose a learning rate for each norm and batch size by validation accuracy",
-    "evaluate": "evaluate trained networks under other contrasts and statistics: run=<name>",
-    "recalibrate": "re-estimate running statistics over training batches, into a new file",
-    "probe": "measure on random inputs what a norm layer does, in seconds: norm=all",
+    "tune": "choose a learning rate for each norm and batch size: norm=batch,both",
+    "evaluate": "measure trained networks under other contrasts and statistics: run=",
+    "recalibrate": "re-estimate running statistics of a network: run=, or model.weights=",
+    "probe": "measure what a norm layer does to its input, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",
+    "verify": "train runs that normexp ships again, and compare: rows=3",
     "tensorboard": "show curves, cells, figures and factors of all runs in a browser",
-    "advise": "name the norm to use, by the runs at hand: batch_size=4 contrast=varies",
-    "runs": "list the runs in outputs/: a table of cells, their accuracy and state",
+    "advise": "name the norm to use, by the runs at hand: batch_size=4",
+    "runs": "list the runs in outputs/: their accuracy and state",
+    "help": "tell of a setting or a choice: optimizer.lr, norm, norm=both",
+    "completion": "print the tab completion of a shell: bash, zsh or fish",
 }
 
-CHILD = "child"
-"""What a sweep starts, not a person."""
-LASTING = ("train", "tune", "evaluate", "claims")
+CHILD = "child"  # what a sweep starts, not a person
+COMPLETE = "complete"  # what the Tab key starts
+LASTING = ("train", "tune", "evaluate", "claims", "verify")
 """Those that go on where their screen goes away."""
-RENAMED = {"prove": "probe"}
+MEANT = {"prove": "probe", "list": "runs", "ls": "runs", "show": "runs", "run": "train"}
+"""Words that others have for a command, or that it had."""
 
 HELP = """\
 normexp: batch norm or instance norm, when, why, and can they be combined?
@@ -41,7 +45,8 @@ commands:
 examples:
   normexp train norm=instance batch_size=4
   normexp train -m norm=batch,instance,both,none batch_size=4,32 seed=0,1,2
-  normexp train --help          every setting and its value
+  normexp train --help          every setting: type, choices, default
+  normexp help optimizer.lr     one of them
   normexp train --cfg job       the settings that a command line makes
 
 version {version}"""
@@ -57,10 +62,20 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Return the exit code of `normexp <arguments>`."""
     word = arguments[0] if arguments else "--help"
+    if word == "help" and {*arguments[1:2]} <= {*COMMANDS}:  # normexp help train, or help alone
+        return run([*arguments[1:2], "--help"])
+    if word == COMPLETE:
+        completion = importlib.import_module("normexp.commands.completion")
+        print("\n".join(completion.candidates(" ".join(arguments[1:]), COMMANDS)))
+        return 0
     if word not in (*COMMANDS, CHILD):
         return answer(word)
-    prepare(word, arguments[1:])
     try:
+        if word in settings.COMMANDS and {"-h", "--help"} & {*arguments}:
+            importlib.import_module("normexp.commands.help").show_command(word, arguments[1:])
+            return 0
+        refuse_flags(arguments[1:])
+        prepare(word, arguments[1:])
         command = importlib.import_module(f"normexp.commands.{word}")
         return int(command.main() or 0)
     except Stopped as stopped:
@@ -81,17 +96,26 @@ def run(arguments: list[str]) -> int:
 
 def answer(word: str) -> int:
     """Print the help, the version, or what may be meant by a word that is no command."""
-    if word in ("-h", "--help", "help"):
+    if word in ("-h", "--help"):
         table = "\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items())
         print(HELP.format(commands=table, version=__version__))
     elif word == "--version":
         print(__version__)
     else:
-        hint = f"it is 'normexp {RENAMED[word]}' now" if word in RENAMED else ""
-        hint = hint or suggestion(word, COMMANDS)
+        hint = f"it is 'normexp {MEANT[word]}'" if word in MEANT else suggestion(word, COMMANDS)
         print(f"normexp: no command '{word}'; {hint}", file=sys.stderr)
         return 2
     return 0
+
+
+def refuse_flags(arguments: Sequence[str]) -> None:
+    """Raise UserError where a setting is typed as a flag, as other programs have it."""
+    keys = {each.key for table in settings.COMMANDS.values() for each in table} | {*GROUPS}
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=False):
+        key, _, given = flag.removeprefix("--").replace("-", "_").partition("=")
+        known = [key] * (key in keys) or [each for each in keys if each.endswith(f".{key}")]
+        if flag.startswith("--") and len(known) == 1:
+            raise UserError(f"{flag}: settings are typed without --: {known[0]}={given or value}")
 
 
 def prepare(word: str, arguments: list[str]) -> None:

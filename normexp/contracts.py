@@ -25,18 +25,14 @@ whatever the type of the input; the output has the type of the input.
 class Place:
     """Where in a network a norm stands."""
 
-    name: str
-    """The module's dotted name in the network."""
+    name: str  # the module's dotted name in the network
     role: str
     """`stem`: the first norm; `first`, `last`: the first and the last norm of a block;
     `shortcut`; `block_end`: after the residual addition, before the activation;
     `norm`: in a network that does not tell."""
-    stage: int
-    """0 is the stem; blocks on maps of one size share a stage, counted from 1."""
-    stages: int
-    """The number of stages of the network."""
-    depth: float
-    """0 for the first norm of the network, 1 for the last."""
+    stage: int  # 0 is the stem; blocks on maps of one size share a stage, counted from 1
+    stages: int  # the number of stages of the network
+    depth: float  # 0 for the first norm of the network, 1 for the last
 
 
 class NormSite(nn.Module):
@@ -80,12 +76,9 @@ Without a parameter `norm_layer` it makes norms of its own, which are then found
 class LabelledImages:
     """Images and their classes, in memory."""
 
-    images: Tensor
-    """uint8 (N, H, W, 3)."""
-    labels: Tensor
-    """int64 (N,)."""
-    gain: Tensor | None = None
-    """float (N,): the factor of each image after it is standardised; None is 1."""
+    images: Tensor  # uint8 (N, H, W, 3)
+    labels: Tensor  # int64 (N,)
+    gain: Tensor | None = None  # float (N,): the factor of each image once standardised; None is 1
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -106,10 +99,8 @@ class DataSource:
     train: LabelledImages
     test: LabelledImages
     classes: tuple[str, ...]
-    val: LabelledImages | None = None
-    """Without it, a share of the training images is held out."""
-    notes: tuple[str, ...] = ()
-    """Lines that a run prints and logs, such as what was left out."""
+    val: LabelledImages | None = None  # without it, a share of the training images is held out
+    notes: tuple[str, ...] = ()  # lines that a run prints and logs, such as what was left out
 
 
 @runtime_checkable
@@ -143,5 +134,4 @@ class HasReadings(Protocol):
 class ScalesLearningRate(Protocol):
     """A layer some of whose parameters learn at a multiple of the learning rate."""
 
-    lr_factors: ClassVar[Mapping[str, float]]
-    """The factor by the parameter's name in the layer."""
+    lr_factors: ClassVar[Mapping[str, float]]  # the factor by the parameter's name in the layer

@@ -1,7 +1,5 @@
 """The machine and the versions that a result comes from."""
 
-from __future__ import annotations
-
 import ctypes
 import platform
 from collections.abc import Iterator
@@ -57,6 +55,7 @@ def describe(precision: Precision, kernels: str) -> Environment:
         threads=torch.get_num_threads(),
         precision=precision.name,
         kernels=kernels,
+        instructions=torch.backends.cpu.get_cpu_capability(),
     )
 
 

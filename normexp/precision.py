@@ -23,7 +23,6 @@ class Precision:
         return cls(setting, device)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context of a forward pass."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.name == "bf16")
 
 

@@ -3,8 +3,6 @@
 Standard library only.
 """
 
-from __future__ import annotations
-
 import errno
 import io
 import signal
@@ -19,7 +17,6 @@ class Screen(io.FileIO):
     """A file descriptor; what is written to it once it has gone is dropped."""
 
     def write(self, data: Any, /) -> int:  # bytes, or a view of them
-        """Write as `io.FileIO` does."""
         try:
             return super().write(data)
         except OSError as error:

@@ -2,10 +2,8 @@
 
 One table a command. The checks of a command line and of a record, `--help` and the README's table
 come from here; the defaults are in `conf/`. The settings of a part of its own (`model.depth`,
-`norm.layer.eps`) are described in the part's YAML file and checked by the part.
+`norm.layer.ghost_size`) are described in the part's YAML file and checked by the part.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -20,8 +18,16 @@ from normexp.errors import UserError, suggestion
 class Kind(Protocol):
     """What values a setting may have."""
 
+    @property
+    def words(self) -> str:
+        """What is needed, such as `a whole number of 1 or more`."""
+
     def check(self, value: object) -> object:
         """Return `value` in its type; raises ValueError with what is needed."""
+
+
+def _or_null(is_optional: bool) -> str:
+    return ", or null," * is_optional
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Number:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and self._is_in_range(value):
             return int(value) if self.whole else float(value)
-        raise ValueError(f"{self.words}{' or null' * self.optional} is needed")
+        raise ValueError(f"{self.words} is needed")
 
     def _is_in_range(self, value: Any) -> bool:
         return (
@@ -53,7 +59,6 @@ class Number:
 
     @property
     def words(self) -> str:
-        """What is needed, such as `a whole number of 1 or more`."""
         limits = [
             f"from {typed(self.least)} to {typed(self.most)}"
             if -inf < self.least and self.most < inf
@@ -63,7 +68,8 @@ class Number:
             f"below {typed(self.below)}" if self.below < inf else "",
         ]
         kind = "a whole number" if self.whole else "a number"
-        return " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
+        words = " ".join([kind, " and ".join(limit for limit in limits if limit)]).strip()
+        return words + _or_null(self.optional)
 
 
 @dataclass(frozen=True)
@@ -74,17 +80,21 @@ class Numbers:
     length: int | None = None
     optional: bool = False
 
+    @property
+    def words(self) -> str:
+        return f"a list, each {self.each.words},"
+
     def check(self, value: object) -> list[int | float | None] | None:
         if value is None and self.optional:
             return None
         if self.length and isinstance(value, list | tuple) and len(value) != self.length:
             raise ValueError(f"{self.length} numbers are needed, each {self.each.words}")
         if not isinstance(value, list | tuple):
-            raise ValueError(f"a list is needed, each {self.each.words}")
+            raise ValueError(f"{self.words} is needed")
         try:
             return [self.each.check(number) for number in value]
         except ValueError as error:
-            raise ValueError(f"a list is needed, each {self.each.words}") from error
+            raise ValueError(f"{self.words} is needed") from error
 
 
 @dataclass(frozen=True)
@@ -94,23 +104,28 @@ class Choice:
     options: tuple[str, ...]
     optional: bool = False
 
+    @property
+    def words(self) -> str:
+        return f"one of {', '.join((*self.options, *['null'] * self.optional))}"
+
     def check(self, value: object) -> str | None:
         if value is None and self.optional:
             return None
         if value in self.options:
             return str(value)
-        words = (*self.options, *["null"] * self.optional)
-        raise ValueError(f"one of {', '.join(words)} is needed")
+        raise ValueError(f"{self.words} is needed")
 
 
 @dataclass(frozen=True)
 class Flag:
     """True or false."""
 
+    words = "true or false"
+
     def check(self, value: object) -> bool:
         if isinstance(value, bool):
             return value
-        raise ValueError("true or false is needed")
+        raise ValueError(f"{self.words} is needed")
 
 
 @dataclass(frozen=True)
@@ -119,12 +134,16 @@ class Text:
 
     optional: bool = False
 
+    @property
+    def words(self) -> str:
+        return "a text" + _or_null(self.optional)
+
     def check(self, value: object) -> str | None:
         if value is None and self.optional:
             return None
         if isinstance(value, str) and value:
             return value
-        raise ValueError("a text is needed")
+        raise ValueError(f"{self.words} is needed")
 
 
 @dataclass(frozen=True)
@@ -132,18 +151,38 @@ class Name:
     """A part of a file name; None where it is `optional`."""
 
     optional: bool = False
-    also: str = ""
-    """A character that it may have behind its first."""
+    also: str = ""  # a character that it may have behind its first
+    taken: str = ""  # a name that means something else
+
+    @property
+    def words(self) -> str:
+        marks = f"'_', '.' and '{self.also}'" if self.also else "'_' and '.'"
+        return f"a name of letters, digits, {marks}" + _or_null(self.optional)
 
     def check(self, value: object) -> str | None:
         if value is None and self.optional:
             return None
+        if self.taken and value == self.taken:
+            raise ValueError("this means the runs that normexp ships; another name is needed")
         # A study or a folder may be called 2024 or 1.5.
         is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
         if is_text and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.{self.also}]*", str(value)):
             return str(value)
-        marks = f"'_', '.' and '{self.also}'" if self.also else "'_' and '.'"
-        raise ValueError(f"a name of letters, digits, {marks} is needed")
+        raise ValueError(f"{self.words} is needed")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A folder, or a list of folders."""
+
+    words = "a folder or a list of folders"
+
+    def check(self, value: object) -> list[str]:
+        folders = value if isinstance(value, list | tuple) else [value]
+        # A folder in a list may be called 2024.
+        if folders and all(isinstance(each, str | int) and each != "" for each in folders):
+            return list(map(str, folders))
+        raise ValueError(f"{self.words} is needed")
 
 
 @dataclass(frozen=True)
@@ -151,6 +190,7 @@ class Names:
     """A name, or a list of names; None where it is `optional`."""
 
     optional: bool = False
+    words = "a name or a list of names"
 
     def check(self, value: object) -> list[str] | None:
         if value is None and self.optional:
@@ -164,12 +204,16 @@ class Part:
 
     optional: bool = False
 
+    @property
+    def words(self) -> str:
+        return "a part with a _target_" + _or_null(self.optional)
+
     def check(self, value: object) -> object:
         if value is None and self.optional:
             return None
         if isinstance(value, Mapping):
             return value
-        raise ValueError("a part with a _target_ is needed")
+        raise ValueError(f"{self.words} is needed")
 
 
 @dataclass(frozen=True)
@@ -179,8 +223,7 @@ class Setting:
     key: str
     kind: Kind
     words: str
-    required: bool = True
-    """Whether `conf/` must give it; the file of a part may leave the others out."""
+    required: bool = True  # whether `conf/` must give it; a part's file may leave the others out
 
 
 COUNT = Number(whole=True, least=1)
@@ -189,17 +232,34 @@ SEED = Number(whole=True, least=0, below=2**32)
 SHARE = Number(least=0, most=1)
 POSITIVE = Number(least=0)
 
+CACHE = Setting(
+    "runtime.cache_dir", Text(), "folder of decoded images and compiled kernels; NORMEXP_CACHE"
+)
 OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports and studies")
 DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
 THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a core")
 JOBS = Setting(
-    "runtime.jobs",
-    OPTIONAL_COUNT,
-    "runs at a time; null: as many as cores, memory and GPUs allow",
+    "runtime.jobs", OPTIONAL_COUNT, "runs at a time; null: as many as cores, memory and GPUs allow"
 )
-STUDY = Setting("study", Name(optional=True, also="-"), "name for runs that answer one question")
+SHIPPED = "reference"  # the study that means the runs that normexp ships
+OWN_STUDY = Setting(
+    "study",
+    Name(optional=True, also="-", taken=SHIPPED),
+    "name for runs that answer one question",
+)
+STUDY = Setting(
+    "study", Name(optional=True, also="-"), "runs of one study; reference: those that normexp ships"
+)
+ONLY_SHIPPED = Setting(
+    "study",
+    Choice((SHIPPED,), optional=True),
+    "reference: the runs that normexp ships; null: your own, or those where you have none",
+)
+PLACES = Setting(
+    "runtime.outputs", Folders(), "folder that holds runs, or several: [a,b]; pages go to the first"
+)
 ASKED = (
-    STUDY,
+    OWN_STUDY,
     Setting(
         "until",
         Choice(("decided",), optional=True),
@@ -229,7 +289,7 @@ RUN = (
     Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
     Setting("precision", Choice(("auto", "fp32", "bf16")), "auto: bf16 where the hardware has it"),
     Setting("kernels", Choice(("auto", "none")), "compiled layers on the CPU; none: torch's"),
-    Setting("data.name", Name(), "cifar10, images (your own), generated (drawn shapes)"),
+    Setting("data.name", Name(), "what folders and tables call it"),
     Setting("data.source", Part(), "function that returns the images"),
     Setting("data.root", Text(optional=True), "folder of the images", required=False),
     Setting("data.convert", Flag(), "make images RGB; false: refuse others", required=False),
@@ -266,7 +326,7 @@ RUN = (
         Number(least=0, optional=True),
         "standard deviation of the logarithm of each image's factor",
     ),
-    Setting("model.name", Name(), "cnn, resnet20, resnet18, custom, timm"),
+    Setting("model.name", Name(), "what folders and tables call it"),
     Setting("model.network", Part(), "class of the network"),
     Setting(
         "model.padding_mode",
@@ -291,20 +351,25 @@ RUN = (
         "patterns of parameters that do not learn, such as [layer1.*,conv1.*]",
         required=False,
     ),
-    Setting("norm.name", Name(), "batch, instance, both, none, and the rest of conf/norm"),
+    Setting("norm.name", Name(), "what folders and tables call it"),
     Setting("norm.layer", Part(), "norm layer, called with the number of channels"),
     Setting("norm.at", Part(optional=True), "other norm layers at some places", required=False),
     Setting("norm.conv", Part(optional=True), "change of every convolution", required=False),
     Setting("norm.activation", Part(optional=True), "in the place of ReLU", required=False),
     Setting("norm.init", Part(optional=True), "first weights of the network", required=False),
-    Setting("contrast.name", Name(), "none, jitter, strong, low, gain"),
+    Setting("contrast.name", Name(), "what folders and tables call it"),
     Setting("contrast.augmentation", Part(), "contrast augmentation, drawn per image"),
-    Setting("optimizer.name", Name(), "sgd, adamw, muon"),
-    Setting("optimizer.lr", Number(above=0), "learning rate where a step has 128 images"),
+    Setting("optimizer.name", Name(), "what folders and tables call it"),
+    Setting(
+        "optimizer.lr",
+        Number(above=0),
+        "learning rate where a step has 128 images; a run's is "
+        "lr × (images of a step / 128) ^ batch_exponent; tuned: the choice of normexp tune",
+    ),
     Setting(
         "optimizer.batch_exponent",
         POSITIVE,
-        "the learning rate is lr × (images of a step / 128) ^ batch_exponent",
+        "how the learning rate follows the batch: 1: linearly, 0.5: by the square root, 0: not",
     ),
     Setting("optimizer.weight_decay", POSITIVE, "on weights of convolutions and linear layers"),
     Setting("optimizer.warmup", Number(least=0, below=1), "share of the training of rising rate"),
@@ -314,27 +379,31 @@ RUN = (
 
 RUNTIME = (
     OUTPUTS,
-    Setting("runtime.cache_dir", Text(), "folder of decoded images and compiled kernels"),
+    CACHE,
     DEVICE,
     THREADS,
     JOBS,
     Setting("runtime.log_every", COUNT, "steps between two points of a training curve"),
     Setting("runtime.checkpoint_seconds", Number(above=0), "time between two checkpoints"),
+    Setting(
+        "runtime.reference",
+        Flag(),
+        "a run that normexp ships counts as finished; false: it is trained",
+    ),
 )
 """What cannot change the result of a run."""
 
-REPORT = (
+COMPARED = (
     STUDY,
     Setting("by", Names(), "what is compared and over what: one or two settings"),
     Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
     Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter"),
     Setting("level", Number(least=0.5, most=0.999), "of intervals"),
-    OUTPUTS,
 )
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
-    STUDY,
+    OWN_STUDY,
     Setting("trust", Flag(), "call parts of others that a run's record names"),
     Setting("seed", SEED, "of the draws of contrast, gain and other images in the batch"),
     Setting("images", COUNT, "of the test set, at most"),
@@ -371,7 +440,7 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         JOBS,
     ),
     "probe": (
-        Setting("norm", Text(), "norms to measure, or all"),
+        Setting("norm", Text(), "norms to measure; all where none is named"),
         Setting("seed", SEED, "of the inputs"),
         Setting("batch_size", Number(whole=True, least=2), "images of an input"),
         OUTPUTS,
@@ -380,18 +449,37 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         Setting("claim", Names(), "all, or names such as c05"),
         Setting("form", Choice(("small", "full")), "of the studies: two cores, or a GPU"),
         Setting("measure", Flag(), "carry out what needs no training before judging"),
-        OUTPUTS,
+        ONLY_SHIPPED,
+        PLACES,
     ),
-    "report": REPORT,
-    "tensorboard": REPORT,
+    "verify": (
+        Setting("rows", COUNT, "how many of the runs that normexp ships, drawn by chance"),
+        Setting("row", Text(optional=True), "or the name of one"),
+        CACHE,
+        DEVICE,
+        THREADS,
+    ),
+    "report": (*COMPARED, PLACES),
+    "tensorboard": (*COMPARED, OUTPUTS),
     "advise": (
         Setting("batch_size", COUNT, "of the training that is planned"),
         Setting("contrast", Choice(("steady", "varies")), "of the images to classify"),
         Setting("margin", Number(least=0), "points of accuracy; less does not matter"),
-        OUTPUTS,
+        ONLY_SHIPPED,
+        PLACES,
     ),
 }
 """The settings of each command."""
+
+OF_MANY_PARTS: Mapping[str, str] = {
+    "eps": "added to the variance, so that no division is by 0",
+    "layer.momentum": "weight of a new batch in the running statistics",
+    "num_groups": "groups of channels that share statistics; it divides the channels",
+    "roles": "where: stem, first or last norm of a block, shortcut, block_end",
+    "stages": "in which stages; 0 is the stem, -1 the last",
+    "depth": "from where to where: 0 is the first norm of the network, 1 the last",
+}
+"""Words for settings that many parts have, by the end of the key."""
 
 
 def checked(values: Mapping[str, Any], table: Iterable[Setting]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Tensors on disk: whole or absent, checksummed, and loaded without running any code."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@
 the contrast augmentation and the rate itself.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +12,15 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 
 from normexp.errors import UserError
+from normexp.runs import reference
 from normexp.runs.files import write_atomic
 from normexp.runs.plain import from_plain, to_plain
 from normexp.runs.source import targets
-from normexp.runs.spec import ContrastSpec, RunSpec, digest
+from normexp.runs.spec import ContrastSpec, RunSpec
+from normexp.runs.values import digest
 
-WORD = "tuned"
-"""In the place of a learning rate."""
+WORD = "tuned"  # in the place of a learning rate
+TRIALS = "tuning_"  # what the study of a tuning's runs begins with
 
 
 class NotTunedError(UserError):
@@ -33,21 +33,17 @@ class Trial:
 
     lr: float
     seeds: tuple[int, ...]
-    val_accuracy: tuple[float, ...]
-    """At the end of the training, by seed, as shares; a diverged run counts as 0."""
+    val_accuracy: tuple[float, ...]  # at the end, by seed, as shares; a diverged run counts as 0
 
 
 @dataclass(frozen=True)
 class Tuned:
     """The rate that was chosen for one norm at one batch size, and what else is given."""
 
-    cell: str
-    """In words."""
-    key: str
-    """What names its settings, see `key_of`."""
+    cell: str  # in words
+    key: str  # what names its settings, see `key_of`
     lr: float
-    at_edge: bool
-    """Whether the best rate was the smallest or the largest that was tried."""
+    at_edge: bool  # whether the best rate was the smallest or the largest that was tried
     trials: tuple[Trial, ...]
 
 
@@ -62,10 +58,7 @@ class TunedFile:
 def key_of(spec: RunSpec) -> str:
     """Return what names the settings of a run but its seed, contrast and learning rate."""
     plain = replace(
-        spec,
-        seed=0,
-        contrast=ContrastSpec("", {}),
-        optimizer=replace(spec.optimizer, lr=1.0),
+        spec, seed=0, contrast=ContrastSpec("", {}), optimizer=replace(spec.optimizer, lr=1.0)
     ).settings
     modules = {target.rpartition(".")[0] for target in targets(plain)}
     source = {module: text for module, text in spec.source.items() if module in modules}
@@ -88,10 +81,7 @@ def add_to_file(path: Path, content: TunedFile) -> None:
 
 
 def read_tuned(path: Path) -> TunedFile:
-    """Return the rates in a file, none where there is no file.
-
-    Raises UserError where it is not what `normexp tune` writes.
-    """
+    """Return the rates in a file, none without one; raises UserError if it is of something else."""
     if not path.exists():
         return TunedFile("", ())
     try:
@@ -102,21 +92,31 @@ def read_tuned(path: Path) -> TunedFile:
 
 
 def tuned_rate(spec: RunSpec, outputs: Path) -> float:
-    """Return the rate for a run; raises NotTunedError where none was chosen."""
+    """Return the rate for a run, else the shipped one; raises NotTunedError where there is none."""
     wanted, newest = key_of(spec), sorted(_files(outputs), key=lambda file: file.stat().st_mtime)
     for file in reversed(newest):
         for cell in read_tuned(file).cells:
             if cell.key == wanted:
                 return cell.lr
+    for cell in shipped_cells():
+        if cell.key == wanted:
+            return cell.lr
     raise NotTunedError(
         f"optimizer.lr={WORD}: no rate was chosen for norm={spec.norm.name} "
         f"batch_size={spec.batch_size} with these settings"
     )
 
 
-def tuned_cells(outputs: Path) -> list[Tuned]:
+def tuned_cells(*outputs: Path) -> list[Tuned]:
     """Return all that was chosen, of whichever study."""
-    return [cell for file in sorted(_files(outputs)) for cell in read_tuned(file).cells]
+    files = (file for each in outputs for file in sorted(_files(each)))
+    return [cell for file in files for cell in read_tuned(file).cells]
+
+
+def shipped_cells() -> list[Tuned]:
+    """Return all that was chosen for the runs that normexp ships."""
+    files = (from_plain(TunedFile, plain) for plain in reference.about().tuned.values())
+    return [cell for file in files for cell in file.cells]
 
 
 def _files(outputs: Path) -> Sequence[Path]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import signal
 from collections.abc import Callable
 from functools import cache
@@ -22,11 +23,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def compose() -> Callable[..., DictConfig]:
     """The settings of `normexp train <overrides>`."""
 
+    @cache
     def composed(*overrides: str) -> DictConfig:
         with initialize_config_dir(build.conf_dir(), version_base="1.3"):
             return hydra.compose("train", overrides=list(overrides))
 
-    return composed
+    return lambda *overrides: copy.deepcopy(composed(*overrides))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.typed import SMALL, normexp
 
-from normexp import __version__, build
+from normexp import __version__
 from normexp.cli import COMMANDS
 from normexp.errors import UserError, one_line
 
@@ -55,17 +55,6 @@ def test_an_unknown_command_is_told_with_a_hint(word: str, hint: str, tmp_path: 
     answer = normexp(tmp_path, word, "seed=1")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == f"normexp: no command '{word}'; {hint}\n"
-
-
-def test_the_help_of_a_command_shows_every_setting_and_its_value(tmp_path: Path) -> None:
-    answer = normexp(tmp_path, "train", "--help")
-    assert (answer.code, answer.err) == (0, "")
-    for line in ("batch_size: 128", "label_smoothing: 0.0", "log_every: 20", "momentum: 0.9"):
-        assert line in answer.out
-    for group in ("norm", "optimizer"):
-        choices = sorted(file.stem for file in Path(build.conf_dir(), group).glob("*.yaml"))
-        assert f"{group}: {', '.join(choices)}\n" in answer.out
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

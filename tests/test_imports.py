@@ -22,11 +22,11 @@ ROWS = (
     ("hydra_plugins",),
     ("commands", "api"),
     ("build", "sweep", "analysis"),
-    ("engine", "kernels", "tuned"),
+    ("engine", "kernels", "parts", "tuned"),
     ("evaluation",),
     ("data", "models", "norms"),
     ("board", "environment", "tensors"),
-    ("precision", "runs"),
+    ("precision", "runs", "shipped"),
     ("settings", "contracts"),
     ("errors", "screen"),
     ("__version__",),
@@ -69,7 +69,7 @@ def room(module: str) -> str:
 
 
 def test_the_imports_are_found() -> None:
-    assert ("normexp.build", "hydra.utils") in IMPORTS
+    assert ("normexp.parts", "hydra.utils") in IMPORTS
     assert ("normexp.build", "normexp.data.loader") in IMPORTS  # inside a function
     assert ("normexp.data.cache", "normexp.tensors") in IMPORTS  # from normexp import tensors
     assert any(room(name) == "hydra_plugins" for name, _ in OURS)
@@ -88,10 +88,10 @@ def test_only_build_imports_the_kernels() -> None:
     assert {name for name in importers if room(name) != "kernels"} <= {"normexp.build"}
 
 
-def test_only_commands_build_and_the_plugin_know_hydra() -> None:
+def test_only_commands_build_parts_and_the_plugin_know_hydra() -> None:
     for name, module in IMPORTS:
         if module.split(".")[0] in HYDRA:
-            allowed = ("commands", "build", "hydra_plugins")
+            allowed = ("commands", "build", "parts", "hydra_plugins")
             assert room(name) in allowed, f"{name} imports {module}"
 
 
@@ -103,7 +103,7 @@ def test_analysis_and_the_sweep_import_no_torch() -> None:
 
 def test_the_door_and_the_records_import_the_standard_library_only() -> None:
     for name, module in IMPORTS:
-        if room(name) in ("cli", "errors", "screen", "settings", "runs"):
+        if room(name) in ("cli", "errors", "screen", "settings", "shipped", "runs"):
             is_ours = module.split(".")[0] == "normexp"
             assert is_ours or module.split(".")[0] in sys.stdlib_module_names, f"{name}: {module}"
 

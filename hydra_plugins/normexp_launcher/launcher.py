@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from normexp.sweep.plan import Plan
 
 
-MANY = 20
-"""Cells whose composition may be felt."""
+MANY = 20  # cells whose composition may be felt
 
 
 class ProcessLauncher(Launcher):
@@ -40,7 +39,6 @@ class ProcessLauncher(Launcher):
         task_function: TaskFunction,  # noqa: ARG002 - each cell's own process calls it
         config: DictConfig,
     ) -> None:
-        """Take over what Hydra knows of the sweep."""
         self._context = hydra_context
         self._config = config
 
@@ -61,7 +59,6 @@ class ProcessLauncher(Launcher):
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
     def grid(self) -> Grid:
-        """Return what composes the settings of cells."""
         from normexp.commands.grid import Grid
 
         return Grid(self._context.config_loader, self._config)
@@ -118,7 +115,6 @@ class SlurmLauncher(ProcessLauncher):
         self._parameters = plain(parameters)
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs:
-        """Return submitit's jobs."""
         with extra("slurm", f"submitit_{self.cluster}"):
             from normexp.sweep.on_submitit import SubmititJobs
         plan = far_plan(cells, self._parameters.get("cpus_per_task"))
@@ -138,7 +134,6 @@ class RayLauncher(ProcessLauncher):
         self._ray = plain(ray)
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs:
-        """Return Ray's tasks."""
         with extra("ray", "ray"):
             from normexp.sweep.on_ray import RayJobs
         remote = self._ray["remote"]
@@ -155,10 +150,7 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
 
 
 def keep_images(settings: Settings) -> None:
-    """Read the images of a run with these `settings`, which forks of this process then have.
-
-    What is to be said of them is printed, once for the sweep.
-    """
+    """Read a run's images for the forks of this process; print what is to be said of them, once."""
     from normexp import build
     from normexp.environment import one_thread
     from normexp.runs.spec import RunSpec
@@ -173,7 +165,6 @@ def keep_images(settings: Settings) -> None:
 
 @cache
 def print_once(line: str) -> None:
-    """Print a line to stderr, if this process has not yet."""
     print(line, file=sys.stderr)
 
 

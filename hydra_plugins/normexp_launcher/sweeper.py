@@ -3,8 +3,6 @@
 Hydra imports this file for every command, so it imports nothing else until a sweep starts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -26,7 +24,6 @@ class TuneSweeper(GridSweeper):
     """Hands the grid to `normexp tune`, which decides what is trained at which learning rate."""
 
     def sweep(self, arguments: list[str]) -> None:
-        """Tune the cells of the grid."""
         from normexp.commands.train import tune_command
         from normexp.commands.tune import tune
         from normexp.errors import UserError

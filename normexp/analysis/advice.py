@@ -1,7 +1,5 @@
 """Which norm the runs at hand advise, how sure that is, and what they do not show."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from math import log
 from statistics import fmean
@@ -18,16 +16,11 @@ from normexp.analysis.setup import setup, unfair_none
 from normexp.analysis.spread import PERCENT, spread
 from normexp.tuned import Tuned
 
-NEAR = 2
-"""Batch sizes that differ by up to this factor are near."""
+NEAR = 2  # batch sizes that differ by up to this factor are near
 
 
 def advice(
-    runs: Sequence[Run],
-    batch_size: int,
-    contrast: str,
-    margin: float,
-    tuned: Sequence[Tuned] = (),
+    runs: Sequence[Run], batch_size: int, contrast: str, margin: float, tuned: Sequence[Tuned] = ()
 ) -> Iterator[str]:
     """Yield the lines of the advice for trainings at `batch_size`.
 
@@ -63,7 +56,6 @@ def over_severities(run: Run) -> float | None:
 
 
 def none_near(ended: Sequence[Run], batch_size: int) -> Iterator[str]:
-    """Say that there is nothing to judge by."""
     sizes = sorted({run.spec.batch_size for run in ended})
     have = f"there are runs at {', '.join(map(str, sizes))}" if sizes else "no run has ended"
     yield f"Cannot tell: no run is near batch_size={batch_size}; {have}."
@@ -105,7 +97,6 @@ def verdict(
 
 
 def _headline(scores: Mapping[str, Scores], best: str, found: Mapping[str, Comparison]) -> str:
-    """Say what the grades come to."""
     equal = tied(scores, best)
     if len(equal) > 1:
         return f"No norm is ahead: {' and '.join(equal)} have the same mean"
@@ -127,7 +118,6 @@ def above(other: str, comparison: Comparison) -> str:
 
 
 def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    """Say how fast each norm trains."""
     speeds = {norm: [v for v in map(speed, own) if v is not None] for norm, own in norms.items()}
     words = [f"{norm} {fmean(values):,.0f}" for norm, values in speeds.items() if values]
     if words:
@@ -135,7 +125,6 @@ def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
 
 
 def missing(run: Run, scores: Mapping[str, Scores], batch_size: int) -> Iterator[str]:
-    """Say what runs like this one do not show."""
     if run.spec.batch_size != batch_size:
         yield f"No run has batch_size={batch_size} itself."
     if absent := [norm for norm in ("batch", "instance", "both", "group") if norm not in scores]:

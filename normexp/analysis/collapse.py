@@ -1,7 +1,5 @@
 """What to say beside the interval of a cell some of whose runs collapsed to chance."""
 
-from __future__ import annotations
-
 ROUGHLY = "about half of the time"
 """How often a 95 % interval of 3 to 8 seeds holds the mean where a tenth of the seeds collapse."""
 
@@ -14,11 +12,3 @@ def collapse_warning(collapsed: int, seeds: int) -> str | None:
         f"{collapsed} of {seeds} runs collapsed to chance: the interval of the mean, over seeds or "
         f"over images too, holds {ROUGHLY}, not 95 %; compare how many runs collapse"
     )
-
-
-def collapse_not_excluded(seeds: int, alpha: float = 0.05) -> float:
-    """Return the largest share of collapsing runs that n runs without one leave possible.
-
-    1 − α^(1/n), the upper end of Clopper and Pearson's one-sided interval: 39 % for six seeds.
-    """
-    return 1 - float(alpha ** (1 / seeds))

@@ -1,7 +1,5 @@
 """Runs that differ in norm and seed only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import log
 

@@ -9,15 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from normexp.analysis.grades import (
-    Evidence,
-    Grade,
-    Graded,
-    at_chance,
-    fixed_design,
-    grade,
-    sequential_design,
-)
+from normexp.analysis.grades import EVIDENCE, Evidence, Grade, Graded, at_chance, grade
 from normexp.analysis.intervals import Adjusted, Interval
 from normexp.analysis.power import MIN_SEEDS, seeds_to_decide
 from normexp.analysis.scores import Scores
@@ -26,8 +18,7 @@ from normexp.runs.spec import Design
 K = TypeVar("K")
 Outcome = Literal["more", "less", "same", "open", "chance", "not drawn", "missing"]
 """How the first cell is to the second; `same`: they differ by less than the margin."""
-SMALLEST_MARGIN = 1e-12
-"""Stands in for a margin of 0, within which only equal values are."""
+SMALLEST_MARGIN = 1e-12  # stands in for a margin of 0, within which only equal values are
 
 
 @dataclass(frozen=True)
@@ -45,31 +36,20 @@ class Pairs:
     seeds: tuple[int, ...]
     first: tuple[float, ...]
     second: tuple[float, ...]
-    margin: float
-    """Differences below it do not matter."""
-    is_drawn: bool = True
-    """Whether a conclusion may be drawn, see `Scores`."""
-    at_chance: bool = False
-    """Whether both cells are."""
-    notes: tuple[str, ...] = ()
-    """How many runs of either cell diverged or are at chance."""
+    margin: float  # differences below it do not matter
+    is_drawn: bool = True  # whether a conclusion may be drawn, see `Scores`
+    at_chance: bool = False  # whether both cells are
+    notes: tuple[str, ...] = ()  # how many runs of either cell diverged or are at chance
     unit: str = "points"
 
     @classmethod
     def of(cls, first: Scores, second: Scores, margin: float, unit: str = "points") -> Pairs:
-        """Pair the values of two cells by seed."""
         seeds = tuple(sorted(first.values.keys() & second.values.keys()))
         left, right = (tuple(side.values[seed] for seed in seeds) for side in (first, second))
-        return cls(
-            seeds,
-            left,
-            right,
-            margin,
-            is_drawn=first.is_drawn and second.is_drawn,
-            at_chance=first.is_at_chance and second.is_at_chance,
-            notes=(first.note, second.note),
-            unit=unit,
-        )
+        is_drawn = first.is_drawn and second.is_drawn
+        at_chance = first.is_at_chance and second.is_at_chance
+        notes = (first.note, second.note)
+        return cls(seeds, left, right, margin, is_drawn, at_chance, notes, unit)
 
     @property
     def differences(self) -> Mapping[int, float]:
@@ -85,8 +65,7 @@ class Comparison:
 
     family: Family
     pairs: Pairs
-    graded: Graded | None
-    """None where no seed has both, or no conclusion may be drawn."""
+    graded: Graded | None  # None where no seed has both, or no conclusion may be drawn
 
     @property
     def outcome(self) -> Outcome:
@@ -110,7 +89,6 @@ class Comparison:
 
     @property
     def seeds_needed(self) -> int:
-        """How many seeds would decide it, about."""
         if not self.pairs.seeds:
             return MIN_SEEDS
         return seeds_to_decide(self.pairs.differences.values(), self.pairs.margin)
@@ -131,19 +109,15 @@ def compare(family: Family, pairs: Sequence[Pairs]) -> list[Comparison]:
 
     Those without a pair, not to be drawn, or of two cells at chance are no part of it.
     """
-    tested = {
-        i: each
-        for i, each in enumerate(pairs)
-        if each.seeds and each.is_drawn and not each.at_chance
-    }
+    is_tested = [bool(p.seeds) and p.is_drawn and not p.at_chance for p in pairs]
+    tested = {i: each for i, each in enumerate(pairs) if is_tested[i]}
     # In units of its margin each comparison has a margin of 1.
     scales = {i: max(each.margin, SMALLEST_MARGIN) for i, each in tested.items()}
     scaled = {
         i: {seed: d / scales[i] for seed, d in each.differences.items()}
         for i, each in tested.items()
     }
-    design = sequential_design if family.design is Design.SEQUENTIAL else fixed_design
-    evidence = design(scaled, 1.0)
+    evidence = EVIDENCE[family.design](scaled, 1.0)
     return [
         Comparison(family, each, _graded(each, evidence.get(i), scales.get(i, 1.0)))
         for i, each in enumerate(pairs)

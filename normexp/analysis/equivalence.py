@@ -7,8 +7,6 @@ with the margin: its level is 1 − 2α/(comparisons left at that step), so it l
 exactly where p ≤ α.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from scipy import special
@@ -47,10 +45,7 @@ def two_one_sided_t(x: Values, margin: float) -> float:
 
 
 def left_at_step(p_values: list[float], adjusted: list[float], alpha: float) -> list[int]:
-    """Return for each comparison how many are left at the step of Holm's method that judges it.
-
-    All that are not decided are judged at the step that ends the method.
-    """
+    """Return how many are left at the step of Holm's method that judges each, or that ends it."""
     decided = sum(p <= alpha for p in adjusted)
     left = [len(p_values) - decided] * len(p_values)
     for step, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)[:decided]):

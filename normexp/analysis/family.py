@@ -16,14 +16,10 @@ unable to hide others behind an infinite |t|.
 The intervals are simultaneous: mean ± c·error for all comparisons, c the critical |t| of the first
 step, or that of flips of the differences less their means where it is larger. Where the test
 decides all the same, at a later step or by a |t| between the two, the interval is cut at 0,
-which does not belong to it. So an interval excludes 0 exactly where p ≤ α. Such bounds at 0
-are those of Strassburger and Bretz, "Compatible simultaneous lower confidence bounds for the Holm
-procedure", Statistics in Medicine 2008, and of Guilbaud, Biometrical Journal 2008. Theirs are
-one-sided; ours are two-sided, and their joint coverage is not proven but simulated
-(docs/statistics.md).
+which does not belong to it. So an interval excludes 0 exactly where p ≤ α. Such bounds are those of
+Strassburger and Bretz, "Compatible simultaneous lower confidence bounds for the Holm procedure",
+Statistics in Medicine 2008, made two-sided; docs/statistics.md simulates their joint coverage.
 """
-
-from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
@@ -46,12 +42,10 @@ from normexp.analysis.intervals import (
 EXACT_SEEDS = 14
 """Up to 14 seeds all flips are tried; beyond, as many at random, from a fixed generator."""
 
-ROUNDING = 1e-9
-"""Flips that differ by less are equal."""
+ROUNDING = 1e-9  # flips that differ by less are equal
 
 K = TypeVar("K", bound=Hashable)
-Seeds = Mapping[int, float]
-"""The difference of each seed."""
+Seeds = Mapping[int, float]  # the difference of each seed
 
 
 def joint_sign_flips(differences: Mapping[K, Seeds], alpha: float = ALPHA) -> dict[K, Adjusted]:

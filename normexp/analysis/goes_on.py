@@ -1,7 +1,5 @@
 """The command that adds seeds to runs until their comparison is decided, and how long it takes."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +10,7 @@ from normexp.analysis.rows import Run
 from normexp.settings import typed
 
 UNTIL = "until=decided"
-MOST_SEEDS = 20
-"""That `until=decided` adds up to by itself."""
+MOST_SEEDS = 20  # that `until=decided` adds up to by itself
 UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60))
 
 
@@ -22,12 +19,10 @@ class Further:
     """How a study goes on."""
 
     command: str
-    seconds: float
-    """Of training, for the seeds that are needed, one run at a time."""
+    seconds: float  # of training, for the seeds that are needed, one run at a time
 
     @property
     def words(self) -> str:
-        """The expected time."""
         return f"about {duration(self.seconds)} of training, by the runs that finished"
 
 

@@ -1,7 +1,5 @@
 """The grade of a comparison: how sure one may be of it, with the interval that says the same."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,19 +14,16 @@ from normexp.analysis.sequential import (
     sequential_difference,
     sequential_equivalence,
 )
+from normexp.runs.spec import Design
 
 
 class Grade(StrEnum):
     """How sure one may be; the first that fits."""
 
-    NOT_ABOVE_CHANCE = "not above chance"
-    """Neither cell has learned: there is nothing to compare."""
-    SAME = "the same"
-    """The difference is below the margin; adjusted p ≤ 5 %."""
-    DECIDED = "decided"
-    """The difference is not 0; adjusted p ≤ 5 %."""
-    LIKELY = "likely"
-    """The unadjusted 95 % interval excludes 0."""
+    NOT_ABOVE_CHANCE = "not above chance"  # neither cell has learned: there is nothing to compare
+    SAME = "the same"  # the difference is below the margin; adjusted p ≤ 5 %
+    DECIDED = "decided"  # the difference is not 0; adjusted p ≤ 5 %
+    LIKELY = "likely"  # the unadjusted 95 % interval excludes 0
     OPEN = "open"
 
 
@@ -38,8 +33,7 @@ class Evidence:
 
     different: Adjusted
     same: Adjusted
-    unadjusted: Interval | None
-    """The 95 % interval of this comparison alone."""
+    unadjusted: Interval | None  # the 95 % interval of this comparison alone
 
 
 @dataclass(frozen=True)
@@ -53,10 +47,8 @@ class Graded:
     """Of the test that the grade rests on: within the margin for the same, without 0 for decided
     (simultaneous) and likely (unadjusted), else the unadjusted one. None for fewer than three
     seeds, where nothing was learned, and where so few seeds give none."""
-    p: float
-    """Of no difference, adjusted for the family."""
-    below_margin: bool
-    """The mean is nearer to 0 than the margin."""
+    p: float  # of no difference, adjusted for the family
+    below_margin: bool  # the mean is nearer to 0 than the margin
     lead: str
 
     def text(self) -> str:
@@ -87,6 +79,9 @@ def sequential_design(differences: Mapping[K, Seeds], margin: float) -> dict[K, 
         key: Evidence(different[key], same[key], confidence_sequence(finite(each.values())))
         for key, each in differences.items()
     }
+
+
+EVIDENCE = {Design.PLANNED: fixed_design, Design.SEQUENTIAL: sequential_design}
 
 
 def grade(differences: Seeds, evidence: Evidence, margin: float, unit: str = "points") -> Graded:

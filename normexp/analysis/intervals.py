@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import fsum, isfinite, sqrt
 
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-ALPHA = 0.05
-"""The error that a family of comparisons, or one interval, may have."""
+ALPHA = 0.05  # the error that a family of comparisons, or one interval, may have
 
 Values = NDArray[np.float64]
 
@@ -28,7 +27,6 @@ class Interval:
         return self.low > 0 or self.high < 0 or self.without_zero
 
     def within(self, margin: float) -> bool:
-        """Return whether all of it lies strictly between −margin and margin."""
         return -margin < self.low and self.high < margin
 
     def clipped(self, low: float, high: float) -> Interval:
@@ -47,10 +45,8 @@ class Interval:
 class Adjusted:
     """The answer for one comparison of a family: the two are of one test and agree."""
 
-    p: float
-    """Adjusted for the family; 1 where there is nothing to test."""
-    interval: Interval | None
-    """None where so few seeds give none at this level."""
+    p: float  # adjusted for the family; 1 where there is nothing to test
+    interval: Interval | None  # None where so few seeds give none at this level
 
 
 def finite(values: Iterable[float]) -> Values:
@@ -96,3 +92,15 @@ def t_interval(values: Iterable[float], level: float = 1 - ALPHA) -> Interval | 
     if len(x) < 3:
         return None
     return around(*mean_and_error(x), float(special.stdtrit(len(x) - 1, (1 + level) / 2)))
+
+
+def prediction_interval(values: Sequence[float], level: float) -> Interval | None:
+    """Return Student's interval for one more value; None for fewer than two values.
+
+    Of n values with mean m and standard deviation s: m ± t · s · sqrt(1 + 1/n).
+    """
+    if len(values) < 2:
+        return None
+    mean, error = mean_and_error(finite(values))
+    times = float(special.stdtrit(len(values) - 1, (1 + level) / 2)) * sqrt(len(values) + 1)
+    return around(mean, error, times)

@@ -1,6 +1,7 @@
-"""What a run found, as numbers: each is a function of a run, None where the run has no such."""
+"""What a run found, as numbers: functions of a run, None where it has no such number.
 
-from __future__ import annotations
+Accuracies are in percent; the training's is over its last epoch, validation's after it.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -13,12 +14,10 @@ SEVERITIES = ("1", "2", "3", "4", "5")
 
 
 def accuracy(run: Run) -> float | None:
-    """Return the accuracy on the test images in percent."""
     return 100 * run.result.test.accuracy if run.result and run.result.test else None
 
 
 def balanced_accuracy(run: Run) -> float | None:
-    """Return the mean over classes of the test accuracy in percent."""
     return 100 * run.result.test.balanced_accuracy if run.result and run.result.test else None
 
 
@@ -41,29 +40,24 @@ def train_accuracy(run: Run) -> float | None:
 
 
 def validation_accuracy(run: Run) -> float | None:
-    """Return the accuracy on the validation images after the last epoch in percent."""
     last = _last_epoch(run)
     return 100 * last.val_accuracy if last else None
 
 
 def gap(run: Run) -> float | None:
-    """Return training less test accuracy in points."""
     train, test = train_accuracy(run), accuracy(run)
     return None if train is None or test is None else train - test
 
 
 def seconds(run: Run) -> float | None:
-    """Return how long the training took."""
     return run.result.timing.seconds if run.result and run.result.test else None
 
 
 def speed(run: Run) -> float | None:
-    """Return the images trained on per second."""
     return run.result.timing.images_per_second if run.result and run.result.test else None
 
 
 def parameters(run: Run) -> float | None:
-    """Return the number of trained numbers."""
     return float(run.result.parameters) if run.result else None
 
 
@@ -73,10 +67,7 @@ def reading(name: str) -> Measure:
 
 
 def steps_to(percent: float) -> Measure:
-    """Return the measure of steps until the validation accuracy first is `percent` or more.
-
-    It is known at the ends of epochs only. None: never reached.
-    """
+    """Return the measure of steps to a validation accuracy, by ends of epochs; None: never."""
 
     def measure(run: Run) -> float | None:
         history = run.result.history if run.result else ()
@@ -99,6 +90,5 @@ def curve(run: Run, over: str) -> tuple[Sequence[float], Sequence[float]] | None
 
 
 def _last_epoch(run: Run) -> EpochResult | None:
-    """Return the last epoch of a finished run."""
     result = run.result
     return result.history[-1] if result and result.test and result.history else None

@@ -1,7 +1,5 @@
 """How many seeds would decide a comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from math import ceil, sqrt
 
@@ -10,8 +8,7 @@ from scipy import special
 from normexp.analysis.intervals import ALPHA, finite, mean_and_error
 
 POWER = 0.8
-MIN_SEEDS = 6
-"""The smallest p of joint sign flips, 2/2ⁿ, is below 5 % from n = 6 on, for any family."""
+MIN_SEEDS = 6  # the smallest p of joint sign flips, 2/2ⁿ, is below 5 % from n = 6 on
 MANY_SEEDS = 1000
 
 

@@ -1,7 +1,5 @@
 """Accuracies over seeds and test images, of runs that keep which images they got right."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +18,7 @@ from normexp.analysis.seeds_and_images import (
 )
 
 ENDED = ("finished", "diverged")
-LEAST_SEEDS = 3
-"""As for the interval over seeds."""
+LEAST_SEEDS = 3  # as for the interval over seeds
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,7 @@ class Images:
 
     mean: float
     interval: Interval
-    correlation: float | None
-    """Of the pairs."""
+    correlation: float | None  # of the pairs
 
 
 def images_of(first: Sequence[Run], second: Sequence[Run]) -> Images | None:

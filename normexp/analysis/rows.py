@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from normexp.errors import UserError, suggestion
 from normexp.runs.catalogue import Entry, catalogue
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
+from normexp.runs.record import LensRow
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Design, RunSpec
+from normexp.settings import SHIPPED
 
 Cell = tuple[object, ...]
-LensRow = Mapping[str, Any]
-"""A row of `lens.json`; `normexp.evaluation.lens` describes its keys."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,16 @@ class Run:
 
     folder: RunFolder
     spec: RunSpec
-    state: str
-    """`finished`, `diverged`, `failed`, or `unfinished`."""
+    state: str  # `finished`, `diverged`, `failed`, or `unfinished`
     result: RunResult | None = None
-    failure: str | None = None
-    """Why it failed."""
+    failure: str | None = None  # why it failed
     studies: tuple[str, ...] = ()
     command: str = ""
     design: Design = Design.PLANNED
-    modified: float = 0.0
-    """When something last happened to it, in seconds since 1970."""
+    modified: float = 0.0  # when something last happened to it, in seconds since 1970
 
     @classmethod
     def of(cls, entry: Entry) -> Run:
-        """Return the row of a run in the catalogue."""
         record = entry.record
         found = (entry.state, entry.result, entry.failure)
         asked = (record.studies, record.command, record.design)
@@ -47,12 +43,10 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
         return self.folder.name
 
     @property
     def path(self) -> Path:
-        """Its folder."""
         return self.folder.path
 
     @property
@@ -80,11 +74,9 @@ class MeasuredNetwork:
     """A network that was measured for a claim without training."""
 
     name: str
-    path: Path
-    """The file that says so."""
+    path: Path  # the file that says so
     seed: int
-    factors: Mapping[str, object]
-    """Its settings by dotted key, as far as the claim names them."""
+    factors: Mapping[str, object]  # its settings by dotted key, as far as the claim names them
     values: Mapping[str, float]
 
 
@@ -92,16 +84,19 @@ Row = Run | MeasuredNetwork
 R = TypeVar("R", bound=Row)
 
 
-def runs(outputs: Path, study: str | None = None) -> list[Run]:
+def runs(*outputs: Path, study: str | None = None) -> list[Run]:
     """Return the runs below `outputs`, of one study or all; raises UserError if there is none."""
-    entries = catalogue(outputs)
+    entries, where = catalogue(*outputs), " and ".join(map(str, outputs))
     if not entries:
-        raise UserError(f"there is no run in {outputs}; make one: normexp train")
+        raise UserError(
+            f"there is no run in {where}; make one: normexp train, or take those that normexp "
+            f"ships: study={SHIPPED}"
+        )
     wanted = [entry for entry in entries if study is None or study in entry.record.studies]
     if not wanted:
         known = sorted({name for entry in entries for name in entry.record.studies})
         hint = suggestion(str(study), known) if known else "the runs there belong to none"
-        raise UserError(f"study={study}: no run in {outputs} belongs to it; {hint}")
+        raise UserError(f"study={study}: no run in {where} belongs to it; {hint}")
     return list(map(Run.of, wanted))
 
 

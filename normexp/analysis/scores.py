@@ -5,8 +5,6 @@ measure (a difference of accuracies, a loss, a spread, a time) nothing stands in
 no comparison is drawn, and none with a run at chance, as chance less chance says nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -21,8 +19,7 @@ class Chance:
     """The accuracy of always predicting the largest class of the test images, as a share."""
 
     share: float
-    error: float
-    """Standard error of an accuracy at chance; 0 where the images' number is not known."""
+    error: float  # standard error of an accuracy at chance; 0 where the images' number is not known
 
     def holds(self, accuracy: float) -> bool:
         """Whether a share is not above chance by two standard errors."""
@@ -35,16 +32,11 @@ class Scores:
 
     values: Mapping[int, float]
     diverged: int = 0
-    at_chance: int = 0
-    """Finished runs whose accuracy is not above chance."""
-    is_at_chance: bool = False
-    """Whether the mean of this accuracy is not above chance."""
-    is_drawn: bool = True
-    """Whether it may be compared."""
-    runs: int = 0
-    """That ended."""
-    lacking: int = 0
-    """Finished runs that do not have the measure, for which nothing stands in."""
+    at_chance: int = 0  # finished runs whose accuracy is not above chance
+    is_at_chance: bool = False  # whether the mean of this accuracy is not above chance
+    is_drawn: bool = True  # whether it may be compared
+    runs: int = 0  # that ended
+    lacking: int = 0  # finished runs that do not have the measure, for which nothing stands in
 
     @property
     def mean(self) -> float:
@@ -104,15 +96,11 @@ def counts(runs: Iterable[Run]) -> tuple[int, int]:
 
 
 def ended(runs: Iterable[Run]) -> int:
-    """Return how many runs finished or diverged."""
     return sum(run.state in ("finished", "diverged") for run in runs)
 
 
 def by_seed(rows: Iterable[R], measure: Callable[[R], float | None]) -> dict[int, float]:
-    """Return the measure of each row that has it, by the row's seed.
-
-    Raises UserError where two rows share a seed, as they differ in something else.
-    """
+    """Return the measure by seed, where a row has it; raises UserError on two rows of one seed."""
     seen: dict[int, R] = {}
     values: dict[int, float] = {}
     for row in rows:

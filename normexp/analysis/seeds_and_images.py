@@ -12,8 +12,6 @@ The degrees of freedom are Satterthwaite's (Biometrics Bulletin 1946). The inter
 is for these test images; this one is for others like them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import sqrt
 
@@ -23,8 +21,7 @@ from scipy import special
 
 from normexp.analysis.intervals import ALPHA, Interval, Values
 
-Right = NDArray[np.bool_]
-"""(seeds, images): which images the run of each seed got right."""
+Right = NDArray[np.bool_]  # (seeds, images): which images the run of each seed got right
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,8 @@ class Crossed:
     """A mean over seeds and images, as a share from 0 to 1."""
 
     mean: float
-    error: float
-    """Standard error over seeds and images."""
-    degrees: float
-    """Satterthwaite's degrees of freedom."""
+    error: float  # standard error over seeds and images
+    degrees: float  # Satterthwaite's degrees of freedom
     interval: Interval
 
 

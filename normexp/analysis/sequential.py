@@ -19,16 +19,9 @@ so the test of the margin itself holds for all means beyond it.
 
 Over a family the p-values 1/max E are adjusted by Holm's method, which is e-Holm with e-values that
 hold for any dependence (Vovk and Wang, "E-values: calibration, combination and applications",
-Annals of Statistics 2021) on their maxima so far. Chosen over a group-sequential bound because the
-number of looks, and which comparison goes on, need no plan; and over e-processes from signs alone,
-which need not normality but symmetry, because their E is 2ⁿ⁻¹ at most: a family of four
-could decide nothing before the eighth seed, however large the difference.
-
-Assumes that the paired differences are normal. Symmetric differences with wide tails keep the
-error, skewed ones do not (docs/statistics.md).
+Annals of Statistics 2021) on their maxima so far. Assumes that the paired differences are normal.
+docs/statistics.md has why this was chosen, and how often it errs where they are not.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
@@ -48,8 +41,7 @@ from normexp.analysis.intervals import (
     mean_and_error,
 )
 
-PRIOR_SD = 2.0
-"""Of the mean in standard deviations: what a few seeds can decide lies at 1 to 6."""
+PRIOR_SD = 2.0  # of the mean in standard deviations: what a few seeds can decide lies at 1 to 6
 
 
 def sequential_difference(

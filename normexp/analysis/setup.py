@@ -1,7 +1,5 @@
 """What was trained: the settings that a conclusion rests on, in lines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path

@@ -1,19 +1,15 @@
 """The mean of a cell's runs with Student's interval, or their points where there are too few."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
 from normexp.analysis.intervals import ALPHA, Interval, finite, t_interval
 
-LEVEL = 1 - ALPHA
-"""Of intervals, where nobody chooses another."""
+LEVEL = 1 - ALPHA  # of intervals, where nobody chooses another
 Range = tuple[float, float]
 PERCENT: Range = (0.0, 100.0)
-SHARE: Range = (0.0, 1.0)
-"""What a mean may be; its interval is cut there."""
+SHARE: Range = (0.0, 1.0)  # what a mean may be; its interval is cut there
 
 
 @dataclass(frozen=True)
@@ -21,8 +17,7 @@ class Spread:
     """What the runs of a cell found, and where their mean may lie."""
 
     values: tuple[float, ...]
-    interval: Interval | None
-    """None for one or two values, which are shown as they are."""
+    interval: Interval | None  # None for one or two values, which are shown as they are
 
     @property
     def n(self) -> int:

@@ -7,8 +7,6 @@ Files are named by their content, so what has not changed is left alone, and a T
 open reads what has.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import shutil
@@ -42,8 +40,7 @@ CURVES = {
 }
 """The tag of each entry of a result's history."""
 
-Point = tuple[int, Summary]
-"""What TensorBoard shows at a step."""
+Point = tuple[int, Summary]  # what TensorBoard shows at a step
 
 
 def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, folder: Path) -> int:

@@ -1,39 +1,36 @@
 """`normexp advise`: the norm to use, according to the runs at hand. No torch."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
 from normexp import build
 from normexp.analysis.advice import advice
-from normexp.analysis.rows import runs
-from normexp.commands.report import note
+from normexp.analysis.evidence import own_or_shipped
+from normexp.commands.report import note, outputs_of
 from normexp.errors import UserError, suggestion
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS, checked
-from normexp.tuned import tuned_cells
 
 FILE = Path(build.conf_dir(), "advise.yaml")
 
 
 def main() -> None:
-    """Print what the runs advise, and what they do not show."""
     if set(sys.argv[1:]) & {"-h", "--help"}:
         print(FILE.read_text(encoding="utf-8").strip())
         return
     chosen = settings(sys.argv[1:])
-    outputs = Path(chosen["runtime"]["outputs"]).expanduser()
-    found = runs(outputs)
-    note(outputs, found)
+    outputs = outputs_of(chosen)
+    evidence = own_or_shipped(outputs, chosen["study"])
+    note(outputs[0], evidence.runs)
     keys = ("batch_size", "contrast", "margin")
     own = {key: chosen[key] for key in keys}
-    print("\n".join(advice(found, **own, tuned=tuned_cells(outputs))))
+    lines = advice(evidence.runs, **own, tuned=evidence.tuned)
+    print("\n".join(filter(None, [evidence.words, *lines])))
 
 
-def settings(arguments: list[str]) -> dict[str, Any]:
+def settings(arguments: list[str]) -> Settings:
     """Return the file's settings with those that were typed.
 
     Not composed by Hydra, to which contrast=varies would be a file in conf/contrast/. Raises

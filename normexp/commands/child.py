@@ -4,8 +4,6 @@ Standard input is a pipe whose other end nobody but the sweep holds; it ends how
 even by SIGKILL. The process then gets a SIGTERM, and so a run leaves a checkpoint.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -24,7 +22,6 @@ from normexp.runs.spec import RunSpec, Runtime, Settings
 
 
 def main() -> int:
-    """Read the line, do what it says, and return the exit code."""
     task = json.loads(sys.stdin.readline())
     os.environ.pop("SLURM_JOB_ID", None)  # the sweep is requeued, not its runs
     os.environ["NORMEXP_TRACEBACK"] = "1"  # its log is where to look
@@ -48,18 +45,15 @@ def stop_with_parent() -> None:
 
 
 def train_spec(spec: Settings, runtime: Settings, command: str) -> None:
-    """Carry out a run, as `command` would."""
     train.carry_out(from_plain(RunSpec, spec), from_plain(Runtime, runtime), command)
 
 
 def train_typed(arguments: Sequence[str]) -> int:
-    """Carry out `normexp train` with these arguments."""
     sys.argv = ["normexp train", *arguments]
     return train.main()
 
 
 def evaluate_run(folder: str, asked: Settings, runtime: Settings, trust: bool) -> None:
-    """Measure a finished run, and print what was found."""
     evaluate.show(RunFolder(Path(folder)), asked, from_plain(Runtime, runtime), trust)
 
 

@@ -1,14 +1,11 @@
 """`normexp claims`: what the runs at hand say to each claim, as lines and as a page."""
 
-from __future__ import annotations
-
 import hashlib
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,27 +14,24 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp import __version__
 from normexp.analysis.claims.claim import Claim
-from normexp.analysis.claims.measured import measured_rows
 from normexp.analysis.claims.page import write_page
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
+from normexp.analysis.evidence import Evidence, own_or_shipped
 from normexp.analysis.goes_on import UNTIL, goes_on
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
 from normexp.commands.quoting import refuse_lists
 from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
-from normexp.runs.catalogue import catalogue
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS
-from normexp.tuned import tuned_cells
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
-FORMS = {"small": "", "full": "_full"}
-"""What the name of a study ends in."""
+FORMS = {"small": "", "full": "_full"}  # what the name of a study ends in
 
 
 def main() -> int:
-    """Judge the claims that the arguments name. Returns the exit code."""
     of_training = [argument for argument in sys.argv[1:] if is_of_training(argument)]
     sys.argv = [argument for argument in sys.argv if argument not in of_training]
 
@@ -52,16 +46,20 @@ def main() -> int:
             # torch takes seconds to import, and judging needs none of it.
             from normexp.commands.measuring import measure
 
-            measure(claims, outputs, of_training)
-        verdicts = judged(claims, outputs, FORMS[settings["form"]])
+            measure(claims, outputs[0], of_training)
+        evidence = own_or_shipped(outputs, settings["study"])
+        if evidence.words:
+            print(evidence.words)
+        verdicts = judged(claims, evidence, FORMS[settings["form"]])
         judged_rows = (row for v in verdicts for f in v.findings for row in f.rows)
-        note(outputs, [row for row in judged_rows if isinstance(row, Run)])
+        note(outputs[0], [row for row in judged_rows if isinstance(row, Run)])
         commands = {v.claim.name: command(v, settings, of_training) for v in verdicts}
         for verdict in verdicts:
             print(line(verdict, commands[verdict.claim.name]))
         typed = " ".join(["normexp claims", *HydraConfig.get().overrides.task, *of_training])
-        origin = f"Made {time.strftime('%F %H:%M %Z')} by normexp {__version__}: {typed}"
-        page = write_page(verdicts, commands, origin, outputs / "claims", tuned_cells(outputs))
+        made = f"Made {time.strftime('%F %H:%M %Z')} by normexp {__version__}: {typed}"
+        origin = ". ".join(filter(None, [evidence.words, made]))
+        page = write_page(verdicts, commands, origin, outputs[0] / "claims", evidence.tuned)
         print(f"\nDetails: {page}")
 
     return task()
@@ -87,7 +85,6 @@ def chosen(wanted: Sequence[str]) -> list[Claim]:
 
 
 def digest_of(file: Path) -> str:
-    """Return eight digits that name the content of a claim's file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
 
 
@@ -99,29 +96,28 @@ def loaded(file: Path) -> object:
         raise UserError(f"{file}: {' '.join(str(error).split())}") from error
 
 
-def judged(claims: Iterable[Claim], outputs: Path, ending: str) -> list[Verdict]:
-    """Return the verdicts of the runs and measurements below `outputs`."""
-    found = list(map(Run.of, catalogue(outputs)))
-    return [judge_claim(claim, about(claim, found, outputs, ending)) for claim in claims]
+def judged(claims: Iterable[Claim], evidence: Evidence, ending: str) -> list[Verdict]:
+    return [judge_claim(claim, about(claim, evidence, ending)) for claim in claims]
 
 
-def about(claim: Claim, found: Sequence[Run], outputs: Path, ending: str) -> list[Row]:
+def about(claim: Claim, evidence: Evidence, ending: str) -> list[Row]:
     """Return the runs of a claim's study, and what was measured for it.
 
     Of runs of several `numerics` those of the newest, as the others' results are of other code.
     """
-    of_study = [run for run in found if claim.study and claim.study + ending in run.studies]
+    study = claim.study and claim.study + ending
+    of_study = [run for run in evidence.runs if study in run.studies]
     newest = max((run.spec.numerics for run in of_study), default=0)
     kept = [run for run in of_study if run.spec.numerics == newest]
     if left_out := len(of_study) - len(kept):
         print(f"{claim.name}: {left_out} runs of earlier numerics than {newest} are left out")
-    return [*kept, *measured_rows(outputs, claim.name)]
+    return [*kept, *evidence.measured(claim.name)]
 
 
-def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence[str]) -> str:
+def command(verdict: Verdict, settings: Settings, of_training: Sequence[str]) -> str:
     """Return what is to be typed so that the claim can be judged, or goes on until decided."""
     claim = verdict.claim
-    outputs = settings["runtime"]["outputs"]
+    outputs = settings["runtime"]["outputs"][0]
     where = [f"runtime.outputs={outputs}"] if outputs != "outputs" else []
     lines = []
     if claim.study:
@@ -141,7 +137,6 @@ def command(verdict: Verdict, settings: Mapping[str, Any], of_training: Sequence
 
 
 def line(verdict: Verdict, typed: str) -> str:
-    """Return what is said of a claim on the screen."""
     is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
     runs = {row.name: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
     short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]

@@ -1,13 +1,12 @@
 """A command whose settings Hydra composes."""
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -70,4 +69,6 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
 def folders_of(runtime: Mapping[str, object] | DictConfig) -> dict[str, str]:
     """Return the folders that are written to, by their setting."""
     keys = [key for key in ("outputs", "cache_dir") if key in runtime]
-    return {f"runtime.{key}": str(runtime[key]) for key in keys}
+    folders: dict[str, Any] = {key: runtime[key] for key in keys}
+    # Of several outputs the first is written to.
+    return {f"runtime.{k}": str(v if isinstance(v, str) else v[0]) for k, v in folders.items()}

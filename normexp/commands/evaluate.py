@@ -1,7 +1,5 @@
 """`normexp evaluate`: the lens, on one run or on several at once."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -9,15 +7,16 @@ from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
 from normexp.commands.looking import lens_on, lens_on_network, spec_of
 from normexp.commands.quoting import is_of_network
+from normexp.commands.report import checked_settings
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file
 from normexp.runs.catalogue import Entry, catalogue, matching, read_entry
@@ -27,7 +26,7 @@ from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
 from normexp.runs.source import WEIGHTS
 from normexp.runs.spec import Runtime, Settings
-from normexp.settings import EVALUATE, checked
+from normexp.settings import EVALUATE
 from normexp.sweep.fork import child_class
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Pool, Task
@@ -45,7 +44,7 @@ OF_WEIGHTS = ("statistics", "layers", "contrast")
 """The axes of a network that no run of ours has trained."""
 OWN = [setting.key for setting in EVALUATE]
 # A run has its own cache, and nothing is trained.
-OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1}
+OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1, "reference": False}
 
 
 def main() -> int:
@@ -55,8 +54,7 @@ def main() -> int:
 
     @composed("evaluate")
     def task(cfg: DictConfig) -> None:
-        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-        settings = checked(settings, EVALUATE)
+        settings = checked_settings(cfg, "evaluate")
         if of_network:
             evaluate_network(settings, of_network)
         else:

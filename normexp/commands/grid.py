@@ -19,8 +19,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from normexp import build
 from normexp.commands.train import flags_of
+from normexp.parts import plain
 
 Keys = tuple[str, ...]
 Plain = dict[str, object]
@@ -85,7 +85,7 @@ class Composition:
         with open_dict(cfg):
             del cfg["hydra"]
         self._cfg = cfg
-        self._settings: Plain = build.plain(cfg)
+        self._settings: Plain = plain(cfg)
         references = dict(_references(OmegaConf.to_container(cfg)))
         changed = [_keys(each) for each in values]
         self._affected = affected(references, changed)
@@ -96,7 +96,6 @@ class Composition:
         )
 
     def settings(self, values: Sequence[Override]) -> Plain:
-        """Return the settings with the `values`."""
         settings = self._settings
         if not self.can_be_shared:
             return settings
@@ -106,7 +105,7 @@ class Composition:
             for each in values:
                 OmegaConf.update(self._cfg, each.key_or_group, each.value(), merge=True)
             for keys in self._affected:
-                settings = _with(settings, keys, build.plain(self._cfg, keys))
+                settings = _with(settings, keys, plain(self._cfg, keys))
         return settings
 
 
@@ -169,7 +168,6 @@ def _holds(settings: Plain, keys: Keys, value: object) -> bool:
 
 
 def _with(settings: Plain, keys: Keys, value: object) -> Plain:
-    """Return `settings` with the `value` at `keys`."""
     key, *rest = keys
     if rest:
         inner = settings[key]

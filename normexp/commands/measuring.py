@@ -1,7 +1,5 @@
 """Carries out what claims measure without training, over a grid of settings of `normexp train`."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +12,11 @@ from normexp import build
 from normexp.analysis.claims.claim import Claim, MeasurementPlan
 from normexp.analysis.claims.measured import write_measured
 from normexp.errors import UserError, as_user_error
+from normexp.parts import make
 from normexp.runs.record import Measurement, Measurements
 
 
 def measure(claims: Sequence[Claim], outputs: Path, settings: Sequence[str]) -> None:
-    """Carry out the measurements of `claims`, with `settings` as typed for `normexp train`."""
     for claim in claims:
         if claim.measurement is None:
             continue
@@ -39,7 +37,7 @@ def values(plan: MeasurementPlan, where: str, cfg: DictConfig) -> dict[str, floa
 
     from normexp.environment import choose_device
 
-    function = build.make(plan.of, f"{where}measurement.of")
+    function = make(plan.of, f"{where}measurement.of")
     spec, runtime = build.run_spec(cfg)
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)

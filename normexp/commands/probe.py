@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from normexp import build
 from normexp.commands.composed import composed
 from normexp.errors import as_user_error
+from normexp.parts import make
 from normexp.runs.files import write_atomic
 from normexp.runs.text import aligned, csv_text
 from normexp.settings import COMMANDS, checked
@@ -44,17 +44,14 @@ class Row:
     """A layer of a norm, and its measurements."""
 
     name: str
-    place: str
-    """Where it stands if not everywhere, in words."""
-    inputs: dict[str, int]
-    """`batch_size` and `seed`."""
+    place: str  # where it stands if not everywhere, in words
+    inputs: dict[str, int]  # `batch_size` and `seed`
     probe: NormProbe
     filters: tuple[float, float] | None
     """Where the norm changes the convolutions: their deviations when filters get gains, shifts."""
 
 
 def main() -> int:
-    """Measure the norms that the arguments name, and print the table. Returns the exit code."""
     # Each norm is a cell of a sweep: to Hydra, all are asked for by naming none, and some by a,b.
     arguments = [argument for argument in sys.argv if argument != "norm=all"]
     sys.argv = [re.sub(r"^norm=\[(.+)\]$", r"norm=\1", argument) for argument in arguments]
@@ -80,7 +77,6 @@ def main() -> int:
 
 
 def rows_of(cfg: DictConfig) -> list[Row]:
-    """Measure each layer of a norm."""
     import torch
 
     from normexp.evaluation.probe import probe, probe_filters
@@ -90,7 +86,7 @@ def rows_of(cfg: DictConfig) -> list[Row]:
     settings = checked({**typed, "norm": cfg.norm.name}, COMMANDS["probe"])
     inputs = {key: settings[key] for key in ("batch_size", "seed")}
     with as_user_error(f"norm={cfg.norm.name}: ", (ValueError, RuntimeError)):
-        change = build.make(cfg.norm.conv, "norm.conv") if "conv" in cfg.norm else None
+        change = make(cfg.norm.conv, "norm.conv") if "conv" in cfg.norm else None
         filters = probe_filters(change, settings["seed"]) if change else None
         return [
             Row(name, place, inputs, probe(norm_layer, **inputs), filters)
@@ -104,13 +100,12 @@ def layers(norm: DictConfig) -> Iterator[tuple[str, str, NormLayer]]:
     for name, rule in rules.items():
         at = " ".join(f"{key}={value}" for key, value in rule.items() if key != "layer")
         place = "a placing, this layer at " + at.replace("'", "")
-        yield f"{norm.name} ({name})", place, build.make(rule.layer, f"norm.at.{name}.layer")
+        yield f"{norm.name} ({name})", place, make(rule.layer, f"norm.at.{name}.layer")
     place = "a placing, this layer everywhere else" if rules else ""
-    yield norm.name + " (else)" * bool(rules), place, build.make(norm.layer, "norm.layer")
+    yield norm.name + " (else)" * bool(rules), place, make(norm.layer, "norm.layer")
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Return a line of the table, below HEADS."""
     probe = row.probe
     deviations: list[Sequence[float]] = [*probe.changes.values(), probe.other_images]
     deviations += [[probe.other_images_gradient], [probe.mode]]
@@ -150,7 +145,6 @@ def words(row: Row) -> Iterator[str]:
 
 
 def record(row: Row) -> dict[str, object]:
-    """Return a line of the CSV file, by column."""
     probe = row.probe
     columns: dict[str, object] = {"layer": row.name, **row.inputs, "equals": probe.equals}
     names = ("other_images", "identity", "one_image", "one_pixel")

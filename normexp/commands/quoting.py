@@ -1,7 +1,5 @@
 """Values of the command line in which Hydra's grammar sees something else than is meant."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -9,7 +7,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 from normexp.errors import UserError
-from normexp.settings import RUN, keys_of, typed
+from normexp.settings import OUTPUTS, RUN, keys_of, typed
 
 FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
 """Settings whose values are names of files or folders."""
@@ -36,8 +34,10 @@ def _quoted(argument: str, is_sweep: bool) -> str:
     except HydraException:
         pass
     else:
-        is_text = override.value() is None or isinstance(override.value(), str | QuotedString)
-        if is_text or (is_sweep and override.is_sweep_override()):
+        value_of = override.value()
+        is_text = value_of is None or isinstance(value_of, str | QuotedString)
+        is_list = key == OUTPUTS.key and isinstance(value_of, list)
+        if is_text or is_list or (is_sweep and override.is_sweep_override()):
             return argument
     return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
 
@@ -51,8 +51,13 @@ def is_of_network(argument: str, own: Sequence[str]) -> bool:
 
 
 def refuse_lists(arguments: Sequence[str]) -> None:
-    """Raise UserError where a list is given for a group, of which Hydra would merge all files."""
+    """Raise UserError where a list is given for a group, of which Hydra would merge all files.
+
+    Nor are there several folders that a training writes to.
+    """
     for argument in arguments:
+        if argument.startswith(f"{OUTPUTS.key}=["):
+            raise UserError(f"{argument}: a training has one folder; only what reads has several")
         group, _, value = argument.partition("=")
         if group.partition("@")[0] not in GROUPS or "[" not in value:
             continue

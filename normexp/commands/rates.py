@@ -1,16 +1,12 @@
 """Choosing a learning rate by the validation accuracy of trials, the same way for every cell."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from statistics import fmean, stdev
 
-FIRST_SEED = 1000
-"""Exploration seeds are 1000 and up, so that no seed of a confirmation chooses a rate."""
+FIRST_SEED = 1000  # exploration seeds are 1000 and up: no seed of a confirmation chooses a rate
 MORE_SEEDS = (1001, 1002)
-FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Of the default rate."""
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the default rate
 MOST_WIDENINGS = 2
 
 Rates = Mapping[float, Mapping[int, float]]
@@ -18,15 +14,11 @@ Rates = Mapping[float, Mapping[int, float]]
 
 
 def rounded(rate: float) -> float:
-    """Return a rate as it is typed."""
     return float(f"{rate:.6g}")
 
 
 def two_best(rates: Rates) -> list[float]:
-    """Return the two rates with the highest accuracy on the first seed, the best first.
-
-    Of equal ones the smaller is better.
-    """
+    """Return the rates with the two highest accuracies on the first seed; of equals the smaller."""
     first = {rate: by_seed[FIRST_SEED] for rate, by_seed in rates.items()}
     return sorted(first, key=lambda rate: (-first[rate], rate))[:2]
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import platform
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import __version__
-from normexp.analysis.rows import Run, runs
+from normexp.analysis.evidence import chosen
+from normexp.analysis.rows import Run
 from normexp.commands.composed import composed
 from normexp.runs.looks import note_look
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS, checked
-from normexp.tuned import tuned_cells
 
 if TYPE_CHECKING:
     from normexp.analysis.report.report import Choices
@@ -25,36 +26,39 @@ if TYPE_CHECKING:
 
 @composed("report")
 def main(cfg: DictConfig) -> None:
-    """Write the report on a study, or on all runs, and say where its page is."""
     # Drawings take a second to import, and --help needs none of it.
     from normexp.analysis.report.report import Heading, write_report
 
     settings = checked_settings(cfg, "report")
     study, outputs = settings["study"], outputs_of(settings)
-    found = runs(outputs, study)
-    title = f"Study {study}" if study else f"All runs of {outputs.resolve().name}"
+    evidence = chosen(outputs, study)
+    found = evidence.runs
+    names = " and ".join(each.resolve().name for each in outputs)
+    title = f"Study {study}" if study else f"All runs of {names}"
     command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
     origin = (
         f"Made {time.strftime('%F %H:%M %Z')} on {platform.node()} by normexp {__version__}, "
         f"Python {platform.python_version()}: {command}"
     )
-    folder = outputs / "reports" / (study or "all")
-    heading = Heading(title, question(study), origin)
-    page = write_report(found, choices_of(settings), heading, folder, tuned_cells(outputs))
-    note(outputs, found)
+    folder = outputs[0] / "reports" / (study or "all")
+    heading = Heading(title, evidence.words or question(study), origin)
+    page = write_report(found, choices_of(settings), heading, folder, evidence.tuned)
+    note(outputs[0], found)
+    if evidence.words:
+        print(evidence.words)
     lost = sum(run.state != "finished" for run in found)
     words = f", {lost} of them not finished" if lost else ""
     print(f"{len(found)} runs{words}\n{page}")
 
 
-def checked_settings(cfg: DictConfig, command: str) -> dict[str, Any]:
+def checked_settings(cfg: DictConfig, command: str) -> Settings:
     """Return the settings of a command, each of its kind; raises UserError."""
     return checked(OmegaConf.to_object(cfg), COMMANDS[command])  # type: ignore[arg-type]
 
 
-def outputs_of(settings: Mapping[str, Any]) -> Path:
-    """Return the folder of the runs."""
-    return Path(settings["runtime"]["outputs"]).expanduser()
+def outputs_of(settings: Settings) -> list[Path]:
+    """Return the folders of the runs; pages go to the first."""
+    return [Path(folder).expanduser() for folder in settings["runtime"]["outputs"]]
 
 
 def note(outputs: Path, found: Iterable[Run]) -> None:
@@ -65,8 +69,7 @@ def note(outputs: Path, found: Iterable[Run]) -> None:
     note_look(outputs, seeds)
 
 
-def choices_of(settings: Mapping[str, Any]) -> Choices:
-    """Return what the user has chosen of a report."""
+def choices_of(settings: Settings) -> Choices:
     from normexp.analysis.report.report import Choices
 
     return Choices(**{key: settings[key] for key in ("by", "reference", "margin", "level")})

@@ -1,29 +1,23 @@
 """`normexp runs`: list the runs in `outputs/`. Standard library only, to answer at once."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path
 
 from normexp.errors import UserError
-from normexp.runs.catalogue import (
-    Entry,
-    catalogue,
-    matching,
-    read_entry,
-    reasons,
-    table,
-)
+from normexp.runs import reference
+from normexp.runs.catalogue import Entry, catalogue, matching, read_entry, reasons, table
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
+from normexp.settings import SHIPPED
 
 HELP = """\
-usage: normexp runs [key=value ...] [clean=<state>] [yes=true] [outputs=<folder>]
+usage: normexp runs [key=value ...] [clean=<state>] [yes=true]
+                    [outputs=<folder> or outputs=[<folder>,<folder>]]
 
 A row for each cell (runs that differ in the seed only), mean ± standard deviation over seeds.
 key=value keeps the runs with that setting: norm=batch, batch_size=4, optimizer.lr=0.1,
-seed=0, state=diverged, study=quickstart.
+seed=0, state=diverged, study=quickstart; study=reference lists the runs that normexp ships.
 clean=failed, clean=unfinished or clean=diverged removes such runs, once you have confirmed it;
 yes=true confirms beforehand, for scripts. A run in progress is kept."""
 
@@ -39,11 +33,20 @@ def main() -> None:
     if odd := [argument for argument in arguments if "=" not in argument]:
         raise UserError(f"'{odd[0]}' is not of the form key=value, such as norm=batch")
     wanted = dict(argument.split("=", 1) for argument in arguments)
-    outputs = Path(wanted.pop("outputs", "outputs"))
+    typed = wanted.pop("outputs", "outputs")
+    is_list = typed.startswith("[") and typed.endswith("]")
+    outputs = list(map(Path, typed[1:-1].split(",") if is_list else [typed]))
     removed_state, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
-    entries = catalogue(outputs)
+    if wanted.get("study") == SHIPPED:
+        del wanted["study"]
+        entries, removed_state = [row.entry for row in reference.rows()], None
+    else:
+        entries = catalogue(*outputs)
     if not entries:
-        raise UserError(f"there is no run in {outputs}; make one: normexp train")
+        raise UserError(
+            f"there is no run in {typed}; make one: normexp train, or see those that normexp "
+            f"ships: normexp runs study={SHIPPED}"
+        )
     if removed_state is not None:
         clean(matching(entries, wanted), removed_state, is_confirmed=sure == "true")
         return

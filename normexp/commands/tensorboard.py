@@ -1,7 +1,5 @@
 """`normexp tensorboard`: TensorBoard on all runs and their cells, on a free port."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
@@ -9,20 +7,19 @@ from omegaconf import DictConfig
 
 from normexp.analysis.rows import runs
 from normexp.commands.composed import composed
-from normexp.commands.report import checked_settings, choices_of, outputs_of
+from normexp.commands.report import checked_settings, choices_of
 from normexp.errors import UserError
 
 
 @composed("tensorboard")
 def main(cfg: DictConfig) -> None:
-    """Bring the view of the cells up to date, and serve until Ctrl-C."""
     # Drawings and TensorBoard take seconds to import, and --help needs none of it.
     from normexp.analysis.tensorboard import write_view
 
     settings = checked_settings(cfg, "tensorboard")
-    study, outputs = settings["study"], outputs_of(settings)
+    study, outputs = settings["study"], Path(settings["runtime"]["outputs"]).expanduser()
     found = runs(outputs)
-    overview = found if study is None else runs(outputs, study)
+    overview = found if study is None else runs(outputs, study=study)
     cells = write_view(found, overview, choices_of(settings), outputs / "cells")
     print(f"{len(found)} runs, {cells} cells of two seeds or more")
     serve(outputs)

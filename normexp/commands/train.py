@@ -1,7 +1,5 @@
 """`normexp train`: one run, from its settings to its result."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.reference import take, taken_words
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.tuned import NotTunedError
@@ -29,7 +28,6 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 @composed("train")
 def main(cfg: DictConfig) -> None:
-    """Train the run that `cfg` describes, go on with it, or show its result."""
     try:
         spec, runtime = build.run_spec(cfg)
     except NotTunedError as error:
@@ -42,6 +40,8 @@ def main(cfg: DictConfig) -> None:
 def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     """Train a run that is not finished, show its result, and record who asked for it."""
     folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
+    if take(folder, spec, command, runtime):
+        print(taken_words(f"{folder.name} is", folder.name))
     result = folder.result() if folder.is_finished() else None
     if result:
         print(f"{folder.name} is finished already")

@@ -1,7 +1,5 @@
 """The runs of a tuning: cells at learning rates on exploration seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +12,7 @@ from normexp.settings import typed
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
+from normexp.tuned import TRIALS
 
 
 class Launcher(Protocol):
@@ -35,30 +34,25 @@ class ToTune:
 
     overrides: Sequence[str]
     default: float
-    specs: dict[float, RunSpec] = field(default_factory=dict)
-    """By rate."""
+    specs: dict[float, RunSpec] = field(default_factory=dict)  # by rate
     rates: dict[float, dict[int, float]] = field(default_factory=dict)
     """Validation accuracy by rate and seed; 0 where the run diverged."""
 
     def rate(self, factor: float) -> float:
-        """Return a multiple of the default rate."""
         return rounded(self.default * factor)
 
     @property
     def spec(self) -> RunSpec:
-        """The settings of some trial."""
         return next(iter(self.specs.values()))
 
     @property
     def name(self) -> str:
-        """The cell in words."""
         spec = self.spec
         return f"model={spec.model.name} norm={spec.norm.name} batch_size={spec.batch_size}"
 
 
 def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
-    """Return the overrides of a run."""
-    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study=tuning_{study}")
+    own = (f"optimizer.lr={typed(rate)}", f"seed={seed}", f"study={TRIALS}{study}")
     return [*of.overrides, *own]
 
 

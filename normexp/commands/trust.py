@@ -4,8 +4,6 @@ What is typed, or in a file that is typed, is the user's own. A record may come 
 and a target in it is a call of any function of any package.
 """
 
-from __future__ import annotations
-
 import importlib
 import re
 import sys

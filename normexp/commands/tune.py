@@ -5,8 +5,6 @@ exploration seed, then its two best on two more. The grid is widened by a factor
 for all cells alike, where a best rate lies at its edge (`docs/statistics.md`).
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +24,7 @@ from normexp.commands.rates import (
 from normexp.commands.trials import Launcher, ToTune, trial, trials
 from normexp.errors import UserError
 from normexp.runs.text import aligned
-from normexp.settings import typed
+from normexp.settings import OWN_STUDY, checked, typed
 from normexp.tuned import WORD, Trial, Tuned, TunedFile, add_to_file, file_of, key_of, read_tuned
 
 HELP = """\
@@ -47,13 +45,11 @@ examples:
   normexp train -m norm=batch,instance,both,none batch_size=4,128 epochs=5 optimizer.lr=tuned \\
     seed=0,1,2,3,4,5
 """
-OWN = ("seed", "until", "max_seeds")
-"""What tuning decides by itself."""
+OWN = ("seed", "until", "max_seeds")  # what tuning decides by itself
 DEFAULT_STUDY = "tuned"
 
 
 def main() -> int:
-    """Tune what the arguments name, and write the rates. Returns the exit code."""
     arguments = [each for each in sys.argv[1:] if each not in ("-m", "--multirun")]
     if not arguments or {"-h", "--help"} & {*arguments}:
         print(HELP)
@@ -107,7 +103,6 @@ def key(argument: str) -> str:
 
 
 def without_rate(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides but that of the learning rate."""
     return [each for each in overrides if key(each) != "optimizer.lr"]
 
 
@@ -116,7 +111,8 @@ def study_of(cells: Iterable[Mapping[str, object]]) -> str:
     names = {str(settings["study"] or DEFAULT_STUDY) for settings in cells}
     if len(names) > 1:
         raise UserError(f"study={','.join(sorted(names))}: one study is needed")
-    return names.pop()
+    # The trials bear another name, which could be any.
+    return str(checked({"study": names.pop()}, (OWN_STUDY,))["study"])
 
 
 def default_rate(grid: Grid, overrides: Sequence[str]) -> float:
@@ -159,7 +155,6 @@ def tuned_of(cell: ToTune) -> Tuned | None:
 
 
 def words(given: Sequence[ToTune], factors: Sequence[float]) -> str:
-    """Return the rates as they are typed."""
     rates = sorted({each.rate(factor) for each in given for factor in factors})
     return ",".join(map(typed, rates))
 

@@ -6,8 +6,6 @@ design, so they are judged by tests that hold at every look, and one that is dec
 cells of an open comparison get their next seed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +26,9 @@ from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
 
-FIRST_SEEDS = (0, 1, 2)
-"""Where none is given."""
+FIRST_SEEDS = (0, 1, 2)  # where none is given
 
-Series = Mapping[str, Sequence[Cell]]
-"""The runs of each cell, one a seed, by the cell's name."""
+Series = Mapping[str, Sequence[Cell]]  # the runs of each cell, one a seed, by the cell's name
 CarryOut = Callable[[Sequence[Cell]], Mapping[str, Ended]]
 
 
@@ -97,7 +93,6 @@ def stop_unless_finished(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> No
 
 
 def with_seed(cell: Cell, seed: int) -> Cell:
-    """Return the cell's run of another seed."""
     spec = replace(cell.spec, seed=seed)
     label = [word for word in cell.label.split(" ") if not word.startswith("seed=")]
     kept = [each for each in cell.arguments if not each.lstrip("+").startswith("seed=")]
@@ -119,7 +114,6 @@ def by_name(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
 
 
 def seeds_of(series: Series) -> dict[str, list[int]]:
-    """Return the seeds of each cell."""
     return {name: [cell.spec.seed for cell in cells] for name, cells in series.items()}
 
 
@@ -145,7 +139,6 @@ def is_open(judged: CellComparison) -> bool:
 
 
 def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell]) -> str:
-    """Return what a round is about to do."""
     seeds = sorted({cell.spec.seed for cell in new})
     return (
         f"round {number}: {sum(map(is_open, judged))} of {count(judged, 'comparison')} "
@@ -155,7 +148,6 @@ def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell
 
 
 def count(things: Sequence[object], what: str) -> str:
-    """Return the number of things in words."""
     return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 

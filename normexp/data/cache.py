@@ -1,7 +1,5 @@
 """A data set's tensors on disk: decoded or unpacked once, then shared by all runs."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -1,7 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009) by torchvision's own download and checksum."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

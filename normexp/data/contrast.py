@@ -1,7 +1,5 @@
 """Contrast augmentation, drawn per image."""
 
-from __future__ import annotations
-
 from math import inf
 
 import torch
@@ -19,7 +17,6 @@ class NoContrast:
         return torch.empty(num_images, 0)
 
     def __call__(self, images: Tensor, draws: Tensor) -> Tensor:  # noqa: ARG002
-        """Return `images`."""
         return images
 
 

@@ -5,9 +5,8 @@ CMYK by Pillow's `convert("RGB")`; transparent pixels laid over white; of 16 bit
 A camera's orientation (EXIF) is applied. Of several frames or pages, the first is read.
 """
 
-from __future__ import annotations
-
 import hashlib
+import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,8 +15,9 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.Image import Transpose
 
-ORIENTATION = 0x0112
-"""The tag of EXIF."""
+ORIENTATION = 0x0112  # the tag of EXIF
+DAMAGED_EXIF = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
+"""What Pillow's parser raises of bytes that are no EXIF."""
 UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -28,8 +28,7 @@ UPRIGHT = {
     8: Transpose.ROTATE_90,
 }
 """What brings an image upright, by its orientation; 1 is upright."""
-RULES = 1
-"""Raised where the same file becomes other pixels."""
+RULES = 1  # raised where the same file becomes other pixels
 WANTED = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
     *("PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
@@ -43,14 +42,10 @@ FORMATS = [name for name in WANTED if name in Image.OPEN]
 class Decoded:
     """An image."""
 
-    pixels: np.ndarray
-    """uint8 (H, W, 3)."""
-    mode: str
-    """Of the file, as Pillow names it; `RGB` needs no conversion."""
-    turned: bool
-    """By its orientation."""
-    content: bytes
-    """The digest of the file's bytes."""
+    pixels: np.ndarray  # uint8 (H, W, 3)
+    mode: str  # of the file, as Pillow names it; `RGB` needs no conversion
+    turned: bool  # by its orientation
+    content: bytes  # the digest of the file's bytes
 
 
 class UnusableImageError(Exception):
@@ -86,7 +81,6 @@ def decoded(file: Path, resize: int | None) -> Decoded:
 
 
 def digest_of(content: bytes) -> bytes:
-    """Return the digest of a file's bytes."""
     return hashlib.sha256(content).digest()
 
 
@@ -107,7 +101,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # damaged EXIF beside whole pixels counts as none
+    except DAMAGED_EXIF:  # beside whole pixels it counts as none
         return 1
 
 

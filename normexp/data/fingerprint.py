@@ -1,7 +1,5 @@
 """What names a set of images by their content."""
 
-from __future__ import annotations
-
 import hashlib
 
 from normexp.contracts import LabelledImages

@@ -1,7 +1,5 @@
 """Weak and strong images: a gain that belongs to the image, as if each had its own exposure."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import lru_cache
 

@@ -7,8 +7,6 @@ takes its statistics per image or per batch. Either colour may be the brighter o
 image of a class is nearly flat, and a linear model learns next to nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Callable

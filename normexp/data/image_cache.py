@@ -1,7 +1,5 @@
 """Decoded images on disk, by what the files hold: copies of a data set share one file."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from collections.abc import Callable

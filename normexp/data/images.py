@@ -1,7 +1,5 @@
 """Images of the user's own, in class folders; decoded once, then read from a cache."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterable

@@ -18,16 +18,14 @@ from normexp.data.gain import amplified
 from normexp.data.standardise import Standardise, to_unit
 from normexp.data.streams import stream
 
-BLOCK = 128
-"""Images that are prepared at once, or one batch: for a few, calls cost more than arithmetic."""
+BLOCK = 128  # images prepared at once, or one batch: for a few, calls cost more than arithmetic
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """What is done to training images."""
 
-    crop: int
-    """Pixels of reflect padding before a random crop."""
+    crop: int  # pixels of reflect padding before a random crop
     flip: bool
     contrast: Contrast
 

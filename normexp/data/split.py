@@ -21,11 +21,9 @@ class Split:
     val: LabelledImages
     test: LabelledImages
     classes: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    """What the source of the images has to say."""
+    notes: tuple[str, ...] = ()  # what the source of the images has to say
 
     def to(self, device: torch.device) -> Split:
-        """Return the same images on `device`."""
         train, val, test = (part.to(device) for part in (self.train, self.val, self.test))
         return Split(train, val, test, self.classes, self.notes)
 

@@ -1,7 +1,5 @@
 """Files of images to tensors, and what has to be said about them."""
 
-from __future__ import annotations
-
 import hashlib
 import warnings
 from collections import Counter
@@ -20,8 +18,7 @@ from normexp.errors import UserError
 from normexp.runs.names import readable, several
 from normexp.runs.tree import ImageFile
 
-MOST_SIZES = 5
-"""Sizes that a message lists."""
+MOST_SIZES = 5  # sizes that a message lists
 
 
 def stacked(

@@ -9,8 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-Standardise = Callable[[Tensor], Tensor]
-"""Images float (N, 3, H, W) in [0, 1] to the same shape, standardised."""
+Standardise = Callable[[Tensor], Tensor]  # float (N, 3, H, W) in [0, 1] to the same shape
 
 # A channel without any contrast stays at 0: far below the step of 1/255 between two bytes.
 LEAST_STD = 1e-3
@@ -25,8 +24,7 @@ def to_unit(images: Tensor) -> Tensor:
 class ByDataset:
     """Mean 0 and variance 1 a channel over all training images."""
 
-    mean: Tensor
-    """(3, 1, 1), of images in [0, 1]."""
+    mean: Tensor  # (3, 1, 1), of images in [0, 1]
     std: Tensor
 
     @classmethod
@@ -60,8 +58,7 @@ class ScaledChannels:
     """As `standardise`, and then each channel times its factor; 0 leaves a channel out."""
 
     standardise: Standardise
-    factors: Tensor
-    """(3, 1, 1)."""
+    factors: Tensor  # (3, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
         return self.standardise(images) * self.factors

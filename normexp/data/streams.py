@@ -1,7 +1,5 @@
 """Random numbers with a purpose: each has a stream of its own."""
 
-from __future__ import annotations
-
 import hashlib
 
 import torch

@@ -1,7 +1,5 @@
 """The training loop."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from math import isfinite
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from normexp.contracts import HasReadings
 from normexp.data.loader import Loader
@@ -31,8 +29,7 @@ class Recipe:
 
     total_steps: int
     schedule: Schedule
-    accumulate: int
-    """Batches of an optimizer step."""
+    accumulate: int  # batches of an optimizer step
     label_smoothing: float
     precision: Precision
 
@@ -47,8 +44,7 @@ class Training:
     recipe: Recipe
     evaluator: Evaluator
     environment: Environment
-    feature_spread: float | None
-    """At the start, see `evaluation/features.py`."""
+    feature_spread: float | None  # at the start, see `evaluation/features.py`
 
     @property
     def steps_per_epoch(self) -> int:
@@ -57,7 +53,6 @@ class Training:
 
     @property
     def images_per_step(self) -> int:
-        """Images of an optimizer step."""
         return self.loader.batch_size * self.recipe.accumulate
 
     def batches(self, step: int) -> list[tuple[Tensor, Tensor]]:
@@ -67,7 +62,6 @@ class Training:
         return [epoch.batch(i) for i in range(within * count, (within + 1) * count)]
 
     def summary(self) -> str:
-        """Return the sizes of the training, in a line."""
         data, here = self.data, self.environment
         return (
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
@@ -81,18 +75,13 @@ class Training:
 class Rhythm:
     """How often a training logs and saves; none of it changes the result."""
 
-    log_every: int
-    """Steps between two points of a training curve."""
+    log_every: int  # steps between two points of a training curve
     checkpoint_seconds: float
-    folder: RunFolder
-    """Where checkpoints go."""
+    folder: RunFolder  # where checkpoints go
 
 
 def fit(
-    training: Training,
-    tracker: Tracker,
-    rhythm: Rhythm,
-    stop_signal: Callable[[], int | None],
+    training: Training, tracker: Tracker, rhythm: Rhythm, stop_signal: Callable[[], int | None]
 ) -> bool:
     """Train to the end of the budget; return False if the loss became infinite or not a number.
 
@@ -173,10 +162,7 @@ def log_point(training: Training, tracker: Tracker) -> bool:
         "train/gradient_norm": torch.nn.utils.get_total_norm(gradients).item(),
         "train/images_per_second": state.totals[2].item() / state.seconds,
     }
-    for name, module in state.network.named_modules():
-        if isinstance(module, HasReadings):
-            for what, reading in module.readings().items():
-                values[f"{what}/{name}"] = reading.item()
+    values |= readings(state.network)
     tracker.curves(values, state.step, state.step * training.images_per_step)
     tracker.progress(
         state.step,
@@ -185,6 +171,12 @@ def log_point(training: Training, tracker: Tracker) -> bool:
         speed=f"{values['train/images_per_second']:.0f} images/s",
     )
     return isfinite(loss)
+
+
+def readings(network: nn.Module) -> dict[str, float]:
+    """Return the numbers that layers speak of, such as `gate/stage0.0.norm`."""
+    speaking = [(n, m) for n, m in network.named_modules() if isinstance(m, HasReadings)]
+    return {f"{what}/{n}": r.item() for n, m in speaking for what, r in m.readings().items()}
 
 
 def end_epoch(training: Training, tracker: Tracker) -> bool:

@@ -35,7 +35,6 @@ class StopRequest:
 
     @property
     def is_asked(self) -> bool:
-        """Whether a signal has come."""
         return self.signal_number is not None
 
     def _note(self, number: int, _: FrameType | None) -> None:

@@ -4,12 +4,11 @@ Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
 kellerjordan.github.io/posts/muon.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """a, b, c of x ↦ ax + bx³ + cx⁵, which takes numbers of (0, 1] near 1 in few steps (Jordan)."""
@@ -26,7 +25,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float,
         *,
         momentum: float,
@@ -50,7 +49,6 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Update all parameters that have a gradient."""
         if closure is not None:
             raise ValueError("this optimizer takes no closure")
         for group in self.param_groups:

@@ -1,7 +1,5 @@
 """A SLURM job that has to stop goes back into the queue, and goes on from its checkpoint there."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -30,7 +28,6 @@ def requeue(signal_number: int) -> str | None:
 
 
 def is_ending() -> bool:
-    """Whether SLURM is ending this process's job."""
     job = _job()
     try:
         return job is not None and bool(ENDING.search(_scontrol("show", "job", job)))

@@ -1,7 +1,5 @@
 """The result of a training."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import isfinite
 from typing import Literal
@@ -9,34 +7,18 @@ from typing import Literal
 import torch
 from torch import nn
 
-from normexp.contracts import HasReadings
 from normexp.data.fingerprint import fingerprint
 from normexp.data.standardise import ScaledChannels
-from normexp.engine.fit import Training
-from normexp.evaluation.inputs import (
-    accuracy_by_gain,
-    accuracy_without_channels,
-    gradient_by_gain,
-)
+from normexp.engine.fit import Training, readings
+from normexp.evaluation.inputs import accuracy_by_gain, accuracy_without_channels, gradient_by_gain
 from normexp.evaluation.modes import mode_gap
 from normexp.runs.bits import packed
 from normexp.runs.plain import to_plain
-from normexp.runs.result import (
-    ByGain,
-    ChannelValues,
-    ImageCounts,
-    RunResult,
-    TestResult,
-    Timing,
-)
+from normexp.runs.result import ByGain, ChannelValues, ImageCounts, RunResult, TestResult, Timing
 
 
 def findings(training: Training, finite: bool) -> RunResult:
-    """Return the result of a training; the test images are used here, once.
-
-    A run whose loss is finite and one of whose numbers is not, such as a running variance, has
-    diverged.
-    """
+    """Use the test images, once; a run with a number that is not finite has diverged."""
     if finite:
         found = _findings(training, _test(training), "finished")
         if all(map(isfinite, _numbers(to_plain(found)))):
@@ -58,7 +40,7 @@ def _findings(
         parameters=sum(p.numel() for p in state.network.parameters()),
         classes=data.classes,
         history=tuple(state.history),
-        readings=dict(_readings(state.network)) if test else {},
+        readings=readings(state.network) if test else {},
         layers=dict(_layers(state.network)) if test else {},
         timing=Timing(seconds, tuple(state.epoch_seconds), num_images / seconds if seconds else 0),
         environment=training.environment,
@@ -103,14 +85,6 @@ def _test(training: Training) -> TestResult:
     )
 
 
-def _readings(network: nn.Module) -> Iterator[tuple[str, float]]:
-    """Yield the numbers that layers speak of, such as a learned gate."""
-    for name, module in network.named_modules():
-        if isinstance(module, HasReadings):
-            for what, reading in module.readings().items():
-                yield f"{what}/{name}", reading.item()
-
-
 def _layers(network: nn.Module) -> Iterator[tuple[str, ChannelValues]]:
     """Yield the mean, spread and limits of each tensor with a value a channel, such as a scale."""
     for name, module in network.named_modules():
@@ -120,12 +94,6 @@ def _layers(network: nn.Module) -> Iterator[tuple[str, ChannelValues]]:
         for what, tensor in own:
             if tensor.ndim == 1:
                 values = tensor.detach().double()
-                yield (
-                    f"{name}.{what}",
-                    ChannelValues(
-                        mean=values.mean().item(),
-                        sd=values.std(correction=0).item(),
-                        min=values.min().item(),
-                        max=values.max().item(),
-                    ),
-                )
+                sd = values.std(correction=0)
+                moments = (values.mean(), sd, values.min(), values.max())
+                yield f"{name}.{what}", ChannelValues(*(each.item() for each in moments))

@@ -19,8 +19,7 @@ class Schedule:
     """Linear warm-up to `peak`, then cosine decay to zero."""
 
     peak: float
-    warmup: float
-    """Share of the training in which the learning rate rises."""
+    warmup: float  # share of the training in which the learning rate rises
 
     @classmethod
     def scaled(
@@ -61,6 +60,5 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of every group to `lr` times its factor."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["lr_factor"]

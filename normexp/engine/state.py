@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from normexp.environment import differences
 from normexp.errors import UserError
 from normexp.runs.files import DamagedFileError, set_aside
 from normexp.runs.folder import RunFolder
-from normexp.runs.plain import from_plain, to_plain
+from normexp.runs.plain import Plain, from_plain, to_plain
 from normexp.runs.result import Environment, EpochResult
 
 
@@ -25,17 +24,12 @@ class TrainingState:
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    totals: Tensor
-    """Sum of losses, of right answers and of images in this epoch: float64 (3,)."""
-    logged: Tensor
-    """`totals` at the last point of the training curve."""
+    totals: Tensor  # sum of losses, of right answers and of images in this epoch: float64 (3,)
+    logged: Tensor  # `totals` at the last point of the training curve
     step: int = 0
-    history: list[EpochResult] = field(default_factory=list)
-    """One row an epoch."""
-    epoch_seconds: list[float] = field(default_factory=list)
-    """How long each finished epoch took."""
-    seconds: float = 0.0
-    """How long the current epoch has taken so far."""
+    history: list[EpochResult] = field(default_factory=list)  # one row an epoch
+    epoch_seconds: list[float] = field(default_factory=list)  # how long each finished epoch took
+    seconds: float = 0.0  # how long the current epoch has taken so far
 
     def __post_init__(self) -> None:
         self.followers = [m for m in self.network.modules() if isinstance(m, FollowsSteps)]
@@ -44,11 +38,10 @@ class TrainingState:
     def start(
         cls, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
     ) -> TrainingState:
-        """Return the state before the first step."""
         totals = torch.zeros(3, dtype=torch.float64, device=device)
         return cls(network, optimizer, totals, totals.clone())
 
-    def save(self, folder: RunFolder, extra: dict[str, Any]) -> None:
+    def save(self, folder: RunFolder, extra: Plain) -> None:
         """Write a checkpoint, with `extra` beside the state, and keep the one before."""
         if folder.checkpoint.exists():
             folder.checkpoint.replace(folder.checkpoint_before)
@@ -75,7 +68,7 @@ class TrainingState:
         self.logged.zero_()
         self.seconds = 0.0
 
-    def load(self, path: Path) -> dict[str, Any]:
+    def load(self, path: Path) -> Plain:
         """Load a checkpoint and return what was saved as `extra`.
 
         Raises FileNotFoundError and DamagedFileError, and UserError where it is of another network.
@@ -92,7 +85,7 @@ class TrainingState:
         for name in ("totals", "logged", "step", "epoch_seconds", "seconds"):
             setattr(self, name, saved[name])
         self.history = [from_plain(EpochResult, row) for row in saved["history"]]
-        extra: dict[str, Any] = saved["extra"]
+        extra: Plain = saved["extra"]
         return extra
 
 

@@ -1,7 +1,5 @@
 """A run's result as a text for TensorBoard."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from normexp.runs.result import RunResult

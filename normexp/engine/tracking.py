@@ -86,32 +86,23 @@ class Tracker:
         return {events.name: events.stat().st_size for events in self._folder.events()}
 
     def curves(self, values: Mapping[str, float], step: int, images: int) -> None:
-        """Add a point to each curve."""
         for tag, value in values.items():
             self._writer.add_scalar(tag, value, step)
             self._writer.add_scalar(f"by_images/{tag}", value, images)
 
     def begin(self, sheet: Tensor) -> None:
-        """Write the settings and the first images.
-
-        `sheet`, float (3, H, W) in [0, 1], shows the first images as they are trained on.
-        """
+        """Write the settings, and the first images as they are trained on: float (3, H, W)."""
         factors = self._spec.factors
         self._write(experiment(factors), session(self._spec.cell_name, factors), layout())
         self._writer.add_image("augmented", sheet)
 
     def progress(self, step: int, **shown: str) -> None:
-        """Move the bar to `step`."""
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(step - self._bar.n)
 
     def finish(self, result: RunResult) -> None:
-        """Write the result, once, at the end of the run."""
         step, timing = result.steps, result.timing
-        last = {
-            "cost/seconds": timing.seconds,
-            "cost/images_per_second": timing.images_per_second,
-        }
+        last = {"cost/seconds": timing.seconds, "cost/images_per_second": timing.images_per_second}
         if test := result.test:
             by_severity = [test.accuracy, *test.contrast.values()]
             for severity, accuracy in enumerate(by_severity):

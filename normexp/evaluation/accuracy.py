@@ -1,7 +1,5 @@
 """Loss and accuracy of a network on images, as they are and at reduced contrast."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,8 +23,7 @@ class Score:
 
     loss: float
     accuracy: float
-    predictions: Tensor
-    """The classes (N,) that were predicted, on the CPU."""
+    predictions: Tensor  # the classes (N,) that were predicted, on the CPU
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,6 @@ class Evaluator:
         return Score(loss.item() / len(images), right / len(images), predicted.cpu())
 
     def contrast_accuracy(self, network: nn.Module, images: LabelledImages) -> dict[str, float]:
-        """Return the accuracy at each severity of the contrast corruption."""
         return {
             str(severity): self.score(
                 network, images, partial(reduce_contrast, share=share)

@@ -1,7 +1,5 @@
 """Changes of the test images' contrast, computed on their device."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +25,6 @@ class Change:
 
 
 def unchanged() -> Change:
-    """Return the change that leaves images as they are."""
     return Change("none", 1.0, _no_draws, lambda images, _: to_unit(images))
 
 
@@ -61,12 +58,9 @@ def all_changes(
 ) -> Iterator[Change]:
     """Yield every change of the contrast axis, `unchanged` first."""
     yield unchanged()
-    for share in SEVERITIES.values():
-        yield corruption(share)
-    for share in SEVERITIES.values():
-        yield contrast("corruption_float", share)
-    for share in curve:
-        yield contrast("curve", share)
+    yield from map(corruption, SEVERITIES.values())
+    yield from (contrast("corruption_float", share) for share in SEVERITIES.values())
+    yield from (contrast("curve", share) for share in curve)
     yield from map(contrast_per_image, per_image)
     yield from map(channel_gain, gain)
     yield from map(power, gamma)

@@ -4,14 +4,11 @@ Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corrup
 Perturbations", ICLR 2019.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor
 
-SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}
-"""Share of contrast that is left, by severity."""
+SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}  # share of contrast left, by severity
 
 
 def reduce_contrast(images: Tensor, share: float) -> Tensor:

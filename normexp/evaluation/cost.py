@@ -1,7 +1,5 @@
 """Multiply-adds of a network, and the time and memory of a training step."""
 
-from __future__ import annotations
-
 import ctypes
 import time
 from collections.abc import Callable
@@ -19,7 +17,7 @@ def multiply_adds(network: nn.Module, image: Tensor) -> int:
     """Return the multiply-adds of convolutions and linear layers for one `image` (1, 3, H, W)."""
     total = 0
 
-    def count(layer: nn.Module, _: Any, output: Tensor) -> None:
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
         nonlocal total
         assert isinstance(layer, nn.Conv2d | nn.Linear)
         total += output.numel() * layer.weight[0].numel()  # the weights of one output

@@ -1,7 +1,5 @@
 """How much the features of images differ from one another in a network that is not trained."""
 
-from __future__ import annotations
-
 import copy
 
 import torch

@@ -1,7 +1,5 @@
 """Accuracy and gradients by the gain of an image, and accuracy without a colour channel."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 
@@ -25,7 +23,6 @@ def quarters(gain: Tensor) -> tuple[Tensor, ...]:
 def accuracy_by_gain(
     evaluator: Evaluator, network: nn.Module, images: LabelledImages
 ) -> list[float]:
-    """Return the accuracy on each quarter of the images by gain, the weakest first."""
     assert images.gain is not None
     return [evaluator.score(network, images[part]).accuracy for part in quarters(images.gain)]
 

@@ -46,12 +46,9 @@ Layers without batch statistics are the same under all of them, so that all diff
 running statistics are exactly 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,10 +70,10 @@ from normexp.evaluation.statistics import (
     of_batches,
 )
 from normexp.evaluation.subject import Subject
+from normexp.runs.spec import Settings
 
-Row = dict[str, Any]
+Row = dict[str, object]
 Task = Callable[[], list[Row]]
-Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,13 +81,10 @@ class Lens:
     """Measures a network; each axis is a list of tasks, each of which returns a few rows."""
 
     subject: Subject
-    loader: Loader
-    """Of the training, at its batch size."""
-    step: Callable[[], None]
-    """Makes a training step, on a network that is not the trained one."""
+    loader: Loader  # of the training, at its batch size
+    step: Callable[[], None]  # makes a training step, on a network that is not the trained one
 
     def tasks(self, axis: str, settings: Settings) -> list[Task]:
-        """Return the tasks of `axis` with its `settings`."""
         axes: Mapping[str, Callable[..., Iterator[Task]]] = {
             "cost": self.cost,
             "contrast": self.contrast,
@@ -101,7 +95,6 @@ class Lens:
         return list(axes[axis](**settings))
 
     def contrast(self, batch_size: int, **levels: list[float]) -> Iterator[Task]:
-        """Yield every change of contrast under running and under test-batch statistics."""
         test_batch = of_batches(min(batch_size, len(self.subject.images)))
         for change in all_changes(**levels):
             for statistics in (RUNNING, test_batch):
@@ -110,16 +103,8 @@ class Lens:
     def _contrast_rows(self, change: Change, statistics: Statistics) -> list[Row]:
         reference = self.subject.logits(statistics)
         logits = self.subject.logits(statistics, change)
-        return [
-            {
-                "axis": "contrast",
-                "change": change.name,
-                "level": change.level,
-                "statistics": statistics.name,
-                "batch_size": statistics.batch_size,
-                **self.subject.measures(logits, reference),
-            }
-        ]
+        row = _row("contrast", change, statistics)
+        return [row | self.subject.measures(logits, reference)]
 
     def statistics(
         self,
@@ -128,7 +113,6 @@ class Lens:
         precise_batch_sizes: list[int],
         precise_images: int,
     ) -> Iterator[Task]:
-        """Yield every choice of statistics; batches larger than the test set are left out."""
         fitting = [size for size in batch_sizes if size <= len(self.subject.images)]
         for statistics in [RUNNING, *map(of_batches, fitting), *map(mixed, alphas)]:
             yield partial(self._statistics_rows, statistics)
@@ -138,21 +122,13 @@ class Lens:
                 yield partial(self._precise_rows, size, precise_images)
 
     def _statistics_rows(self, statistics: Statistics) -> list[Row]:
-        return [
-            {
-                "axis": "statistics",
-                "change": change.name,
-                "level": change.level,
-                "statistics": statistics.name,
-                "batch_size": statistics.batch_size,
-                "alpha": statistics.alpha,
-                **self.subject.measures(
-                    self.subject.logits(statistics, change),
-                    self.subject.logits(RUNNING.in_chunks(statistics.chunk), change),
-                ),
-            }
-            for change in (unchanged(), corruption(SEVERITIES[5]))
-        ]
+        rows = []
+        for change in (unchanged(), corruption(SEVERITIES[5])):
+            logits = self.subject.logits(statistics, change)
+            reference = self.subject.logits(RUNNING.in_chunks(statistics.chunk), change)
+            row = _row("statistics", change, statistics) | {"alpha": statistics.alpha}
+            rows.append(row | self.subject.measures(logits, reference))
+        return rows
 
     def _precise_rows(self, size: int, num_images: int) -> list[Row]:
         with self.subject.precision.autocast():
@@ -176,24 +152,17 @@ class Lens:
             yield epoch.batch(i)[0]
 
     def noise(self, batch_sizes: list[int], images: int, draws: int) -> Iterator[Task]:
-        """Yield the spread over random draws of the other images in the batch."""
         images = min(images, len(self.subject.images))
         for size in batch_sizes:
             if size <= len(self.subject.images):
                 yield partial(self._noise_rows, size, images, draws)
 
     def _noise_rows(self, size: int, images: int, draws: int) -> list[Row]:
+        found = spreads(self.subject, size, images, draws)
+        count = {"images": images, "draws": draws}
         return [
-            {
-                "axis": "noise",
-                "batch_size": size,
-                "layer": layer,
-                "spread": spread,
-                "size": magnitude,
-                "images": images,
-                "draws": draws,
-            }
-            for layer, (spread, magnitude) in spreads(self.subject, size, images, draws).items()
+            {"axis": "noise", "batch_size": size, "layer": layer, "spread": s, "size": m, **count}
+            for layer, (s, m) in found.items()
         ]
 
     def layers(self, images: int) -> Iterator[Task]:
@@ -212,7 +181,6 @@ class Lens:
         ]
 
     def cost(self, steps: int) -> Iterator[Task]:
-        """Yield the cost of the network."""
         yield partial(self._cost_rows, steps)
 
     def _cost_rows(self, steps: int) -> list[Row]:
@@ -227,3 +195,9 @@ class Lens:
                 **step_cost(self.step, steps, images.device),
             }
         ]
+
+
+def _row(axis: str, change: Change, statistics: Statistics) -> Row:
+    """Return the keys of a row that tell what was changed and which statistics were used."""
+    changed = {"axis": axis, "change": change.name, "level": change.level}
+    return changed | {"statistics": statistics.name, "batch_size": statistics.batch_size}

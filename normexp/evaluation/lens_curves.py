@@ -1,18 +1,16 @@
 """The rows of the lens as TensorBoard curves in the run's folder."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from torch.utils.tensorboard import SummaryWriter
 
 from normexp.runs.folder import RunFolder
+from normexp.runs.record import LensRow
 
 SUFFIX = ".lens"
 
 
-def write_curves(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_curves(folder: RunFolder, rows: Sequence[LensRow]) -> None:
     """Write an event file beside those of the training, and remove an older one."""
     for before in folder.events(SUFFIX):
         before.unlink()
@@ -22,7 +20,7 @@ def write_curves(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
                 writer.add_scalar(f"lens/{tag}", value, step)
 
 
-def points(row: Mapping[str, Any]) -> Iterator[tuple[str, int, float]]:
+def points(row: LensRow) -> Iterator[tuple[str, int, float]]:
     """Yield tag, step and value; a step is a batch size, or contrast, gamma or alpha in percent."""
     if row["axis"] == "contrast":
         tag = f"{row['change']}/{row['statistics']}"

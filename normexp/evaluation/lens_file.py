@@ -1,11 +1,10 @@
 """Write `lens.json` and `lens.csv`, and find the rows that are still valid. No torch."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 
 from normexp.errors import UserError
+from normexp.runs import reference
 from normexp.runs.files import write_atomic, write_record
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRecord
@@ -25,7 +24,10 @@ def digest_of_weights(folder: RunFolder) -> str:
     try:
         return hashlib.sha256(folder.weights.read_bytes()).hexdigest()
     except FileNotFoundError as error:
-        raise UserError(f"{folder.weights} is not there; train the run again") from error
+        again = ""
+        if reference.find(folder.name):
+            again = f" (normexp ships none): {folder.record().command} runtime.reference=false"
+        raise UserError(f"{folder.weights} is not there; train the run again{again}") from error
 
 
 def still_good(record: LensRecord | None, asked: Mapping[str, object]) -> dict[str, list[Row]]:

@@ -4,8 +4,6 @@ Each takes a network with its norms in place and batches of standardised trainin
 (N, 3, H, W) with labels (N,), and returns numbers by name. `conf/claims/` names the function.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -122,7 +120,6 @@ def norms(network: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def passing(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Collect the inputs and outputs of `module`."""
     seen: list[tuple[Tensor, Tensor]] = []
     handle = module.register_forward_hook(lambda _, i, o: seen.append((i[0].clone(), o.clone())))
     try:

@@ -1,7 +1,5 @@
 """Compare train mode with eval mode: test-batch statistics with running ones."""
 
-from __future__ import annotations
-
 from math import isfinite
 
 from torch import nn
@@ -19,11 +17,7 @@ NUM_IMAGES = 512
 def mode_gap(
     evaluator: Evaluator, network: nn.Module, images: LabelledImages, batch_size: int
 ) -> ModeGap:
-    """Return the gap on the first `images`, in batches of `batch_size`.
-
-    Accuracy and logits are exactly the same for a network without batch statistics. The network
-    stays as it is.
-    """
+    """Return the gap on the first `images`; exactly 0 for a network without batch statistics."""
     some = images[: max(NUM_IMAGES, batch_size)]
     subject = Subject(network, some, evaluator.standardise, evaluator.precision, seed=0)
     statistics = of_batches(min(batch_size, len(some)))

@@ -1,7 +1,5 @@
 """Spread of an image's logits and norm outputs over the other images in its batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -46,10 +44,7 @@ def spreads(
 
 
 def norm_layers(network: nn.Module) -> list[str]:
-    """Return the names of the norms with batch statistics.
-
-    A norm is the largest module around a batch norm that has no convolution or linear layer.
-    """
+    """Return the largest modules around each batch norm that hold no weights of other layers."""
     modules = dict(network.named_modules())
     names = []
     for name in batch_layers(network):

@@ -6,8 +6,6 @@ a variance of its own. A deviation is the largest difference between two outputs
 mean square of the first.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

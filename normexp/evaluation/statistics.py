@@ -31,11 +31,9 @@ class Statistics:
     """`use(network)` is the context in which the network has them."""
     batch_size: int | None = None
     alpha: float | None = None
-    chunk: int = CHUNK
-    """Images that must go through the network together."""
+    chunk: int = CHUNK  # images that must go through the network together
 
     def in_chunks(self, size: int) -> Statistics:
-        """Return the same with `size` images going through together."""
         return replace(self, chunk=size)
 
 
@@ -87,13 +85,11 @@ def distance(layer: nn.BatchNorm2d, precise: Moments) -> dict[str, float]:
 
 
 def batch_layers(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
-    """Return the layers that have batch statistics, by name."""
     return {name: m for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
 
 
 @contextmanager
 def given(network: nn.Module, moments: Mapping[str, Moments]) -> Iterator[None]:
-    """Let each layer use its `moments`, by name."""
     with _replaced(network, lambda name, layer, x: _evaluate(layer, moments[name], x)):
         yield
 

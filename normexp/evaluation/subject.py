@@ -1,7 +1,5 @@
 """The logits of a trained network for changed images under other statistics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch
@@ -21,12 +19,10 @@ class Subject:
     """A trained network with its test images. Logits are kept, so that none is computed twice."""
 
     network: nn.Module
-    images: LabelledImages
-    """The test images."""
+    images: LabelledImages  # the test images
     standardise: Standardise
     precision: Precision
-    seed: int
-    """Of the draws of changes, and of the other images in a batch."""
+    seed: int  # of the draws of changes, and of the other images in a batch
     _kept: dict[object, Tensor] = field(default_factory=dict)
 
     def logits(self, statistics: Statistics, change: Change | None = None) -> Tensor:

@@ -1,7 +1,5 @@
 """Faster layers on the CPU, in C++. Without them every network computes the same in torch."""
 
-from __future__ import annotations
-
 import torch
 
 from normexp.kernels import compiled

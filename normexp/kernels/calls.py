@@ -1,7 +1,5 @@
 """Calls of the C++ functions: each takes one struct, and every tensor in it is checked first."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +8,8 @@ from torch import Tensor
 
 from normexp.kernels import compiled
 
-LANES = 16
-"""The kernels take channels in vectors of so many."""
-WORTH_A_THREAD = 16_384
-"""Elements below which a further thread costs more than it brings."""
+LANES = 16  # the kernels take channels in vectors of so many
+WORTH_A_THREAD = 16_384  # elements below which a further thread costs more than it brings
 TYPES = (torch.float32, torch.bfloat16)
 
 _size, _int, _float, _pointer = ctypes.c_long, ctypes.c_int, ctypes.c_float, ctypes.c_void_p

@@ -5,8 +5,6 @@ user can write, and its checksum is compared before it is loaded: a file that is
 the process by SIGBUS.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import os
@@ -31,8 +29,7 @@ FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-
 FUNCTIONS = ("norm_forward", "norm_backward", "max_pool_forward", "max_pool_backward")
 """What the library has on every processor."""
 COMPILER_SECONDS = 120
-UNFINISHED_SECONDS = 3600.0
-"""Age of a temporary file that nobody writes any more: no compiler is given as long."""
+UNFINISHED_SECONDS = 3600.0  # age of a temporary file that nobody writes any more
 OF_PROCESSOR = (
     *("vendor_id", "cpu family", "model", "model name", "flags"),  # of x86
     *("Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part"),  # of ARM

@@ -1,7 +1,5 @@
 """3×3 convolutions by Winograd's algorithm, at fewer products than they have terms."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Whether somebody looks at a layer, or has changed what it does."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from torch import nn

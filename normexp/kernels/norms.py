@@ -4,8 +4,6 @@ The formula and the loops are in `norm.cpp`: two passes over the images forward 
 A ReLU after the norm, and the addition of a shortcut before it, are done in the same passes.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,8 +19,7 @@ from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
 from normexp.norms.mean import MeanNorm
 from normexp.norms.running import update_running
 
-WORTH_THE_KERNEL = 65_536
-"""Elements below which torch's own batch norm is faster."""
+WORTH_THE_KERNEL = 65_536  # elements below which torch's own batch norm is faster
 
 
 class Parts(NamedTuple):
@@ -31,8 +28,7 @@ class Parts(NamedTuple):
     weight: Tensor
     bias: Tensor
     gate: Tensor | None
-    batch: nn.BatchNorm2d | None
-    """The layer with the running statistics, if there are batch statistics."""
+    batch: nn.BatchNorm2d | None  # the layer with running statistics, if there are batch statistics
     num_groups: int
     eps: float
 

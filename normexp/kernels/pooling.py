@@ -1,7 +1,5 @@
 """2×2 max pooling by a C++ kernel, at the price of reading the maps."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

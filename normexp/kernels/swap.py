@@ -1,27 +1,14 @@
 """Swap a network's layers for those that have a kernel."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from normexp.contracts import EmptySite
-from normexp.kernels import compiled
+from normexp.kernels import compiled, norms
 from normexp.kernels.convolution import WinogradConv2d, is_3x3
 from normexp.kernels.hooks import is_unseen
-from normexp.kernels.norms import (
-    FastBatchNorm,
-    FastGatedNorm,
-    FastGroupNorm,
-    FastIBN,
-    FastInstanceNorm,
-    FastMeanNorm,
-    FastNorm,
-    FastOwnPlainInstanceNorm,
-    FastPlainInstanceNorm,
-)
 from normexp.kernels.pooling import FastMaxPool, halves
 from normexp.models.cnn import ConvNormAct
 from normexp.models.norm_act import NormAct
@@ -45,7 +32,7 @@ class FastNormAct(NormAct):
         shortcut: Tensor | None = None,
     ) -> Tensor:
         if (
-            isinstance(norm, FastNorm)
+            isinstance(norm, norms.FastNorm)
             and type(act) is nn.ReLU
             and (end is None or type(end) is EmptySite)
             and is_unseen((norm, act, end))
@@ -58,14 +45,14 @@ class FastNormAct(NormAct):
 
 FAST: Mapping[type[nn.Module], type[nn.Module]] = {
     NormAct: FastNormAct,
-    nn.BatchNorm2d: FastBatchNorm,
-    nn.InstanceNorm2d: FastPlainInstanceNorm,
-    InstanceNorm: FastInstanceNorm,
-    PlainInstanceNorm: FastOwnPlainInstanceNorm,
-    GroupNorm: FastGroupNorm,
-    GatedNorm: FastGatedNorm,
-    MeanNorm: FastMeanNorm,
-    IBN: FastIBN,
+    nn.BatchNorm2d: norms.FastBatchNorm,
+    nn.InstanceNorm2d: norms.FastPlainInstanceNorm,
+    InstanceNorm: norms.FastInstanceNorm,
+    PlainInstanceNorm: norms.FastOwnPlainInstanceNorm,
+    GroupNorm: norms.FastGroupNorm,
+    GatedNorm: norms.FastGatedNorm,
+    MeanNorm: norms.FastMeanNorm,
+    IBN: norms.FastIBN,
     nn.MaxPool2d: FastMaxPool,
 }
 CONVOLVES_BY_WINOGRAD = (ConvNormAct, ResidualBlock)

@@ -1,9 +1,7 @@
 """Whether a network can work at all, found out before it is trained."""
 
-from __future__ import annotations
-
 import copy
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +21,8 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
     entered: list[str] = []
     shapes: dict[str, list[int]] = {}
 
-    def note(name: str) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             entered.append(name)
             shapes[name] = list(inputs[0].shape)
 

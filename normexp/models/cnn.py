@@ -1,10 +1,8 @@
 """A plain convolutional network: convolutions in a row, poolings, one linear layer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -140,6 +138,6 @@ HEADS: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 
-def _check_choice(key: str, value: Any, choices: Collection[Any]) -> None:
+def _check_choice(key: str, value: object, choices: Collection[object]) -> None:
     if value not in choices:
         raise ValueError(f"{key}={value}: one of {', '.join(map(str, choices))} is needed")

@@ -3,8 +3,6 @@
 He et al., "Delving Deep into Rectifiers", ICCV 2015.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 

@@ -1,7 +1,5 @@
 """A norm and the activation after it."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

@@ -1,7 +1,5 @@
 """What stands outside a map where a convolution looks over its border."""
 
-from __future__ import annotations
-
 from torch import nn
 
 PADDING_MODES = ("zeros", "reflect", "replicate")

@@ -1,7 +1,5 @@
 """torchvision's ResNet-18 for small images."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -4,8 +4,6 @@ Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by R
 Covariate Shift", ICML 2015.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 BatchNorm = nn.BatchNorm2d

@@ -5,8 +5,6 @@ detectors that are trained on a few images a GPU (He et al., "Deep Residual Lear
 Recognition", CVPR 2016, has it for Faster R-CNN).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,8 +17,7 @@ class FrozenBatchNorm(nn.BatchNorm2d):
     (N, C, H, W) comes back in the same shape and type.
     """
 
-    frozen: Tensor
-    """Whether the statistics are fixed, a boolean scalar."""
+    frozen: Tensor  # whether the statistics are fixed, a boolean scalar
 
     def __init__(
         self, num_features: int, *, frozen_from: float, eps: float, momentum: float
@@ -43,7 +40,6 @@ class FrozenBatchNorm(nn.BatchNorm2d):
         )
 
     def after_step(self, progress: float) -> None:
-        """Freeze the statistics once the share is reached."""
         if progress >= self.frozen_from and not self._is_frozen:
             self._is_frozen = True
             self.frozen.fill_(True)

@@ -1,7 +1,5 @@
 """Batch norm and instance norm of the same channels, mixed by a gate for each channel."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from normexp.norms.scale_shift import ScaleShift

@@ -4,8 +4,6 @@ With momentum m one batch of B images has the weight m. In B₀/B batches of B i
 statistics keep (1 − m')^(B₀/B) of their weight, which is to be the 1 − m of one batch of B₀.
 """
 
-from __future__ import annotations
-
 from normexp.norms.batch import BatchNorm
 
 

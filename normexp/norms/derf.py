@@ -3,8 +3,6 @@
 Chen et al., "Stronger Normalization-Free Transformers", 2025 (arXiv 2512.10938).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

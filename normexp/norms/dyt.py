@@ -3,8 +3,6 @@
 Zhu et al., "Transformers without Normalization", CVPR 2025.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,13 +3,11 @@
 Liu et al., "Evolving Normalization-Activation Layers", NeurIPS 2020.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
 from normexp.norms.moments import pooled
-from normexp.norms.running import update_running
+from normexp.norms.running import update_running, values_per_channel
 from normexp.norms.wide import widened
 
 
@@ -30,11 +28,7 @@ class EvoNormB0(nn.BatchNorm2d):
         instance_variance, instance_mean = torch.var_mean(wide, dim=(2, 3), correction=0)
         variance = self.running_var
         if self.training or variance is None:
-            count = x.numel() // self.num_features
-            if count == 1:
-                raise ValueError(
-                    f"Expected more than 1 value per channel when training, got {tuple(x.shape)}"
-                )
+            count = values_per_channel(x)
             mean, variance = (v[0] for v in pooled(instance_mean, instance_variance, dim=0))
             if self.training:
                 update_running(self, mean, variance * (count / (count - 1)))

@@ -3,8 +3,6 @@
 Liu et al., "Evolving Normalization-Activation Layers", NeurIPS 2020.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,13 +3,11 @@
 Luo et al., "Extended Batch Normalization for Image Recognition", 2020 (arXiv 2003.05569).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
 from normexp.norms.moments import pooled
-from normexp.norms.running import update_running
+from normexp.norms.running import update_running, values_per_channel
 from normexp.norms.wide import widened
 
 
@@ -25,11 +23,7 @@ class ExtendedBatchNorm(nn.BatchNorm2d):
         wide = widened(x)
         mean, variance = self.running_mean, self.running_var
         if self.training or mean is None or variance is None:
-            count = x.numel() // self.num_features
-            if count == 1:
-                raise ValueError(
-                    f"Expected more than 1 value per channel when training, got {tuple(x.shape)}"
-                )
+            count = values_per_channel(x)
             variance, mean = torch.var_mean(wide, dim=(0, 2, 3), correction=0)
             if self.training:
                 update_running(self, mean, variance * (count / (count - 1)))

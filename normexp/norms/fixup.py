@@ -9,10 +9,8 @@ Zhang, Dauphin and Ma, "Fixup Initialization: Residual Learning Without Normaliz
    activation, all of which learn at a tenth of the learning rate.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -80,5 +78,5 @@ def initialise(network: nn.Module, places: Sequence[Place]) -> None:
     add_input_bias(classifier)
 
 
-def _add_input_bias(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _add_input_bias(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (layer.get_submodule("input_bias")(inputs[0]), *inputs[1:])

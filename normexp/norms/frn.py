@@ -4,8 +4,6 @@ Singh and Krishnan, "Filter Response Normalization Layer: Eliminating Batch Depe
 Training of Deep Neural Networks", CVPR 2020 (arXiv 2019).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -20,8 +18,7 @@ class FilterResponseNorm(ScaleShift):
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    eps: Tensor
-    """A scalar; a parameter if it is learned."""
+    eps: Tensor  # a scalar; a parameter if it is learned
 
     def __init__(self, num_features: int, *, eps: float, learnable_eps: bool) -> None:
         super().__init__(num_features)

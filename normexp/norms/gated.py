@@ -4,8 +4,6 @@ Nam and Kim, "Batch-Instance Normalization for Adaptively Style-Invariant Neural
 NeurIPS 2018.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -33,7 +31,6 @@ class GatedNorm(BatchInstanceNorm):
         return self.mixed(x, self.gate)
 
     def after_step(self, progress: float) -> None:  # noqa: ARG002 (the contract's)
-        """Put the gate back into [0, 1]."""
         with torch.no_grad():
             self.gate.clamp_(0, 1)
 

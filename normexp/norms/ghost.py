@@ -4,8 +4,6 @@ Hoffer et al., "Train longer, generalize better: closing the generalization gap 
 training of neural networks", NeurIPS 2017.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

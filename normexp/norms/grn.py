@@ -3,8 +3,6 @@
 Woo et al., "ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders", CVPR 2023.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

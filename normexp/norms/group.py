@@ -4,8 +4,6 @@ Wu and He, "Group Normalization", ECCV 2018. With one group it is layer norm ove
 with as many groups as channels instance norm; scale and shift stay per channel.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

@@ -4,8 +4,6 @@ Pham et al., "Continual Normalization: Rethinking Batch Normalization for Online
 Learning", ICLR 2022. With one group it is layer norm over (C, H, W) and then batch norm.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from normexp.norms.group import PlainGroupNorm

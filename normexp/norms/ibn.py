@@ -3,8 +3,6 @@
 Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net", ECCV 2018.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 Ulyanov et al., "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from normexp.norms.wide import widened

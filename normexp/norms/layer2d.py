@@ -4,8 +4,6 @@ Ba et al., "Layer Normalization", 2016; Liu et al., "A ConvNet for the 2020s", C
 `layer` has the other one, over channels and pixels of an image.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from normexp.norms.wide import widened

@@ -3,8 +3,6 @@
 A control for `gated.py`: what it gains over this, the learning of the gate gains.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -4,12 +4,10 @@ Salimans and Kingma, "Weight Normalization: A Simple Reparameterization to Accel
 Deep Neural Networks", NeurIPS 2016, section 4. It goes with weight norm, which has the scale.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
-from normexp.norms.running import update_running
+from normexp.norms.running import update_running, values_per_channel
 from normexp.norms.weight_norm import ScaleFromFirstBatch
 from normexp.norms.wide import widened
 
@@ -30,11 +28,7 @@ class BatchMean(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         mean = self.running_mean
         if self.training or mean is None:
-            count = x.numel() // self.num_features
-            if count == 1:
-                raise ValueError(
-                    f"Expected more than 1 value per channel when training, got {tuple(x.shape)}"
-                )
+            values_per_channel(x)
             variance, mean = torch.var_mean(x, dim=(0, 2, 3))
             if self.training:
                 update_running(self, mean.detach(), variance.detach())

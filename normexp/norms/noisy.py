@@ -7,8 +7,6 @@ bracket of standard deviation VARIANCE_SPREAD/√g. Here a and r are drawn for e
 channel, so that no image depends on another: noise without neighbours.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

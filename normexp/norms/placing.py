@@ -4,8 +4,6 @@ A network is built around `NormSite`s. Placing puts the settings' norm layer at 
 another one at the sites that a rule selects by role, stage or depth.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,13 +25,10 @@ class Rule:
     roles: list[str] | None = None
     stages: list[int] | None = None
     """First and last stage, both included; negative ones count from the end."""
-    depth: list[float] | None = None
-    """From (included) and to (excluded, but 1 includes the last norm)."""
-    last_in_stage: bool = False
-    """Only the last place of its role in a stage."""
+    depth: list[float] | None = None  # from (included) to (excluded, but 1 includes the last norm)
+    last_in_stage: bool = False  # only the last place of its role in a stage
 
     def selects(self, place: Place, is_last_in_stage: bool) -> bool:
-        """Whether `place` is one of the rule's."""
         if self.roles is not None and place.role not in self.roles:
             return False
         if self.stages is not None:
@@ -48,7 +43,6 @@ class Rule:
 
 
 def places_of(network: nn.Module) -> list[Place]:
-    """Return the places of all norm sites, in the order of the network's modules."""
     roles = network.norm_roles if isinstance(network, NamesPlaces) else {}
     sites = [(name, m) for name, m in network.named_modules() if isinstance(m, NormSite)]
     found = [(name, *_role_and_stage(name, roles)) for name, _ in sites]

@@ -4,8 +4,6 @@ Ioffe, "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-No
 NeurIPS 2017.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,8 +22,7 @@ class BatchRenorm(nn.BatchNorm2d):
     type.
     """
 
-    progress: Tensor
-    """The share of the training that is done, a scalar."""
+    progress: Tensor  # the share of the training that is done, a scalar
 
     def __init__(
         self,
@@ -64,20 +61,13 @@ class BatchRenorm(nn.BatchNorm2d):
             r = ((variance + self.eps).sqrt() / running_std).clamp(1 / r_max, r_max)
             d = ((mean - self.running_mean) / running_std).clamp(-d_max, d_max)
         y = F.batch_norm(
-            x,
-            None,
-            None,
-            self.weight * r,
-            self.weight * d + self.bias,
-            training=True,
-            eps=self.eps,
+            x, None, None, self.weight * r, self.weight * d + self.bias, training=True, eps=self.eps
         )
         count = x.numel() / len(mean)
         update_running(self, mean, variance * (count / (count - 1)))
         return y
 
     def limits(self) -> tuple[Tensor, Tensor]:
-        """The limits of r and d at the present progress."""
         since = self.progress - self.warmup_until
         r_share = (since / (self.r_until - self.warmup_until)).clamp(0, 1)
         d_share = (since / (self.d_until - self.warmup_until)).clamp(0, 1)

@@ -1,7 +1,5 @@
 """The residual branches of a network, for norms that depend on them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import nn

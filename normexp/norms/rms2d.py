@@ -4,8 +4,6 @@ Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019. The bi
 linear layer's in the paper, is the norm's here, because the convolutions have none.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -1,9 +1,17 @@
 """The update of running statistics, for batch norms that compute their statistics themselves."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
+
+
+def values_per_channel(x: Tensor) -> int:
+    """Return N·H·W of `x` (N, C, H, W); raises ValueError at 1, which has no variance."""
+    count = x.numel() // x.shape[1]
+    if count == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got {tuple(x.shape)}"
+        )
+    return count
 
 
 @torch.no_grad()

@@ -4,8 +4,6 @@ The control, and the last step of norms that have no layer of torch's to do it: 
 norm has the same two parameters a channel.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

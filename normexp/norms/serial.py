@@ -4,8 +4,6 @@ The second takes out the mean and the variance of each image and channel, and wi
 the first put in, up to eps (shown in tests/norms/test_facts.py).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from normexp.norms.instance import InstanceNorm

@@ -4,8 +4,6 @@ De and Smith, "Batch Normalization Biases Residual Blocks Towards the Identity F
 Networks", NeurIPS 2020.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

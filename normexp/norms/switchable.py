@@ -4,8 +4,6 @@ Luo et al., "Differentiable Learning-to-Normalize via Switchable Normalization",
 (arXiv 2018).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

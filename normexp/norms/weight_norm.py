@@ -5,8 +5,6 @@ Deep Neural Networks", NeurIPS 2016. The paper's w = g·v/‖v‖ with a bias is
 v/‖v‖ and a norm layer whose weight is g; its pass over the first batch sets g and the bias.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -23,7 +21,6 @@ class UnitFilters(nn.Module):
 
 
 def use_unit_filters(conv: nn.Conv2d) -> None:
-    """Let `conv` convolve by its filters divided by their lengths."""
     parametrize.register_parametrization(conv, "weight", UnitFilters())
 
 
@@ -35,8 +32,7 @@ class ScaleFromFirstBatch(ScaleShift):
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    initialised: Tensor
-    """Whether the first pass was made, a boolean scalar."""
+    initialised: Tensor  # whether the first pass was made, a boolean scalar
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features)

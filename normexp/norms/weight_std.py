@@ -4,8 +4,6 @@ Qiao et al., "Micro-Batch Training with Batch-Channel Normalization and Weight S
 2019 (arXiv 1903.10520). It goes with a norm of the activations, group norm in the paper.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -24,7 +22,6 @@ class StandardFilters(nn.Module):
 
 
 def standardise_filters(conv: nn.Conv2d, *, eps: float) -> None:
-    """Let `conv` convolve by its filters standardised."""
     if conv.weight[0].numel() == 1:
         raise ValueError(
             f"{conv} has filters of one weight, which would always become 0: "

@@ -1,7 +1,5 @@
 """The type in which statistics are taken."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,8 +1,6 @@
 """A row of yes and no as text: packed into bits, and those in base64."""
 
-from __future__ import annotations
-
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Sequence
 
 
@@ -11,11 +9,3 @@ def packed(values: Sequence[bool]) -> str:
     bits = "".join("1" if value else "0" for value in values)
     filled = bits + "0" * (-len(bits) % 8)
     return b64encode(bytes(int(filled[i : i + 8], 2) for i in range(0, len(filled), 8))).decode()
-
-
-def unpacked(text: str, count: int) -> list[bool]:
-    """Return the first `count` values that `packed` was given; raises ValueError without them."""
-    bits = "".join(f"{byte:08b}" for byte in b64decode(text, validate=True))
-    if len(bits) < count:
-        raise ValueError(f"{len(bits)} bits are there, and {count} are needed")
-    return [bit == "1" for bit in bits[:count]]

@@ -1,19 +1,17 @@
 """All runs below a folder, and their cells: runs that differ in the seed only."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
 from normexp.runs.result import RunResult
+from normexp.runs.spec import Settings
 from normexp.runs.text import aligned
 from normexp.settings import typed
 
@@ -27,10 +25,8 @@ class Entry:
     folder: RunFolder
     record: RunRecord
     result: RunResult | None
-    failure: str | None
-    """Why it failed when it was last tried, or why its result cannot be read."""
-    modified: float
-    """When something last happened to it, in seconds since 1970."""
+    failure: str | None  # why it failed when it was last tried, or why its result cannot be read
+    modified: float  # when something last happened to it, in seconds since 1970
 
     @property
     def state(self) -> str:
@@ -40,22 +36,24 @@ class Entry:
         return "unfinished" if self.failure is None else "failed"
 
     @property
-    def factors(self) -> Mapping[str, Any]:
+    def factors(self) -> Settings:
         """Its settings by dotted key; a group's name stands under the group's key."""
         return self.record.spec.factors
 
 
-def catalogue(outputs: Path) -> list[Entry]:
-    """Return the runs below `outputs`, by name."""
-    entries = []
-    for folder in RunFolder.all_below(outputs):
+def catalogue(*outputs: Path) -> list[Entry]:
+    """Return the runs below some folders, by name; of a run in several, one that has a result."""
+    found: dict[str, Entry] = {}
+    for folder in (folder for each in outputs for folder in RunFolder.all_below(each)):
         try:
-            entries.append(read_entry(folder))
+            entry = read_entry(folder)
+            if folder.name not in found or found[folder.name].result is None:
+                found[folder.name] = entry
         except FileNotFoundError:  # removed as we look
             continue
         except DamagedFileError as error:
             print(f"{error}; its command, typed again, mends it", file=sys.stderr)
-    return entries
+    return [found[name] for name in sorted(found)]
 
 
 def read_entry(folder: RunFolder) -> Entry:

@@ -1,7 +1,5 @@
 """Files that are whole or absent: written beside, synced, renamed; sealed ones carry a checksum."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path
@@ -64,7 +62,6 @@ def check_sealed(path: Path) -> None:
 
 
 def write_record(path: Path, record: object) -> None:
-    """Write a record of `normexp.runs.record`, atomically."""
     write_atomic(path, to_json(record).encode())
 
 

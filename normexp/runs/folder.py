@@ -14,11 +14,34 @@ from normexp.runs.spec import Design, RunSpec
 T = TypeVar("T")
 
 
+class _File:
+    """The path of a file with this name in the folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: RunFolder, _: type[RunFolder]) -> Path:
+        return folder.path / self._name
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths and records of one run. Reading writes nothing."""
 
     path: Path
+
+    record_file = _File("run.json")  # what was asked
+    result_file = _File("result.json")  # what was found; where it is, the run is finished
+    failure_file = _File("failure.json")  # why the run failed when it was last tried
+    weights = _File("weights.pt")  # the trained network's state dict
+    recalibrated = _File("recalibrated.pt")  # the same, by `normexp recalibrate`
+    checkpoint = _File("checkpoint.pt")  # everything that is needed to go on
+    checkpoint_before = _File("checkpoint.before.pt")  # for when the other is not whole
+    log = _File("train.log")  # what the training says, line by line
+    console = _File("console.log")  # the screen of the run's process in a sweep
+    lens_file = _File("lens.json")  # what `normexp evaluate` found
+    lens_table = _File("lens.csv")  # its rows
+    lens_console = _File("lens.log")  # the screen of `normexp evaluate` on several runs
 
     @classmethod
     def of(cls, outputs: Path, spec: RunSpec) -> RunFolder:
@@ -32,73 +55,12 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
         return self.path.name
-
-    @property
-    def record_file(self) -> Path:
-        """What was asked."""
-        return self.path / "run.json"
-
-    @property
-    def result_file(self) -> Path:
-        """What was found; its presence means that the run is finished."""
-        return self.path / "result.json"
-
-    @property
-    def failure_file(self) -> Path:
-        """Why the run failed when it was last tried."""
-        return self.path / "failure.json"
-
-    @property
-    def weights(self) -> Path:
-        """The trained network's state dict."""
-        return self.path / "weights.pt"
-
-    @property
-    def recalibrated(self) -> Path:
-        """The same with running statistics that `normexp recalibrate` has estimated."""
-        return self.path / "recalibrated.pt"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Everything that is needed to go on."""
-        return self.path / "checkpoint.pt"
-
-    @property
-    def checkpoint_before(self) -> Path:
-        """The checkpoint before that one, for when it is damaged or not whole yet."""
-        return self.path / "checkpoint.before.pt"
 
     @property
     def checkpoints(self) -> list[Path]:
         """What there is to go on from, the latest first."""
         return [file for file in (self.checkpoint, self.checkpoint_before) if file.exists()]
-
-    @property
-    def log(self) -> Path:
-        """What the training says, line by line."""
-        return self.path / "train.log"
-
-    @property
-    def console(self) -> Path:
-        """What the run's process in a sweep writes to the screen that it does not have."""
-        return self.path / "console.log"
-
-    @property
-    def lens_file(self) -> Path:
-        """What `normexp evaluate` found."""
-        return self.path / "lens.json"
-
-    @property
-    def lens_table(self) -> Path:
-        """The rows of `lens_file` as CSV."""
-        return self.path / "lens.csv"
-
-    @property
-    def lens_console(self) -> Path:
-        """As `console`, of `normexp evaluate` on several runs."""
-        return self.path / "lens.log"
 
     def events(self, ending: str = "") -> list[Path]:
         """Return TensorBoard's files whose names end so."""

@@ -1,7 +1,5 @@
 """What a folder of images holds besides them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -13,15 +11,11 @@ class LeftOut:
     """What lies among the images and is none."""
 
     suffixes: Counter[str] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
-    """Paths of images that are links to nowhere, or no files."""
-    loops: list[str] = field(default_factory=list)
-    """Paths of links to a folder that they lie in."""
-    without_class: list[str] = field(default_factory=list)
-    """Paths of images that lie in no class folder."""
+    unreadable: list[str] = field(default_factory=list)  # links to nowhere, or no files
+    loops: list[str] = field(default_factory=list)  # paths of links to a folder that they lie in
+    without_class: list[str] = field(default_factory=list)  # images in no class folder
 
     def lines(self) -> list[str]:
-        """Return a line for each kind, with its count."""
         suffixes = ", ".join(
             f"{number} {suffix}" for suffix, number in sorted(self.suffixes.items())
         )

@@ -5,8 +5,6 @@ however it ends, so a dead process leaves nothing that must be judged or timed. 
 between machines on NFS and the usual cluster file systems.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

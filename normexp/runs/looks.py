@@ -3,8 +3,6 @@
 Seeds that are added after a look were added because of it, perhaps, and count as sequential.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,10 +31,7 @@ def looked_before(outputs: Path) -> Mapping[str, frozenset[int]]:
 
 
 def note_look(outputs: Path, cells: Mapping[str, Iterable[int]]) -> None:
-    """Note a look at cells and the seeds that they have now; the first look at a cell stands.
-
-    Nothing happens where the note cannot be written.
-    """
+    """Note the seeds of cells at their first look, if the note can be written."""
     if cells.keys() <= looked_before(outputs).keys():
         return
     with suppress(OSError), locked(outputs, wait=True):

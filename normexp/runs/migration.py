@@ -1,19 +1,14 @@
 """Records of format 0, which commit f186aea wrote."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
+from normexp.runs.plain import Plain
 
 FORMER_SGD = "normexp.engine.sgd.SGD"
-SGD = "torch.optim.SGD"
-"""With `fused`, it does the same to the bit."""
+SGD = "torch.optim.SGD"  # with `fused`, it does the same to the bit
 MUON = "normexp.engine.muon.Muon"
 FORMER_NS_STEPS = 3
 
 
-def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `run.json` of format 0 as of format 1."""
+def migrated_run(plain: Plain) -> Plain:
     settings = {**plain["settings"], "kernels": "auto", "accumulate": 1}
     if "content" in settings["data"]["source"]:  # all images were RGB and of one size
         source = {**settings["data"]["source"], "convert": True, "resize": None}
@@ -28,8 +23,7 @@ def migrated_run(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, "settings": settings, "numerics": 1, "source": {}}
 
 
-def migrated_result(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `result.json` of format 0 as of format 1."""
+def migrated_result(plain: Plain) -> Plain:
     without_name = {key: value for key, value in plain.items() if key != "name"}
     return {
         **without_name,
@@ -38,12 +32,11 @@ def migrated_result(plain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def migrated_lens(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `lens.json` of format 0 as of format 1."""
+def migrated_lens(plain: Plain) -> Plain:
     return {**plain, "environment": migrated_environment(plain["environment"])}
 
 
-def migrated_environment(plain: Mapping[str, Any]) -> dict[str, Any]:
+def migrated_environment(plain: Plain) -> Plain:
     """Return an environment with `kernels` for `norms`."""
     environment = dict(plain)
     environment["kernels"] = "compiled" if environment.pop("norms", None) == "kernels" else "none"

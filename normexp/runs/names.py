@@ -1,7 +1,5 @@
 """Names of files as text: any encoding, accents in either form, and many of them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from unicodedata import normalize

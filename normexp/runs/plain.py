@@ -1,7 +1,5 @@
 """Frozen dataclasses as plain values for JSON, and back with every type checked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
@@ -11,11 +9,11 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from normexp.errors import suggestion
 
 T = TypeVar("T")
+Plain = dict[str, Any]  # a record as JSON has it
 Reader = Callable[[object], object]
 
 
-def to_plain(record: object) -> dict[str, Any]:
-    """Return a dataclass as dictionaries, lists, numbers and texts."""
+def to_plain(record: object) -> Plain:
     return asdict(record)  # type: ignore[call-overload,no-any-return]
 
 
@@ -29,7 +27,6 @@ def from_plain(kind: type[T], value: object) -> T:
 
 @cache
 def _reader(hint: Any) -> Reader:
-    """Return what reads a value of the type `hint`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if is_dataclass(hint):
         return _reader_of_record(hint)  # type: ignore[arg-type]

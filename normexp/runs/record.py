@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from normexp.errors import UserError
 from normexp.runs.migration import migrated_lens, migrated_result, migrated_run
-from normexp.runs.plain import from_plain, to_plain
+from normexp.runs.plain import Plain, from_plain, to_plain
 from normexp.runs.result import Environment, RunResult
 from normexp.runs.spec import Design, RunSpec
 
 FORMAT = 1
+LensRow = Mapping[str, Any]  # a row of `lens.json`; `normexp.evaluation.lens` describes its keys
 T = TypeVar("T")
-Plain = dict[str, Any]
 
 
 class RecordError(ValueError):
@@ -31,8 +31,7 @@ class RunRecord:
     """What was asked: `run.json`."""
 
     spec: RunSpec
-    command: str
-    """What makes the run, as it is typed."""
+    command: str  # what makes the run, as it is typed
     studies: tuple[str, ...] = ()
     design: Design = Design.PLANNED
 
@@ -69,12 +68,10 @@ class Failure:
 class LensRecord:
     """What `normexp evaluate` found: `lens.json`. `evaluation/lens.py` describes the rows."""
 
-    settings: Mapping[str, object]
-    """What each axis was asked, and the digest of the weights."""
+    settings: Mapping[str, object]  # what each axis was asked, and the digest of the weights
     environment: Environment
-    rows: tuple[Mapping[str, object], ...]
-    seconds: Mapping[str, float]
-    """By axis."""
+    rows: tuple[LensRow, ...]
+    seconds: Mapping[str, float]  # by axis
 
 
 @dataclass(frozen=True)
@@ -111,10 +108,7 @@ def to_json(record: object) -> str:
 
 
 def from_json(kind: type[T], text: str | bytes) -> T:
-    """Return the record of a `kind` that `to_json` was given.
-
-    Raises RecordError where it is damaged, of another kind, or of a later version's format.
-    """
+    """Return what `to_json` was given; raises RecordError if damaged, of another kind or later."""
     try:
         plain = json.loads(text)
         is_whole = plain.pop("checksum") == _checksum(plain)
@@ -136,5 +130,5 @@ def from_json(kind: type[T], text: str | bytes) -> T:
         raise RecordError(f"is no {kind.__name__}: {reason}") from error
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
+def _checksum(content: Plain) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,5 @@
 """What a run found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
@@ -9,8 +7,7 @@ from typing import Literal
 
 from normexp.runs.spec import NUMERICS, Settings
 
-SMALL_SPREAD = 0.1
-"""Measured with the CNN: 0.6 after batch norm, 0.06 after instance norm with average pooling."""
+SMALL_SPREAD = 0.1  # in the CNN 0.6 after batch norm, 0.06 after instance norm with average pooling
 
 
 @dataclass(frozen=True)
@@ -19,8 +16,7 @@ class EpochResult:
 
     epoch: int
     step: int
-    images: int
-    """Training images seen so far."""
+    images: int  # training images seen so far
     train_loss: float
     train_accuracy: float
     val_loss: float
@@ -32,10 +28,8 @@ class ModeGap:
     """Train mode against eval mode on the first test images."""
 
     images: int
-    accuracy: float
-    """With the batches' own statistics less with running ones."""
-    largest: float | None
-    """The largest difference of a logit; None where it is not finite."""
+    accuracy: float  # with the batches' own statistics less with running ones
+    largest: float | None  # the largest difference of a logit; None where it is not finite
 
 
 @dataclass(frozen=True)
@@ -54,19 +48,14 @@ class TestResult:
 
     loss: float
     accuracy: float
-    contrast: Mapping[str, float]
-    """Accuracy by severity of reduced contrast, "1" to "5"."""
+    contrast: Mapping[str, float]  # accuracy by severity of reduced contrast, "1" to "5"
     mode_gap: ModeGap
     confusion: tuple[tuple[int, ...], ...] = ()
     """Number of images by class (row) and prediction (column); empty in records of format 0."""
-    correct: str = ""
-    """Which images were classified right: bits, packed and in base64, in the order of the set."""
-    fingerprint: str = ""
-    """Of the test images and their labels, in their order."""
-    by_gain: ByGain | None = None
-    """Where images have gains."""
-    without_channel: Mapping[str, float] | None = None
-    """Accuracy with a channel left out, where one is scaled."""
+    correct: str = ""  # images classified right: packed bits in base64, in the order of the set
+    fingerprint: str = ""  # of the test images and their labels, in their order
+    by_gain: ByGain | None = None  # where images have gains
+    without_channel: Mapping[str, float] | None = None  # without one, where one is scaled
 
     @property
     def num_images(self) -> int:
@@ -137,31 +126,27 @@ class Environment:
     processor: str
     threads: int
     precision: str
-    kernels: str
-    """`compiled` where layers on the CPU had them, else `none`."""
+    kernels: str  # `compiled` where layers on the CPU had them, else `none`
+    instructions: str = ""
+    """The CPU's instruction set as torch uses it, such as AVX2; the first records have none."""
 
 
 @dataclass(frozen=True)
 class RunResult:
     """What a run found. Everything but `timing` and `environment` is a function of its settings."""
 
-    outcome: Literal["finished", "diverged"]
-    """`diverged` where the loss became infinite or not a number."""
-    test: TestResult | None
-    """None where the run diverged."""
+    outcome: Literal["finished", "diverged"]  # `diverged`: the loss became infinite or nan
+    test: TestResult | None  # None where the run diverged
     steps: int
     images: int
     parameters: int
     classes: tuple[str, ...]
     history: tuple[EpochResult, ...]
-    readings: Mapping[str, float]
-    """Numbers that layers speak of, such as `gate/stage0.0.norm`."""
-    layers: Mapping[str, ChannelValues]
-    """By tensor with a value a channel."""
+    readings: Mapping[str, float]  # numbers that layers speak of, such as `gate/stage0.0.norm`
+    layers: Mapping[str, ChannelValues]  # by tensor with a value a channel
     timing: Timing
     environment: Environment
-    counts: ImageCounts | None = None
-    """None in records of format 0."""
+    counts: ImageCounts | None = None  # None in records of format 0
     feature_spread: float | None = None
     """Spread over images of the last linear layer's inputs, over their root mean square, at the
     start; None where the network has no such layer."""
@@ -169,7 +154,6 @@ class RunResult:
 
     @property
     def has_learned(self) -> bool:
-        """Whether the accuracy is above chance."""
         return self.test is not None and not self.test.is_at_chance
 
     def hint(self, model: Settings) -> str:

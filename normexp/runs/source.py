@@ -5,8 +5,6 @@ installed package: it lies in the current folder, or elsewhere on the path. Noth
 modules are found, and their imports are read.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import sys
@@ -14,14 +12,13 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
 
 PACKAGE = "normexp"
 WEIGHTS = "model.weights"
 """The key of the digest of a file of weights."""
 
 
-def own_source(settings: Any) -> dict[str, str]:
+def own_source(settings: object) -> dict[str, str]:
     """Return a digest by module, for each module of the user's own that `settings` name.
 
     The digest covers the module's file and what it imports from the same folder, also indirectly.
@@ -33,7 +30,7 @@ def own_source(settings: Any) -> dict[str, str]:
         if (name := target.rpartition(".")[0]) and (file := own_file(name))
     }
     digests = {name: _digest(files[name]) for name in sorted(files)}
-    model = settings.get("model")
+    model = settings.get("model") if isinstance(settings, Mapping) else None
     weights = Path(str(model.get("weights") if isinstance(model, Mapping) else None)).expanduser()
     if weights.is_file():
         with weights.open("rb") as content:
@@ -41,7 +38,7 @@ def own_source(settings: Any) -> dict[str, str]:
     return digests
 
 
-def targets(node: Any) -> Iterator[str]:
+def targets(node: object) -> Iterator[str]:
     """Yield every `_target_` in nested settings."""
     if isinstance(node, Mapping):
         if isinstance(node.get("_target_"), str):
@@ -52,7 +49,7 @@ def targets(node: Any) -> Iterator[str]:
             yield from targets(each)
 
 
-def search_own(settings: Any) -> None:
+def search_own(settings: object) -> None:
     """Let modules in the current folder be imported, where `settings` name one of the user's own.
 
     They come behind all others: a `statistics.py` there is not the standard library's.

@@ -5,9 +5,7 @@ The same settings name the same folder, whichever command, sweep or machine aske
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -17,17 +15,14 @@ from typing import Any
 from normexp.errors import UserError
 from normexp.runs.plain import from_plain
 from normexp.runs.source import WEIGHTS
+from normexp.runs.values import LOCATIONS, digest, flat, hashable
 from normexp.settings import ASKED, RUN, RUNTIME, check_keys, checked, keys_of
 
-NUMERICS = 2
-"""Raised by a change of the code that changes results beyond rounding, or random draws."""
+NUMERICS = 2  # raised by a change of the code that changes results beyond rounding, or random draws
 
-Part = Mapping[str, Any]
-"""A part to be made: `_target_`, `_partial_` and its arguments, as plain values."""
+Part = Mapping[str, Any]  # to be made: `_target_`, `_partial_` and arguments, as plain values
 Settings = Mapping[str, Any]
 
-LOCATIONS = ("root", "cache_dir")
-"""Keys that say where things lie, which does not change what they are."""
 TYPED_BY_PART = ("_target_", "_partial_", "content", *LOCATIONS)
 """Keys that a table or a filter leaves out: a part's name says the same, or they say where."""
 
@@ -59,14 +54,10 @@ class ModelSpec:
     name: str
     network: Part
     padding_mode: str
-    own: Settings
-    """Settings of this network alone, such as `depth`; its part refers to them."""
-    weights: str | None = None
-    """A file or a name of torchvision's, with which the network starts."""
-    recalibrate: int | None = None
-    """Batches over which running statistics are re-estimated before the training."""
-    freeze: tuple[str, ...] | None = None
-    """Patterns of parameters that do not learn."""
+    own: Settings  # settings of this network alone, such as `depth`; its part refers to them
+    weights: str | None = None  # a file or a name of torchvision's, that the network starts with
+    recalibrate: int | None = None  # batches over which statistics are estimated at the start
+    freeze: tuple[str, ...] | None = None  # patterns of parameters that do not learn
 
 
 @dataclass(frozen=True)
@@ -107,10 +98,8 @@ class RunSpec:
 
     seed: int
     batch_size: int
-    accumulate: int
-    """Batches of an optimizer step."""
-    epochs: int | None
-    """The budget in epochs, or None where it is given in `steps`."""
+    accumulate: int  # batches of an optimizer step
+    epochs: int | None  # the budget in epochs, or None where it is given in `steps`
     steps: int | None
     label_smoothing: float
     precision: str
@@ -176,7 +165,7 @@ class RunSpec:
     @cached_property
     def factors(self) -> Settings:
         """Settings by dotted key, a group's name under the group's key, a list as a tuple."""
-        found = {key: _hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
+        found = {key: hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
         return found | {f"source of {module}": digest for module, digest in self.source.items()}
 
     @property
@@ -196,8 +185,7 @@ class Design(StrEnum):
     """How the number of seeds of a cell came about, which decides how comparisons are tested."""
 
     PLANNED = "planned"
-    SEQUENTIAL = "sequential"
-    """Seeds were added after a look at the runs before."""
+    SEQUENTIAL = "sequential"  # seeds were added after a look at the runs before
 
 
 @dataclass(frozen=True)
@@ -207,18 +195,14 @@ class Runtime:
     outputs: str
     cache_dir: str
     device: str
-    threads: int | None
-    """CPU threads, or None for one a core."""
-    jobs: int | None
-    """Runs of a sweep at a time, or None for as many as pay."""
-    log_every: int
-    """Steps between two points of a training curve."""
+    threads: int | None  # CPU threads, or None for one a core
+    jobs: int | None  # runs of a sweep at a time, or None for as many as pay
+    log_every: int  # steps between two points of a training curve
     checkpoint_seconds: float
-    study: str | None
-    """The study that the run is asked for by."""
-    until: str | None = None
-    """`decided` where seeds are added until the comparisons of the sweep are."""
+    study: str | None  # the study that the run is asked for by
+    until: str | None = None  # `decided`: seeds are added until the comparisons of the sweep are
     max_seeds: int | None = None
+    reference: bool = True  # whether a run that normexp ships counts as finished
 
     @classmethod
     def from_settings(cls, settings: Settings, asked: Settings) -> Runtime:
@@ -232,44 +216,4 @@ class Runtime:
 
     @property
     def design(self) -> Design:
-        """The design that the run's record bears."""
         return Design.SEQUENTIAL if self.until else Design.PLANNED
-
-
-def digest(settings: Settings) -> str:
-    """Return eight hexadecimal digits of settings; where things lie does not count."""
-    text = json.dumps(_canonical(settings), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def flat(
-    settings: Settings, without: Collection[str] = (), prefix: str = ""
-) -> Iterator[tuple[str, Any]]:
-    """Yield settings by dotted key, but for keys whose last part is in `without`.
-
-    A group's name stands under the group's key.
-    """
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            if not prefix and "name" in value:
-                yield key, value["name"]
-            yield from flat(value, without, f"{prefix}{key}.")
-        elif key not in without and not (key == "name" and prefix):
-            yield prefix + key, value
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        value = list(value.items())
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
-
-
-def _canonical(value: Any) -> Any:
-    """Drop locations, and write 1.0 as 1, so that equal settings have equal text."""
-    if isinstance(value, Mapping):
-        return {str(k): _canonical(v) for k, v in value.items() if k not in LOCATIONS}
-    if isinstance(value, list | tuple):
-        return [_canonical(v) for v in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

@@ -1,20 +1,16 @@
 """Tables as text: aligned columns, Markdown, CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of equally many cells in columns of one width."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
     lines = ([cell.replace("|", r"\|") for cell in line] for line in (head, *rows))
     first, *others = (f"| {' | '.join(line)} |" for line in lines)
     return "\n".join([first, f"| {' | '.join(['---'] * len(head))} |", *others])

@@ -1,7 +1,5 @@
 """Which images lie below a folder, and what names them, without decoding any."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator
@@ -33,13 +31,10 @@ SAMPLE_BYTES = 4096
 class ImageFile(NamedTuple):
     """An image that a run may read."""
 
-    path: str
-    """Below the root, with '/', as the file system writes it."""
+    path: str  # below the root, with '/', as the file system writes it
     size: int
-    time: int
-    """Of the last change, in nanoseconds."""
-    sample: bytes
-    """A digest of some of its bytes, where the size says little."""
+    time: int  # of the last change, in nanoseconds
+    sample: bytes  # a digest of some of its bytes, where the size says little
 
 
 @dataclass(frozen=True)
@@ -48,10 +43,8 @@ class ImageTree:
 
     files: dict[str, dict[str, list[ImageFile]]]
     """By set and class, in order; only sets whose folder is there."""
-    digest: str
-    """Of paths and sizes, and bytes of uncompressed files: the same on every machine."""
-    state: str
-    """Of paths, sizes and times of change: another one where a file may have changed."""
+    digest: str  # of paths and sizes, and bytes of uncompressed files: the same on every machine
+    state: str  # of paths, sizes and times of change: another one where a file may have changed
     left_out: LeftOut
 
 
@@ -185,10 +178,7 @@ def image_root(root: str) -> Path:
 
 @cache
 def images_digest(root: str | None) -> str:
-    """Return the digest of `data.root` as this process first met it.
-
-    Raises UserError where it is not given or is no folder.
-    """
+    """Return the digest of `data.root` as first met; raises UserError if it is no folder."""
     if root is None:
         raise UserError(
             "data.root is not given; data=images needs the folder that holds train/ and test/, "

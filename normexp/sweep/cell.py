@@ -1,7 +1,5 @@
 """One cell of a sweep: a run, and the ways to carry it out."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,8 +8,9 @@ from pathlib import Path
 
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
-from normexp.runs.lock import revisit
+from normexp.runs.lock import InProgressError, revisit
 from normexp.runs.plain import to_plain
+from normexp.runs.reference import take
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Runtime
 from normexp.sweep.pool import Task
@@ -21,19 +20,16 @@ from normexp.sweep.pool import Task
 class Cell:
     """A run that a sweep asks for."""
 
-    label: str
-    """What tells it from the other cells: `norm=batch seed=1`."""
+    label: str  # what tells it from the other cells: `norm=batch seed=1`
     spec: RunSpec
     runtime: Runtime
     folder: RunFolder
-    arguments: tuple[str, ...]
-    """What `normexp train` needs to do this run alone."""
+    arguments: tuple[str, ...]  # what `normexp train` needs to do this run alone
 
     _read: list[RunResult] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def is_finished(self) -> bool:
-        """Whether its result is there."""
         return self.result() is not None
 
     def result(self) -> RunResult | None:
@@ -45,7 +41,6 @@ class Cell:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
         return bool(self.folder.checkpoints)
 
     @property
@@ -65,6 +60,12 @@ class Cell:
     def task_far(self, threads: int | None) -> Task:
         """Return what its process on a machine that has an environment of its own is to do."""
         return Task("train_typed", {"arguments": [*self._typed(threads), "hydra.mode=RUN"]})
+
+    def take(self) -> bool:
+        """Take its result from the runs that normexp ships, if it is there; return whether."""
+        with suppress(InProgressError):
+            return take(self.folder, self.spec, self.by_hand(None), self.runtime)
+        return False
 
     def open(self, threads: int | None) -> None:
         """Record what is asked in the run's folder."""

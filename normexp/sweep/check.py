@@ -5,8 +5,6 @@ process of its own does it. On the way it downloads or decodes the data set, whi
 together would each do.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Sequence

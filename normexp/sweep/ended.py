@@ -1,7 +1,5 @@
 """How the process of a cell has ended."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from signal import SIGKILL, Signals
 
@@ -18,13 +16,11 @@ STOPPED = tuple(code for number in SIGNALS for code in (128 + number, -number))
 class Ended:
     """What became of a cell."""
 
-    how: str
-    """`finished`, `diverged`, `failed`, `stopped`, or `in progress` in another process."""
+    how: str  # `finished`, `diverged`, `failed`, `stopped`, or `in progress` in another process
     words: str
 
     @property
     def line(self) -> str:
-        """Both in a line."""
         return f"failed: {self.words}" if self.how == "failed" else self.words
 
     @property
@@ -34,7 +30,6 @@ class Ended:
 
 
 def found(result: RunResult) -> Ended:
-    """Return the end of a cell with a result."""
     return Ended(result.outcome, str(result))
 
 
@@ -53,10 +48,7 @@ def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping
 
 
 def failed(cell: Cell, reason: str, threads: int | None) -> Ended:
-    """Record that the cell failed, where `normexp runs` finds it, if that is possible.
-
-    A run that another process has taken up meanwhile has not failed.
-    """
+    """Record that the cell failed, if possible, unless another process has taken it up."""
     try:
         with locked(cell.folder.path):
             if result := cell.result():

@@ -4,13 +4,10 @@ It is a process beside the job's own, the same as in a sweep on one machine; all
 its task. It stops when the job's process does.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from normexp.engine.requeue import is_ending
 from normexp.sweep.ended import STOPPED
@@ -59,7 +56,7 @@ class SubmititErrand(Errand):
             signal.raise_signal(_preemption())  # to submitit's handler, which does not return
         return code
 
-    def checkpoint(self) -> Any:
+    def checkpoint(self) -> object:
         """Called by submitit's handler: stop, and return what to carry out when the job is back."""
         from submitit.helpers import DelayedSubmission
 

@@ -1,7 +1,5 @@
 """What a sweep is about to do, and how long it may take."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import mean

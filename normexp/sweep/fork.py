@@ -5,8 +5,6 @@ at its first step after 0.7 s (scripts/bench startup). The standard library's fo
 handed the images: with 55,000 files, which a cell then has to find and check, it takes 1.4 s.
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import importlib
@@ -42,10 +40,7 @@ def can_fork() -> bool:
 
 
 def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:
-    """Return what begins children in `slots`, for runs with these `settings`.
-
-    They are forks where there are several on the CPU.
-    """
+    """Return what begins children for these `settings`: forks, where several run on the CPU."""
     # A GPU is chosen by a variable that has to be there before torch is.
     if len(settings) < 2 or any(slots) or not can_fork():
         return Child
@@ -54,10 +49,7 @@ def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]
 
 
 def import_training(settings: Iterable[Settings]) -> None:
-    """Import what trainings with these `settings` need.
-
-    Nothing of a user's own, which might start threads or ask a GPU: no fork survives that.
-    """
+    """Import what trainings need, and nothing of a user's own: threads or a GPU survive no fork."""
     from PIL import Image
 
     for part in IMPORTED:
@@ -101,7 +93,6 @@ class ForkedChild(Child):
 
     @staticmethod
     def begin(log: IO[bytes], environment: Mapping[str, str], own_errors: bool) -> Process:
-        """Return the process, begun."""
         return Fork(log, environment, own_errors)
 
 
@@ -136,7 +127,6 @@ class Fork:
         return self._code
 
     def wait(self) -> int:
-        """Return the exit code once it has ended."""
         code = self.poll(0)
         assert code is not None
         return code
@@ -147,7 +137,6 @@ class Fork:
             os.kill(self._pid, number)
 
     def kill(self) -> None:
-        """End it at once."""
         self.send_signal(signal.SIGKILL)
 
 

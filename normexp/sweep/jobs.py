@@ -26,7 +26,6 @@ class Jobs(ABC):
 
     @property
     def has_room(self) -> bool:
-        """Whether another job may be asked for."""
         return len(self.running) < len(self.plan.slots)
 
     def start(self, name: str, task: Task, log: Path) -> None:
@@ -35,7 +34,6 @@ class Jobs(ABC):
         self.running[name] = Tail(log)
 
     def ended(self) -> list[tuple[str, int, str]]:
-        """Return name, exit code and last words of the jobs that have ended since."""
         ended = []
         for name, tail in list(self.running.items()):
             end = self.end(name)

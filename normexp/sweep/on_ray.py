@@ -1,11 +1,8 @@
 """Jobs as tasks of a Ray cluster."""
 
-from __future__ import annotations
-
 import signal
 import socket
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -27,7 +24,7 @@ class RayJobs(Jobs):
         super().__init__(plan)
         self._init = init
         self._remote = remote
-        self._refs: dict[str, Any] = {}
+        self._refs: dict[str, ray.ObjectRef] = {}
 
     def __exit__(self, *_: object) -> None:
         ray.shutdown()
@@ -41,7 +38,6 @@ class RayJobs(Jobs):
         )
 
     def end(self, name: str) -> int | tuple[int, str] | None:
-        """Return the exit code of a job's task, with words on one that died, or None."""
         ready, _ = ray.wait([self._refs[name]], timeout=0)
         if not ready:
             return None
@@ -51,7 +47,6 @@ class RayJobs(Jobs):
             return 1, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
 
     def cancel(self) -> None:
-        """Interrupt all tasks."""
         for name in self.running:
             ray.cancel(self._refs[name])
 

@@ -1,12 +1,9 @@
 """Jobs by submitit: on a SLURM cluster, or with cluster `local` as processes of this machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any
 
-from submitit import AutoExecutor
+from submitit import AutoExecutor, Job
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from normexp.errors import UserError
@@ -29,7 +26,7 @@ class SubmititJobs(Jobs):
     def __init__(self, plan: Plan, cluster: str, folder: str, parameters: Settings) -> None:
         super().__init__(plan)
         self._asked: dict[str, SubmititErrand] = {}
-        self._jobs: dict[str, Any] = {}
+        self._jobs: dict[str, Job[int]] = {}
         known = {
             key if key in COMMON else f"{cluster}_{key}": value
             for key, value in parameters.items()
@@ -50,7 +47,6 @@ class SubmititJobs(Jobs):
         self._asked[name] = SubmititErrand(task, log, Path.cwd())
 
     def end(self, name: str) -> int | tuple[int, str] | None:
-        """Return the exit code of a job's task, with words on one that died, or None."""
         self._submit()
         job = self._jobs[name]
         if not job.done():

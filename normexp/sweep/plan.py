@@ -28,8 +28,7 @@ class Machine:
 
     cores: int
     gigabytes: float
-    gpus: Mapping[str, float]
-    """Free gigabytes of each GPU, by its name for CUDA_VISIBLE_DEVICES."""
+    gpus: Mapping[str, float]  # free gigabytes of each GPU, by its name for CUDA_VISIBLE_DEVICES
 
     @classmethod
     def this(cls, device: str) -> Machine:
@@ -44,8 +43,7 @@ class Plan:
 
     slots: tuple[Environment, ...]
     """One for each run at a time, with the environment variables that place it."""
-    threads: int | None
-    """What to add to a run's command as `runtime.threads`, or None for nothing."""
+    threads: int | None  # what to add to a run's command as `runtime.threads`, or None for nothing
 
     @classmethod
     def choose(cls, num_cells: int, runtime: Runtime, machine: Machine) -> Plan:

@@ -30,7 +30,6 @@ class Task:
     given: Mapping[str, object]
 
     def line(self) -> bytes:
-        """Return it as a child reads it."""
         return json.dumps({"do": self.do, "given": self.given}).encode() + b"\n"
 
 
@@ -84,7 +83,6 @@ class Child(Tail):
 
     @staticmethod
     def begin(log: IO[bytes], environment: Mapping[str, str], own_errors: bool) -> Process:
-        """Return the process, begun."""
         return subprocess.Popen(
             CHILD,
             stdin=subprocess.PIPE,
@@ -144,7 +142,6 @@ class Pool:
 
     @property
     def has_room(self) -> bool:
-        """Whether another child may start."""
         return bool(self._free)
 
     def start(self, name: str, task: Task, log: Path) -> None:

@@ -1,7 +1,5 @@
 """The loop that has tasks carried out, some at a time: cells, their check, evaluations."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -32,10 +30,7 @@ def carry_out(
     is_stopping: Callable[[], bool] = lambda: False,
     show: Callable[[], None] = lambda: None,
 ) -> None:
-    """`start` what is waiting as there is room, until all have ended or `is_stopping`.
-
-    `note` is called with the name, the exit code and the last words of each that has ended.
-    """
+    """Start what is `waiting` as there is room; `note(name, exit code, last words)` of each end."""
     left = deque(waiting)
     while engine.running or (left and not is_stopping()):
         if is_stopping():

@@ -1,7 +1,5 @@
 """The story of a sweep: what is to do, doing it, what came of it."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +9,7 @@ from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import read_entry, table
 from normexp.runs.lock import InProgressError, locked
+from normexp.runs.reference import taken_words
 from normexp.runs.spec import Settings
 from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
@@ -40,6 +39,8 @@ def ends_of(
     settings, or else `jobs` of a cluster. Raises UserError where a cell cannot work, before any is
     started; Stopped once those under way have left their checkpoints.
     """
+    if taken := [cell.folder.name for cell in cells if cell.take()]:
+        print(taken_words(f"{len(taken)} of {len(cells)} runs are", taken[0]), file=sys.stderr)
     missing = [cell for cell in cells if not cell.is_finished]
     for cell in cells:
         if cell.is_finished:

@@ -42,9 +42,9 @@ def test_a_study_has_its_own_runs_and_a_wrong_name_is_told(tmp_path: Path) -> No
     make_run(tmp_path, 0.5, study="small", seed=0)
     make_run(tmp_path, 0.5, study=None, seed=1)
     assert len(runs(tmp_path)) == 2
-    assert [run.seed for run in runs(tmp_path, "small")] == [0]
+    assert [run.seed for run in runs(tmp_path, study="small")] == [0]
     with pytest.raises(UserError, match=r"study=smal: .* did you mean small"):
-        runs(tmp_path, "smal")
+        runs(tmp_path, study="smal")
 
 
 def test_an_empty_folder_is_told_with_the_remedy(tmp_path: Path) -> None:

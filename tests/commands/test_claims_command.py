@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from helpers.made import make_study
+from helpers.ship import ship
 from helpers.typed import normexp
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -36,6 +37,13 @@ STUDIES = sorted({claim.study for claim in CLAIMS if claim.study})
 FORMS = [study + form for study in STUDIES for form in ("", "_full")]
 WIDTHS = "model.network.widths=[8,8,8,8,8,8]"
 SMALL = ("data=generated", "data.source.num_train=300", "data.source.num_test=10", WIDTHS)
+
+
+@pytest.fixture(autouse=True)
+def _ships_nothing(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(monkeypatch, tmp_path_factory.mktemp("ship") / "ship.xz", [])
 
 
 @cache
@@ -70,12 +78,9 @@ def test_a_study_has_the_runs_that_its_file_says(study: str) -> None:
 
 
 @pytest.mark.parametrize("study", FORMS)
-def test_a_study_s_first_and_last_cell_compose_and_its_parts_exist(
-    study: str, compose: Compose
-) -> None:
+def test_a_study_s_last_cell_composes_and_its_parts_exist(study: str, compose: Compose) -> None:
     found, _ = cells(study)
-    for cell in (found[0], found[-1]):
-        build.run_spec(compose(f"experiment={study}", *(f"{k}={v}" for k, v in cell.items())))
+    build.run_spec(compose(f"experiment={study}", *(f"{k}={v}" for k, v in found[-1].items())))
     for group in {key for key in found[0] if (CONF / key).is_dir()}:
         missing = {cell[group] for cell in found} - {f.stem for f in CONF.glob(f"{group}/*.yaml")}
         assert not missing
@@ -131,7 +136,7 @@ def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
 ) -> None:
     answer = normexp(tmp_path, "claims")
     assert (answer.code, answer.err) == (0, "")
-    lines = answer.out.splitlines()
+    lines = answer.out.splitlines()[1:]
     assert [line.split()[:3] for line in lines[:38:2]] == [
         [claim.name, "NOT", "RUN"] for claim in CLAIMS
     ]
@@ -157,7 +162,7 @@ def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
 def test_what_is_typed_for_training_is_part_of_the_commands(tmp_path: Path) -> None:
     answer = normexp(tmp_path, "claims", "claim=c05", "form=full", "data=generated", "epochs=1")
     of_training = "experiment=batch_sizes_full data=generated epochs=1"
-    assert answer.out.splitlines()[1].strip() == (
+    assert answer.out.splitlines()[2].strip() == (
         f"normexp tune {of_training} && normexp train -m {of_training} optimizer.lr=tuned"
     )
 
@@ -166,13 +171,13 @@ def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
     arguments = ("claim=c15", "measure=true", *SMALL)
     answer = normexp(tmp_path, "claims", *arguments)
     assert answer.code == 0, answer.err
-    assert answer.out.startswith("c15  DEPENDS (exact)  ")
+    assert answer.out.splitlines()[1].startswith("c15  DEPENDS (exact)  ")
     assert "norm: batch as claimed, instance not" in answer.out
     kept = read_record(tmp_path / "outputs" / "claims" / "c15.json", Measurements)
     assert len(kept.rows) == 2 * 8
     assert shlex.split(kept.command) == ["normexp", "claims", *arguments]
     # Judging reads what was kept.
-    assert normexp(tmp_path, "claims", "claim=c15").out.startswith("c15  DEPENDS (exact)  ")
+    assert "\nc15  DEPENDS (exact)  " in normexp(tmp_path, "claims", "claim=c15").out
 
 
 def test_a_damaged_measurement_is_told(tmp_path: Path) -> None:

@@ -344,6 +344,7 @@ def test_sigterm_ends_the_run_after_the_step_and_the_same_command_goes_on(
     assert_goes_on_to_the_same_end(stopping)
 
 
+@pytest.mark.slow
 def test_a_process_that_gets_sigint_can_be_gone_on_with_by_another(stopping: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "normexp", "train", *STOPPED],

@@ -186,21 +186,31 @@ def test_a_damaged_file_is_named_with_what_to_do(text: str, tmp_path: Path, spec
 # As it is typed.
 
 
-def test_what_has_no_rate_names_the_command_that_chooses_it_and_that_works(tmp_path: Path) -> None:
-    (tmp_path / "my outputs").mkdir()
-    typed = [*SMALL, "steps=1", "runtime.outputs=my outputs", "norm=batch", "optimizer.lr=tuned"]
-    answer = normexp(tmp_path, "train", "-m", *typed, "seed=0,1", "until=null")
+TUNED = (*SMALL, "steps=1", "runtime.outputs=my outputs", "norm=batch", "optimizer.lr=tuned")
+
+
+def named_command(folder: Path) -> list[str]:
+    """What is told to be typed where a sweep lacks its rates."""
+    (folder / "my outputs").mkdir()
+    answer = normexp(folder, "train", "-m", *TUNED, "seed=0,1", "until=null")
     assert answer.code == 1
     (line,) = answer.err.splitlines()
-    word, *command = shlex.split(line.partition("choose one: ")[2])
-    assert (word, command[0]) == ("normexp", "tune")
-    tuning = normexp(tmp_path, *command)
+    return shlex.split(line.partition("choose one: ")[2])
+
+
+def test_what_has_no_rate_names_the_command_that_chooses_it(tmp_path: Path) -> None:
+    assert named_command(tmp_path) == ["normexp", "tune", *TUNED[:-1]]
+
+
+@pytest.mark.slow
+def test_the_named_command_works_and_its_rate_is_taken(tmp_path: Path) -> None:
+    tuning = normexp(tmp_path, *named_command(tmp_path)[1:])
     assert tuning.code == 0, tuning.err
     outputs = tmp_path / "my outputs"
     (cell,) = read_tuned(file_of(outputs, "tuned")).cells
     assert {len(trial.seeds) for trial in cell.trials} == {1, 3}
 
-    once = normexp(tmp_path, "train", *typed)
+    once = normexp(tmp_path, "train", *TUNED)
     assert once.code == 0, once.err
     (run,) = [each for each in catalogue(outputs) if each.record.spec.seed == 0]
     assert run.record.spec.optimizer.lr == cell.lr

@@ -25,7 +25,7 @@ from .size import IS_FULL, chance, size
 def damaged(content: bytes) -> Iterator[tuple[str, bytes]]:
     """`content` truncated and with single bits flipped, at places over all of it."""
     places = chance(len(content))
-    cuts, flips = size(5, 20), size(20, 200)
+    cuts, flips = size(3, 20), size(8, 200)
     for part in range(cuts):
         length = len(content) * part // cuts
         yield f"cut to {length} bytes", content[:length]

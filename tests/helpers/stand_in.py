@@ -52,6 +52,7 @@ class StandIn(Cell):
 
 def stand_in(compose: Compose, outputs: Path, overrides: str, text: str = FINISH) -> StandIn:
     """The cell with the `overrides`, separated by spaces, carried out by a script."""
-    where = (f"runtime.outputs={outputs}", "runtime.device=cpu", "study=trial")
-    spec, runtime = build.run_spec(compose("data=generated", *where, *overrides.split()))
+    cfg = compose("data=generated", "runtime.device=cpu", "study=trial", *overrides.split())
+    cfg.runtime.outputs = str(outputs)
+    spec, runtime = build.run_spec(cfg)
     return StandIn(overrides, spec, runtime, RunFolder(outputs / "runs" / spec.name), (text,))

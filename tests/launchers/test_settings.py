@@ -44,20 +44,13 @@ def test_each_launcher_is_ours(name: str) -> None:
     assert isinstance(cfg.hydra.launcher, DictConfig)
 
 
-@pytest.mark.parametrize(
-    ("launcher", "package", "name"),
-    [("submitit_slurm", "submitit", "slurm"), ("ray", "ray", "ray")],
-)
-def test_a_missing_package_is_told_with_its_remedy(
-    launcher: str, package: str, name: str, tmp_path: Path
-) -> None:
-    absent = f"raise ModuleNotFoundError('absent', name='{package}')"
-    (tmp_path / f"{package}.py").write_text(absent)
-    launch = f"hydra/launcher={launcher}"
+def test_a_missing_package_is_told_with_its_remedy(tmp_path: Path) -> None:
+    absent = "raise ModuleNotFoundError('absent', name='submitit')"
+    (tmp_path / "submitit.py").write_text(absent)
+    launch = "hydra/launcher=submitit_slurm"
     assert train(tmp_path, *SWEEP, launch, PYTHONPATH=str(tmp_path)) == 1
     assert said(tmp_path) == (
-        f"normexp: {launch}: the package {package} is not installed; "
-        f"pip install 'normexp[{name}]'\n"
+        f"normexp: {launch}: the package submitit is not installed; pip install 'normexp[slurm]'\n"
     )
     assert not (tmp_path / "outputs/runs").exists()
 

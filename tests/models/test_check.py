@@ -88,14 +88,14 @@ def test_batch_norm_before_an_average_is_not_warned_of() -> None:
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none", "layer"])
 @pytest.mark.parametrize("model", ["cnn", "resnet20"])
-@pytest.mark.parametrize("batch_size", [1, 128])
 def test_the_shipped_networks_work_without_a_warning(
-    spec_of: Callable[..., RunSpec], model: str, norm: str, batch_size: int
+    spec_of: Callable[..., RunSpec], model: str, norm: str
 ) -> None:
     network = build.network(
         spec_of("data=generated", f"model={model}", f"norm={norm}"), num_classes=10
     )
-    assert check(network, (32, 32), batch_size) is None
+    for batch_size in (1, 128):
+        assert check(network, (32, 32), batch_size) is None
 
 
 def test_the_cnn_that_pools_right_after_instance_norm_is_warned_of(
@@ -115,7 +115,7 @@ def test_resnet18_on_small_images_has_maps_that_instance_norm_can_use(
 ) -> None:
     spec = spec_of("data=generated", "model=resnet18", "norm=instance")
     network = build.network(spec, num_classes=10)
-    assert check(network, (32, 32), batch_size=1) is None
+    assert check(network, (16, 16), batch_size=1) is None
     with pytest.raises(ValueError, match=r"layer layer4\.\S+ \(input \[1, 512, 1, 1\]\)"):
         check(network, (8, 8), batch_size=1)
 

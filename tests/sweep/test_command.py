@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from helpers.stand_in import Compose
+from helpers.typed import Answer, normexp
 
-from hydra_plugins.normexp_launcher import launcher
 from normexp import build, cli
 from normexp.commands import child
-from normexp.runs.catalogue import catalogue
+from normexp.runs.catalogue import Entry, catalogue
 from normexp.runs.plain import to_plain
-from normexp.runs.result import RunResult, Timing
 from normexp.runs.spec import Settings
+from normexp.sweep import sweep
 from normexp.sweep.cell import labels
-from normexp.sweep.fork import can_fork
+from normexp.sweep.fork import can_fork, share_images
 
 # 180 training images: two epochs of four steps.
 SMALL = (
@@ -31,9 +32,11 @@ SMALL = (
     "runtime.device=cpu",
     "runtime.threads=1",
 )
-# It passes the check, which takes no gradients.
-BREAKING = """
+# One trains; the other passes the check, which takes no gradients.
+OWN_NORMS = """
 from torch import nn
+
+class Mine(nn.BatchNorm2d): ...
 
 class Breaks(nn.BatchNorm2d):
     def forward(self, x):
@@ -41,78 +44,80 @@ class Breaks(nn.BatchNorm2d):
             raise ZeroDivisionError("broken on purpose")
         return super().forward(x)
 """
+MINE, BREAKS = "norm.layer._target_=own_norms.Mine", "own_norms.Breaks"
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
 
-def train(*arguments: str) -> int:
-    return cli.run(["train", *SMALL, *arguments])
+@dataclass(frozen=True)
+class Swept:
+    folder: Path
+    answer: Answer
+    read: list[int]
+    """The number of training images, each time that a data set was read."""
+
+    def entries(self, outputs: str = "outputs") -> dict[str, Entry]:
+        """The runs by state."""
+        return {entry.state: entry for entry in catalogue(self.folder / outputs)}
 
 
-def results(outputs: str) -> list[RunResult]:
-    """What the finished runs found, but for the time that it took."""
-    found = [entry.result for entry in catalogue(Path(outputs)) if entry.result]
-    return [replace(result, timing=Timing(0.0, (), 0.0)) for result in found]
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """A sweep over two norms of one's own, one of which breaks."""
+    folder = tmp_path_factory.mktemp("swept")
+    (folder / "own_norms.py").write_text(OWN_NORMS)
+    read: list[int] = []
+
+    def noted(settings: Iterable[Settings], keep: Callable[[Settings], object]) -> None:
+        def keep_noted(each: Settings) -> None:
+            read.append(each["data"]["source"]["num_train"])
+            keep(each)
+
+        share_images(settings, keep_noted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "share_images", noted)
+        answer = normexp(folder, "train", *SMALL, "norm=custom", f"{MINE},{BREAKS}", "-m")
+    return Swept(folder, answer, read)
 
 
-def test_a_sweep_finds_the_runs_of_a_norm_of_ones_own(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "my_norm.py").write_text(
-        "from torch import nn\n\nclass Mine(nn.BatchNorm2d): ...\n"
-    )
-    mine = ("norm=custom", "norm.layer._target_=my_norm.Mine")
-    assert train(*mine, "steps=1", "seed=0,1", "-m") == 0, capfd.readouterr().err
-    entries = catalogue(Path("outputs"))
-    assert [(entry.state, [*entry.record.spec.source]) for entry in entries] == [
-        ("finished", ["my_norm"])
-    ] * 2
-
-
-def test_a_sweep_outlives_a_broken_cell_and_finds_what_a_single_run_finds(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "breaking.py").write_text(BREAKING)
-    good, broken = "norm.layer._target_=torch.nn.BatchNorm2d", "breaking.Breaks"
-    assert train("norm=custom", f"{good},{broken}", "-m") == 1
-    out, err = capfd.readouterr()
-    cause = "breaking.py:7: ZeroDivisionError: broken on purpose\n"
-    assert f"norm.layer._target_=breaking.Breaks: failed: {cause}" in err
-    assert err.endswith("normexp: 1 of 2 cells failed; the same command tries again\n")
-    [failed] = [entry for entry in catalogue(Path("outputs")) if entry.state == "failed"]
-    assert "Traceback" in (failed.folder.path / "console.log").read_text()
-    assert str(failed.folder.path) in out
-
-    assert train("norm=custom", good, "runtime.outputs=alone") == 0
-    assert results("alone") == results("outputs")
-
-    # Once more, with a cell that is asked for twice.
-    capfd.readouterr()
-    assert train("norm=custom", f"{good},torch.nn.BatchNorm2d", "study=late", "-m") == 0
-    assert capfd.readouterr().err == "1 cell: 1 finished\n"
-    [finished] = [entry for entry in catalogue(Path("outputs")) if entry.result]
-    assert finished.record.studies == ("late",)
-    assert shlex.split(finished.record.command)[2:] == [*SMALL, "norm=custom", good]
+def test_a_sweep_outlives_a_broken_cell(swept: Swept) -> None:
+    assert swept.answer.code == 1
+    cause = "own_norms.py:9: ZeroDivisionError: broken on purpose\n"
+    assert f"norm.layer._target_={BREAKS}: failed: {cause}" in swept.answer.err
+    last = "normexp: 1 of 2 cells failed; the same command tries again\n"
+    assert swept.answer.err.endswith(last)
+    failed = swept.entries()["failed"]
+    assert "Traceback" in failed.folder.console.read_text()
+    assert str(failed.folder.path.relative_to(swept.folder)) in swept.answer.out
 
 
 @pytest.mark.skipif(not can_fork(), reason="this system's processes are not forked")
-def test_a_sweep_reads_its_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[int] = []
+def test_a_sweep_reads_its_images_once(swept: Swept) -> None:
+    assert swept.read == [200]
 
-    def noted(settings: Settings) -> None:
-        read.append(settings["data"]["source"]["num_train"])
-        keep_images(settings)
 
-    keep_images = launcher.keep_images
-    monkeypatch.setattr(launcher, "keep_images", noted)
-    assert train("seed=0,1", "epochs=1", "-m") == 0
-    assert read == [200]
+def test_a_sweep_finds_what_a_single_run_finds(swept: Swept) -> None:
+    alone = ("norm=custom", MINE, "runtime.outputs=alone")
+    assert normexp(swept.folder, "train", *SMALL, *alone).code == 0
+    one, other = (swept.entries(place)["finished"].result for place in ("alone", "outputs"))
+    assert one is not None
+    assert other is not None
+    assert replace(one, timing=other.timing) == other
+
+
+def test_a_cell_that_is_asked_for_twice_and_finished_joins_the_study(swept: Swept) -> None:
+    twice = ("norm=custom", f"{MINE},own_norms.Mine", "study=late", "-m")
+    assert normexp(swept.folder, "train", *SMALL, *twice).err == "1 cell: 1 finished\n"
+    record = swept.entries()["finished"].record
+    assert record.studies == ("late",)
+    assert [*record.spec.source] == ["own_norms"]
+    assert shlex.split(record.command)[2:] == [*SMALL, "norm=custom", MINE]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_a_sweep_reads_its_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bad_cell_is_one_line_before_anything_starts(
     grid: str, line: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(grid, "seed=0,1", "-m") == 1
+    assert cli.run(["train", *SMALL, grid, "seed=0,1", "-m"]) == 1
     out, err = capfd.readouterr()
     assert err.startswith(f"normexp: {line}")
     assert err.count("\n") == 1

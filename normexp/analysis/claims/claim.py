@@ -3,8 +3,6 @@
 The file is decoded into `Claim`: the fields are the keys, and each class checks its own values.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -30,23 +28,16 @@ class Measure:
     value: str
     """Dotted path in `RunResult`, or in a row of `lens.json`; `*` is the mean over a list, `50%`
     the entry at half of it. With `among`, the key of a setting."""
-    margin: float
-    """The smallest difference that matters."""
-    lens: Selection | None = None
-    """Which row of `lens.json`, by its keys."""
-    accuracy: bool = False
-    """Whether it is an accuracy, as which a run that diverged counts as chance."""
-    less: str = ""
-    """Path of what is taken off."""
-    log10: bool = False
-    """Whether the logarithm is taken."""
-    at_train_loss: float | None = None
-    """Where given, the value is one of `history`, where the training loss comes down to this."""
+    margin: float  # the smallest difference that matters
+    lens: Selection | None = None  # which row of `lens.json`, by its keys
+    accuracy: bool = False  # whether a run that diverged counts as chance
+    less: str = ""  # path of what is taken off
+    log10: bool = False  # whether the logarithm is taken
+    at_train_loss: float | None = None  # read from `history`, where the training loss falls to this
     among: Literal["", "learned", "best"] = ""
     """Of the runs of a seed that differ in `value`: the largest setting that learned, or the one
     that validates best; its logarithm to base 2."""
-    unit: str = ""
-    """`%` for shares."""
+    unit: str = ""  # `%` for shares
 
     def __post_init__(self) -> None:
         if not self.margin >= 0:
@@ -84,12 +75,9 @@ class Block:
     """Comparisons of two kinds of runs: one for each combination of the listed values."""
 
     first: Selection
-    second: object
-    """A selection, or a number that the first is compared with."""
-    expect: object
-    """Of EXPECTATIONS, one or a list: how first is to second if the claim is right."""
-    across: Selection | None = None
-    """What both sides share."""
+    second: object  # a selection, or a number that the first is compared with
+    expect: object  # of EXPECTATIONS, one or a list: how first is to second if the claim is right
+    across: Selection | None = None  # what both sides share
     minus: Selection | None = None
     """Where given, each value is that of a run less that of the one that differs by this."""
     tuned: str | None = None
@@ -104,7 +92,6 @@ class Block:
 
     @property
     def expected(self) -> Sequence[object]:
-        """What the claim expects, as a list."""
         return self.expect if isinstance(self.expect, list) else [self.expect]
 
 
@@ -112,12 +99,10 @@ class Block:
 class MeasurementPlan:
     """What is measured of networks without training, and of which."""
 
-    of: Mapping[str, object]
-    """The part that measures, see `normexp.evaluation.measured`."""
+    of: Mapping[str, object]  # the part that measures, see `normexp.evaluation.measured`
     batches: int
     seeds: int
-    settings: Selection
-    """Of `normexp train`, with lists of values."""
+    settings: Selection  # of `normexp train`, with lists of values
 
     def __post_init__(self) -> None:
         for key in ("batches", "seeds"):
@@ -138,25 +123,18 @@ class Claim:
 
     name: str
     claim: str
-    prior: str
-    """What literature suggests."""
-    how: str
-    """How a verdict is reached, in words."""
+    prior: str  # what literature suggests
+    how: str  # how a verdict is reached, in words
     measures: Mapping[str, Measure]
     comparisons: Mapping[str, Block]
     kind: Kind = "trained"
-    date: str = ""
-    """When the file was final, before its confirmation seeds were looked at."""
-    exploration_seeds: tuple[int, ...] = ()
-    """By which rates and measures were chosen; they are never judged."""
+    date: str = ""  # when the file was final, before its confirmation seeds were looked at
+    exploration_seeds: tuple[int, ...] = ()  # by which rates and measures were chosen; never judged
     confirmation_seeds: tuple[int, ...] = ()
     """That are judged; seeds that are added until it is decided come after them."""
-    tuned: bool = False
-    """Whether its runs have each norm's own learning rate, by `normexp tune`."""
-    digest: str = ""
-    """Of the file."""
-    study: str | None = None
-    """The study whose runs are compared; its file has the same name in `conf/experiment/`."""
+    tuned: bool = False  # whether its runs have each norm's own learning rate, by `normexp tune`
+    digest: str = ""  # of the file
+    study: str | None = None  # whose runs are compared; its file is in `conf/experiment/`
     measurement: MeasurementPlan | None = None
 
     def __post_init__(self) -> None:
@@ -213,10 +191,7 @@ def _index(key: str, length: int) -> int:
 
 
 def _when(run: Run, name: str, loss: float) -> float | None:
-    """Return a number of `history` where the training loss first comes down to `loss`.
-
-    Between two epochs it is interpolated; None where the loss stays above, or begins below.
-    """
+    """Return a number of `history`, interpolated, where the training loss first falls to `loss`."""
     history = run.result.history if run.result else ()
     for before, after in pairwise(history):
         if before.train_loss > loss >= after.train_loss:

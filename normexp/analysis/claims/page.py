@@ -1,7 +1,5 @@
 """The page of claims: a line a claim, and behind it what was compared and what was found."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,18 +35,9 @@ HOW = (
     "nothing is adjusted, so of a hundred claims with nothing behind them up to five may be told "
     "as decided."
 )
-OWN_SETUP = ("learning rate", "seeds", "mixed cells")
-"""What of the set-up stands with each claim."""
+OWN_SETUP = ("learning rate", "seeds", "mixed cells")  # what of the set-up stands with each claim
 HEAD = [
-    "what",
-    "first",
-    "second",
-    "seeds",
-    "difference",
-    "grade",
-    "p",
-    "it is",
-    "claimed",
+    *("what", "first", "second", "seeds", "difference", "grade", "p", "it is", "claimed"),
     "diverged or at chance",
 ]
 
@@ -60,10 +49,7 @@ def write_page(
     folder: Path,
     tuned: Sequence[Tuned] = (),
 ) -> Path:
-    """Write `index.html` and `claims.md` into `folder`, and return the page's path.
-
-    `tuned` are the learning rates that were chosen, of whichever study.
-    """
+    """Write `index.html` and `claims.md` into `folder`, and return the page's path."""
     rows = {row.path: row for v in verdicts for f in v.findings for row in f.rows}
     trained = [row for row in rows.values() if isinstance(row, Run)]
     counts = ((word, sum(v.word == word for v in verdicts)) for word in WORDS)
@@ -89,7 +75,6 @@ def write_page(
 
 
 def claim_section(verdict: Verdict, command: str, folder: Path, tuned: Sequence[Tuned]) -> Section:
-    """Return what the page says of a claim."""
     claim = verdict.claim
     rows = {row.path: row for finding in verdict.findings for row in finding.rows}
     runs = [row for row in rows.values() if isinstance(row, Run)]
@@ -129,12 +114,10 @@ def protocol(verdict: Verdict) -> str:
 
 
 def seed_words(seeds: Iterable[int]) -> str:
-    """Return seeds as they are read."""
     return ", ".join(map(str, sorted(seeds)))
 
 
 def table(verdict: Verdict) -> Table:
-    """Return a row for each comparison."""
     claim = verdict.claim
     caption = "First less second, with the interval of the grade. Margins: " + ", ".join(
         f"{name} {measure.margin * scale(measure.unit):g} {measure.unit}".strip()
@@ -144,7 +127,6 @@ def table(verdict: Verdict) -> Table:
 
 
 def line(finding: Finding) -> tuple[str, ...]:
-    """Return the cells of a comparison."""
     name, comparison = finding.planned.name, finding.comparison
     graded, pairs, outcome = comparison.graded, comparison.pairs, OUTCOMES[comparison.outcome]
     expect = " or ".join(OUTCOMES[each] for each in finding.planned.expect)

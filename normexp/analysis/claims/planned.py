@@ -30,25 +30,19 @@ OF_RUNS = [field.name for field in fields(RunResult)]
 class Side:
     """Runs by their settings, and what is measured in them."""
 
-    selection: Selection
-    """As the file has it, `measure` included."""
+    selection: Selection  # as the file has it, `measure` included
     measure: Measure
-    less: Side | None = None
-    """What is taken off, seed by seed."""
+    less: Side | None = None  # what is taken off, seed by seed
 
     def __str__(self) -> str:
         return as_typed(self.selection)
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows with these settings."""
         settings = {key: value for key, value in self.selection.items() if key != "measure"}
         return [row for row in rows if fits(row.factors, settings)]
 
     def scores(self, rows: Sequence[Row], tuned: str | None, *, is_difference: bool) -> Scores:
-        """Return the measure by seed, less what is taken off, in its unit.
-
-        With `is_difference` no run that diverged or is at chance may count.
-        """
+        """Return the measure by seed; no lost run counts where it `is_difference`."""
         chosen = self.rows(rows)
         runs = [row for row in chosen if isinstance(row, Run)]
         if not runs:
@@ -92,8 +86,7 @@ class Side:
 class Planned:
     """Runs of two kinds, and what the claim says of their difference."""
 
-    factors: Selection
-    """What tells it from the other comparisons of the claim."""
+    factors: Selection  # what tells it from the other comparisons of the claim
     first: Side
     second: Side | float
     tuned: str | None
@@ -122,7 +115,6 @@ class Planned:
         return self.first.less is not None or next(both) == next(both)
 
     def pairs(self, rows: Sequence[Row]) -> Pairs:
-        """Return the values of both sides, paired by seed."""
         measure, rows = self.first.measure, self._of_its_kind(rows)
         first = self.first.scores(rows, self.tuned, is_difference=self.is_difference)
         if isinstance(self.second, Side):
@@ -138,12 +130,10 @@ class Planned:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it is of networks that were not trained."""
         measure = self.first.measure
         return not (measure.lens or measure.among) and measure.value.split(".")[0] not in OF_RUNS
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows of both sides, those that are taken off included."""
         rows = self._of_its_kind(rows)
         sides = [side for side in (self.first, self.second) if isinstance(side, Side)]
         sides += [side.less for side in sides if side.less]

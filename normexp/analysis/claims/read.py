@@ -1,7 +1,5 @@
 """Reads the file of a claim."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from normexp.analysis.claims.claim import Claim

@@ -4,8 +4,6 @@ The family of tests is the comparisons of one claim; those of networks that were
 family of their own. Claims are questions of their own: there is no adjustment over claims.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,8 +36,7 @@ class Finding:
 
     planned: Planned
     comparison: Comparison
-    rows: Sequence[Row]
-    """Those that were selected."""
+    rows: Sequence[Row]  # those that were selected
 
     @property
     def agrees(self) -> bool | None:
@@ -53,22 +50,17 @@ class Verdict:
     """What the runs say to a claim."""
 
     claim: Claim
-    word: str
-    """SUPPORTED, REFUTED, DEPENDS, open or NOT RUN."""
-    grade: str
-    """The weakest grade of its comparisons, or `exact` or `measured`; empty where it is open."""
-    reason: str
-    """On what it depends, or what is missing; empty where nothing is to be said."""
+    word: str  # SUPPORTED, REFUTED, DEPENDS, open or NOT RUN
+    grade: str  # the weakest of its comparisons, or `exact` or `measured`; empty while it is open
+    reason: str  # on what it depends, or what is missing; empty where nothing is to be said
     findings: tuple[Finding, ...]
 
     @property
     def goes_on(self) -> bool:
-        """Whether more seeds may say more."""
         return any(finding.comparison.goes_on for finding in self.findings)
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those of the trained runs that were judged."""
         rows = (row for finding in self.findings for row in finding.rows)
         return tuple(sorted({row.seed for row in rows if isinstance(row, Run)}))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log, sqrt
 from statistics import fmean
 
-from normexp.analysis.rows import LensRow
+from normexp.runs.record import LensRow
 
 LEAST = 1.0
 """Points of accuracy; less is not told as a loss."""

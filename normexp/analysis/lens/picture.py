@@ -1,7 +1,5 @@
 """What the lens found as a picture: accuracy against contrast."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from normexp.analysis.lens.tables import STATISTICS
-from normexp.analysis.rows import LensRow
+from normexp.runs.record import LensRow
 
 MARKERS = "osD^v<>Pp*"
 

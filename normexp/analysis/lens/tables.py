@@ -1,17 +1,14 @@
 """What the lens found as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
-from normexp.analysis.rows import LensRow
+from normexp.runs.record import LensRow
 from normexp.runs.text import aligned
 
 STATISTICS = {"running": "running statistics", "batch": "test-batch statistics"}
 
 
 def tables(rows: Sequence[LensRow]) -> str:
-    """Return a table for each axis."""
     of = {axis: [row for row in rows if row["axis"] == axis] for axis in ("contrast", "noise")}
     parts = [
         *("contrast: accuracy, and share of predictions changed", _contrast(of["contrast"])),

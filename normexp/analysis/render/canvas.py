@@ -4,8 +4,6 @@ All drawings are 4.4 inches wide, so that they are read on a telephone and stand
 desk. matplotlib is imported here and in figures.py only.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,13 +45,11 @@ STYLE: Any = {
 
 
 def look(index: int) -> tuple[str, str]:
-    """Return the colour and the marker of a series."""
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw and save in the house style."""
     with mpl.rc_context(STYLE):
         yield
 

@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 NONE = "–"
-INK = "#1b1f24"
-"""Text and lines of drawings; a page replaces it by its own colour."""
+INK = "#1b1f24"  # text and lines of drawings; a page replaces it by its own colour
 
 
 class Table(NamedTuple):
     """Cells as they are read; the first column names the row."""
 
-    name: str
-    """A file name, for links and the CSV and LaTeX files."""
+    name: str  # a file name, for links and the CSV and LaTeX files
     caption: str
     head: list[str]
     rows: list[list[str]]
@@ -38,7 +36,6 @@ class Figure:
 
     @cached_property
     def svg(self) -> str:
-        """The drawing as an SVG file."""
         from normexp.analysis.render.canvas import (
             svg,  # matplotlib, which a document may do without
         )
@@ -55,12 +52,9 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
-    code: str = ""
-    """Lines to be typed."""
-    links: list[tuple[str, str]] = field(default_factory=list)
-    """Words, and the address that they lead to."""
-    folded: bool = False
-    """Whether only the title shows until it is opened."""
+    code: str = ""  # lines to be typed
+    links: list[tuple[str, str]] = field(default_factory=list)  # words, and where they lead
+    folded: bool = False  # whether only the title shows until it is opened
 
 
 @dataclass(frozen=True)
@@ -70,8 +64,7 @@ class Document:
     title: str
     question: str | None
     sections: list[Section]
-    origin: str
-    """Where, when and with what it was made."""
+    origin: str  # where, when and with what it was made
 
 
 def number(value: float | None, digits: int = 1) -> str:

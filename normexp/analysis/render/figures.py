@@ -1,7 +1,5 @@
 """The kinds of drawings: points with intervals, curves with bands, dots, and a coloured table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
@@ -24,8 +22,7 @@ from normexp.analysis.render.canvas import (
 from normexp.analysis.render.document import INK
 from normexp.analysis.spread import Spread
 
-Spreads = Sequence[Spread | None]
-"""Means with intervals at the places 0, 1, 2, …; None where there is none."""
+Spreads = Sequence[Spread | None]  # at the places 0, 1, 2, …; None where there is none
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,7 @@ class Line:
     """The means of one series."""
 
     name: str
-    index: int
-    """Gives it its colour and marker, the same in every drawing."""
+    index: int  # gives it its colour and marker, the same in every drawing
     spreads: Spreads
     dashed: bool = False
 
@@ -56,10 +52,8 @@ class Heat:
     rows: Sequence[str]
     columns: Sequence[str]
     values: Sequence[Sequence[float | None]]
-    notes: Sequence[Sequence[str]]
-    """What stands in the cells."""
-    best: Sequence[int | None]
-    """The row that has a frame, in each column."""
+    notes: Sequence[Sequence[str]]  # what stands in the cells
+    best: Sequence[int | None]  # the row that has a frame, in each column
 
 
 def lines(
@@ -161,7 +155,6 @@ def _across(ax: Axes, i: int, spread: Spread | None) -> None:
 
 
 def heat(table: Heat, xlabel: str) -> Figure:
-    """Draw a coloured table."""
     columns = len(table.columns)
     grid = np.array([[nan if v is None else v for v in row] for row in table.values])
     with styled():

@@ -1,7 +1,5 @@
 """Tables as LaTeX, for a paper."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """A document as Markdown, with figures as files in `figures/`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from normexp.analysis.render.document import Document, Section
@@ -9,7 +7,6 @@ from normexp.runs.text import markdown_table
 
 
 def markdown(document: Document) -> str:
-    """Return the document as Markdown."""
     parts = [f"# {document.title}", *([document.question] if document.question else [])]
     parts.append(document.origin)
     for section in document.sections:

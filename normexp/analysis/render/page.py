@@ -4,8 +4,6 @@ A content policy forbids every request, so the page cannot make one. The form of
 `templates/`.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -14,12 +12,10 @@ from markupsafe import Markup
 
 from normexp.analysis.render.document import INK, Document, Figure, Section
 
-LONG = ("command", "goes on with", "reason", "what")
-"""Columns whose cells may break."""
+LONG = ("command", "goes on with", "reason", "what")  # columns whose cells may break
 
 
 def page(document: Document) -> str:
-    """Return the document as HTML."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -31,7 +27,6 @@ def page(document: Document) -> str:
 
 
 def anchor(section: Section) -> str:
-    """Return the id of a section, from its title."""
     return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-")
 
 

@@ -1,7 +1,5 @@
 """Test accuracy by series and column, who is best, and what is left as contrast goes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from normexp.analysis.collapse import collapse_warning
@@ -27,14 +25,12 @@ from normexp.analysis.spread import PERCENT as PERCENT_RANGE
 from normexp.settings import typed
 
 PERCENT = "test accuracy, %"
-LEVELS = ("0", *SEVERITIES)
-"""Contrast severities; 0: unchanged."""
+LEVELS = ("0", *SEVERITIES)  # contrast severities; 0: unchanged
 
 
 def accuracy_section(
     block: Block, found: Sequence[CellComparison], margin: float, level: float, name: str
 ) -> Section:
-    """Return everything on the test accuracy of a block."""
     section = Section("Test accuracy", _warnings(block))
     best = list(leads(block))
     caption = (

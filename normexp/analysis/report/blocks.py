@@ -5,8 +5,6 @@ so that no mean is over different things. A setting that follows from the place 
 as a learning rate tuned for each cell, makes no block of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,20 +17,17 @@ from normexp.errors import UserError
 from normexp.settings import typed
 
 ONE_COLUMN = "all"
-MOST_PANELS = 3
-"""A drawing with more is long to look at, and slow to make; the tables have all columns."""
+MOST_PANELS = 3  # more are long to look at, and slow to make; the tables have all columns
 
 
 @dataclass(frozen=True)
 class Block:
     """A table of cells; a cell has the runs that differ in the seed only."""
 
-    title: str
-    """The settings that tell it from other blocks, as typed; empty if it is the only one."""
+    title: str  # the settings that tell it from other blocks, as typed; empty if it is the only one
     by: Sequence[str]
     series: list[object]
-    columns: list[object]
-    """Values of the second setting; [None] where there is none."""
+    columns: list[object]  # values of the second setting; [None] where there is none
     cells: dict[tuple[object, object], list[Run]]
 
     @property
@@ -42,7 +37,6 @@ class Block:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs of the block."""
         return [run for runs in self.cells.values() for run in runs]
 
     @property
@@ -60,11 +54,9 @@ class Block:
         return f" Of {columns} columns {drawn} are drawn." if drawn < columns else ""
 
     def cell(self, series: object, column: object) -> list[Run]:
-        """Return the runs of a cell."""
         return self.cells.get((series, column), [])
 
     def has(self, measure: Measure) -> bool:
-        """Whether some run has the measure."""
         return any(measure(run) is not None for run in self.runs)
 
     def values(self, series: object, column: object, measure: Measure) -> list[float]:
@@ -103,7 +95,6 @@ class Block:
         return spread(values, level, within) if values else None
 
     def head(self, column: object) -> str:
-        """Return the heading of a column."""
         return f"{short(self.by[1])} {typed(column)}" if len(self.by) > 1 else ONE_COLUMN
 
     def panel(self, column: object) -> str:
@@ -111,7 +102,6 @@ class Block:
         return self.head(column) if column is not None else ""
 
     def place(self, series: object, column: object) -> str:
-        """Return the name of a cell."""
         return ", ".join(filter(None, [typed(series), self.panel(column)]))
 
     def row(self, series: object, column: object) -> str:

@@ -1,7 +1,5 @@
 """Every series against a reference, column by column, and how sure one may be of each pair."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,19 +29,16 @@ class CellComparison:
 
     @property
     def name(self) -> str:
-        """What is compared."""
         where = f", {self.block.head(self.column)}" if self.column is not None else ""
         return f"{typed(self.series)} − {typed(self.reference)}{where}"
 
     @property
     def sides(self) -> tuple[list[Run], list[Run]]:
-        """The runs of either cell."""
         first, second = (self.block.cell(s, self.column) for s in (self.series, self.reference))
         return first, second
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of both cells."""
         return [run for side in self.sides for run in side]
 
     @property
@@ -82,7 +77,6 @@ def _of_block(block: Block, reference: str | None, margin: float) -> Iterator[Ce
 
 
 def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:
-    """Return a row for each comparison."""
     head = [
         *("compared", "seeds", "difference", "interval", "grade", "p", "over images too"),
         *("correlation", "seeds needed", "diverged or at chance"),

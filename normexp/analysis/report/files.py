@@ -1,7 +1,5 @@
 """The CSV files of a report: its cells and its runs, with all digits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from normexp.analysis.intervals import Interval

@@ -1,7 +1,5 @@
 """Who is best in each column, and by how much."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
@@ -21,10 +19,8 @@ class Lead:
     block: Block
     column: object
     best: object
-    mean: float
-    """Of the best, in percent."""
-    second: object
-    """None where only one series has a result."""
+    mean: float  # of the best, in percent
+    second: object  # None where only one series has a result
     pairs: Pairs | None
 
     @property

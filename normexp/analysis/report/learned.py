@@ -1,7 +1,5 @@
 """What layers have learned, such as gates, by depth."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from normexp.analysis.measures import reading

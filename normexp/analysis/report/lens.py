@@ -1,7 +1,5 @@
 """What `normexp evaluate` found: accuracy under other contrasts and other statistics."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from normexp.analysis.measures import Measure
@@ -12,8 +10,7 @@ from normexp.analysis.rows import Run
 from normexp.analysis.spread import PERCENT
 from normexp.settings import typed
 
-STATISTICS = ("statistics", "batch_size", "alpha")
-"""The keys that tell choices of statistics apart."""
+STATISTICS = ("statistics", "batch_size", "alpha")  # the keys that tell choices of statistics apart
 
 
 def lens_section(block: Block, level: float, name: str) -> Section | None:

@@ -1,7 +1,5 @@
 """What the numbers come from: every run with its state and command, machines and versions."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Sequence

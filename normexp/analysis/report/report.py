@@ -1,7 +1,5 @@
 """The report on a study: its sections, and its files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +26,7 @@ from normexp.analysis.setup import unfair_none
 from normexp.runs.files import write_atomic
 from normexp.tuned import Tuned
 
-MOST_LEADS = 12
-"""More are not listed in short; the tables have them."""
+MOST_LEADS = 12  # more are not listed in short; the tables have them
 
 
 @dataclass(frozen=True)
@@ -38,30 +35,21 @@ class Heading:
 
     title: str
     question: str | None
-    origin: str
-    """Where, when and with what it was made."""
+    origin: str  # where, when and with what it was made
 
 
 @dataclass(frozen=True)
 class Choices:
     """What the user may choose of a report."""
 
-    by: Sequence[str]
-    """What is compared, and over what: one or two settings."""
-    reference: str | None
-    """What the others are compared with; None: batch norm where there is one, else the first."""
-    margin: float
-    """Differences below this many points do not matter."""
-    level: float
-    """Of the intervals of means; comparisons are judged at 5 %."""
+    by: Sequence[str]  # what is compared, and over what: one or two settings
+    reference: str | None  # None: batch norm where there is one, else the first
+    margin: float  # differences below this many points do not matter
+    level: float  # of the intervals of means; comparisons are judged at 5 %
 
 
 def write_report(
-    runs: Sequence[Run],
-    choices: Choices,
-    heading: Heading,
-    to: Path,
-    tuned: Sequence[Tuned] = (),
+    runs: Sequence[Run], choices: Choices, heading: Heading, to: Path, tuned: Sequence[Tuned] = ()
 ) -> Path:
     """Write the report on `runs` into the folder `to`, and return its page.
 
@@ -114,7 +102,6 @@ def _block_sections(
 
 
 def _in_short(parts: Sequence[Block], found: Sequence[CellComparison]) -> Iterator[str]:
-    """Yield what the report comes to."""
     finished = sum(accuracy(run) is not None for block in parts for run in block.runs)
     total = sum(len(block.runs) for block in parts)
     yield f"{finished} of {plural(total, 'run')} have a test accuracy."

@@ -1,7 +1,5 @@
 """The set-up that opens a report, and the curves of the learning rates that were tried."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -13,7 +11,6 @@ from normexp.tuned import Tuned, key_of
 
 
 def setup_section(runs: Sequence[Run], tuned: Sequence[Tuned] = ()) -> Section:
-    """Return what was trained."""
     rows = [[name, words] for name, words in setup(runs, tuned).items()]
     caption = "What the conclusions rest on: the settings of the runs below."
     section = Section("What was trained")

@@ -1,7 +1,5 @@
 """How the trainings went: curves, steps to an accuracy, the gap to test, cost."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import inf
 from statistics import fmean
@@ -16,14 +14,7 @@ from normexp.analysis.measures import (
     train_accuracy,
 )
 from normexp.analysis.render import figures
-from normexp.analysis.render.document import (
-    NONE,
-    Figure,
-    Section,
-    Table,
-    points,
-    with_interval,
-)
+from normexp.analysis.render.document import NONE, Figure, Section, Table, points, with_interval
 from normexp.analysis.report.blocks import Block, short
 from normexp.analysis.rows import Run
 from normexp.analysis.spread import PERCENT, spread
@@ -37,7 +28,6 @@ TIMES = {"seconds": (seconds, 1), "images/s": (speed, 0)}
 
 
 def training_section(block: Block, level: float, name: str) -> Section:
-    """Return curves, steps to an accuracy, gap and cost."""
     section = Section("Training")
     for over, xlabel in XLABELS.items():
         panels = [

@@ -369,6 +369,7 @@ def test_a_difference_of_the_margin_is_told_as_none_in_1_of_20_at_most() -> None
     assert decided(found, "it is the same") <= 37
 
 
+@pytest.mark.slow
 def test_an_effect_is_found_as_often_as_its_power_says() -> None:
     # Differences have the deviation 0.01·√2. For 8 pairs a t test's power at an effect of 1.16 is
     # 80 % (noncentral t of scipy); the sign-flip test's is a little below.

@@ -1,0 +1,95 @@
+"""What an answer rests on: the user's own runs, or those that normexp ships."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from normexp.analysis.claims.measured import measured_of, measured_rows
+from normexp.analysis.rows import MeasuredNetwork, Run, runs
+from normexp.errors import UserError
+from normexp.runs import reference
+from normexp.runs.catalogue import catalogue
+from normexp.settings import SHIPPED, typed
+from normexp.tuned import TRIALS, Tuned, shipped_cells, tuned_cells
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Runs, the learning rates that were chosen for them, and measurements without training."""
+
+    outputs: Sequence[Path]
+    runs: Sequence[Run]
+    tuned: Sequence[Tuned]
+    words: str = ""  # where they come from; empty where they are the user's own
+
+    def measured(self, claim: str) -> list[MeasuredNetwork]:
+        """Return what was measured for a claim; of the user's own, if there is any."""
+        own = [row for each in self.outputs for row in measured_rows(each, claim)]
+        if own or not self.words:
+            return own
+        every = reference.about().measured
+        return [row for each in every if each.claim == claim for row in measured_of(each)]
+
+
+def own(outputs: Sequence[Path], study: str | None = None) -> Evidence:
+    """Return the runs below some folders, of one study or all; raises UserError if none is."""
+    return Evidence(outputs, runs(*outputs, study=study), tuned_cells(*outputs))
+
+
+def shipped(outputs: Sequence[Path] = ()) -> Evidence:
+    """Return the runs that normexp ships, but those that only chose a learning rate."""
+    found = [Run.of(row.entry) for row in reference.rows(without=TRIALS)]
+    return Evidence(outputs, found, shipped_cells(), _words(found))
+
+
+def own_or_shipped(outputs: Sequence[Path], study: str | None) -> Evidence:
+    """Return the user's own runs, or where there are none or `study` says so those that ship."""
+    if study == SHIPPED:
+        return shipped()
+    return own(outputs) if catalogue(*outputs) else shipped(outputs)
+
+
+def chosen(outputs: Sequence[Path], study: str | None) -> Evidence:
+    """Return the runs of a study, or all; raises UserError where there is none."""
+    if study != SHIPPED:
+        return own(outputs, study)
+    found = shipped()
+    if not found.runs:
+        raise UserError(f"study={study}: {found.words}")
+    return found
+
+
+def _words(found: Sequence[Run]) -> str:
+    """Return in a line where the numbers come from, and what was trained how."""
+    which = f"the {SHIPPED} study that normexp ships (version {reference.about().version})"
+    if not found:
+        return f"{which} has no run but those that chose learning rates"
+    parts = (_network, _images, _budget, _machine)
+    regime = ", ".join(_each(found, part) for part in parts)
+    return f"From {which}, {len(found)} runs; in this study: {regime}"
+
+
+def _each(found: Sequence[Run], of: Callable[[Run], str]) -> str:
+    return " or ".join(dict.fromkeys(map(of, found)))
+
+
+def _network(run: Run) -> str:
+    widths = run.spec.model.network.get("widths")
+    return run.spec.model.name + (f" of widths {typed(widths)}" if widths else "")
+
+
+def _images(run: Run) -> str:
+    data, counts = run.spec.data, run.result.counts if run.result else None
+    name = reference.IMAGES.get(str(data.source.get("content")), data.name)
+    number = counts and f"{counts.train:,} training and {counts.test:,} test images, "
+    return f"{number or ''}{name}"
+
+
+def _budget(run: Run) -> str:
+    spec = run.spec
+    return f"{spec.steps} steps" if spec.epochs is None else f"{spec.epochs} epochs"
+
+
+def _machine(run: Run) -> str:
+    environment = run.result.environment if run.result else None
+    return f"{environment.precision} on {environment.processor}" if environment else ""

@@ -1,0 +1,69 @@
+"""A run that was trained again, compared with what normexp ships of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from normexp.analysis.intervals import prediction_interval
+from normexp.runs.result import Environment, RunResult
+
+LEVEL = 0.999
+
+
+class Outcome(StrEnum):
+    """What the comparison comes to."""
+
+    EQUAL = "equal to the bit"
+    WITHIN = "within"
+    OUTSIDE = "outside"
+    NONE = "no verdict"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The outcome, and the numbers that it rests on."""
+
+    outcome: Outcome
+    words: str
+
+
+def compare(then: RunResult, again: RunResult, others: Sequence[float]) -> Compared:
+    """Compare a run with the same run trained again, of which `then` was shipped.
+
+    `others` are the test accuracies in percent of the other seeds of its cell. Both results are
+    trimmed (`runs/trimmed.py`).
+    """
+    if replace(again, timing=then.timing, environment=then.environment) == then:
+        return Compared(Outcome.EQUAL, f"{Outcome.EQUAL}: {_accuracy(then)}")
+    changed = f"{_accuracy(then)}, now {_accuracy(again)}"
+    if is_same_kind(then.environment, again.environment):
+        return Compared(Outcome.OUTSIDE, f"bits differ on the same kind of machine: {changed}")
+    if not then.test or not again.test:
+        outcome = Outcome.OUTSIDE if then.outcome != again.outcome else Outcome.WITHIN
+        return Compared(outcome, changed)
+    interval = prediction_interval(others, LEVEL)
+    if interval is None:
+        few = f"{len(others)} other seeds of its cell give no interval"
+        return Compared(Outcome.NONE, f"{Outcome.NONE}, as {few}: {changed}")
+    is_within = interval.low <= 100 * again.test.accuracy <= interval.high
+    outcome = Outcome.WITHIN if is_within else Outcome.OUTSIDE
+    of = f"what {len(others)} other seeds predict of one run, {interval.text()} %"
+    return Compared(outcome, f"{outcome} {of}: {changed}")
+
+
+def without_verdict(then: RunResult, again: RunResult) -> Compared:
+    """Compare with a run that was trained on other images."""
+    difference = ""
+    if then.test and again.test:
+        difference = f", {100 * (again.test.accuracy - then.test.accuracy):+.2f} points"
+    words = f"{Outcome.NONE}, as these are other images: {_accuracy(then)}, now {_accuracy(again)}"
+    return Compared(Outcome.NONE, words + difference)
+
+
+def is_same_kind(then: Environment, now: Environment) -> bool:
+    """Whether two environments must give equal bits."""
+    return bool(then.instructions) and replace(now, python=then.python) == then
+
+
+def _accuracy(result: RunResult) -> str:
+    return f"{100 * result.test.accuracy:.2f} %" if result.test else result.outcome

@@ -1,0 +1,234 @@
+"""`normexp help <what>` and `normexp <command> --help`. Standard library only, to answer at once.
+
+Types, ranges and words are those of `settings.py`, defaults and the settings of a part of its own
+those of the files in `conf/`.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from textwrap import fill, wrap
+
+from normexp.errors import UserError, suggestion
+from normexp.settings import ASKED, COMMANDS, RUN, RUNTIME, Part, Setting
+from normexp.shipped import (
+    GROUPS,
+    PARTS,
+    Shipped,
+    choices,
+    conf_dir,
+    defaults,
+    own_folders,
+    own_words,
+    prefix,
+    prefixed,
+    shipped,
+)
+
+WIDTH = 80
+INDENT = 24
+
+OF_GROUPS = {
+    "data": "images",
+    "model": "network",
+    "norm": "norm layer, and where it stands",
+    "contrast": "contrast augmentation, drawn for each training image",
+    "optimizer": "optimizer and learning rate",
+    "experiment": "study: a grid of runs with its settings",
+    "scale": "sizes of the studies of conf/experiment",
+    "hydra/launcher": "with -m, what carries out the runs: this machine or a cluster",
+}
+FLAGS = {
+    "--cfg job": "show the settings that a command line makes, and train nothing",
+    "-m, --multirun": "a grid: a run for each combination of values, such as seed=0,1,2",
+    "--config-dir FOLDER": "a folder of your own beside conf/, with norm/mine.yaml say",
+}
+
+
+def main() -> None:
+    """Print the help on what the arguments name."""
+    print("\n\n".join(map(on, sys.argv[1:])))
+
+
+def show_command(command: str, typed: Sequence[str]) -> None:
+    """Print every setting of a command, with the defaults of the choices that are `typed`."""
+    print(of_command(command, typed))
+
+
+def on(what: str) -> str:
+    """Return the help on a group, a choice or a setting; raises UserError."""
+    group, _, choice = what.partition("=")
+    if group in GROUPS:
+        return of_choice(group, choice) if choice else of_group(group)
+    if found := list(of_setting(group)):
+        return "\n\n".join(found)
+    keys = every_key()
+    ends = [key for key in keys if key.endswith(f".{group}")]
+    if len(ends) == 1:
+        return on(ends[0])
+    hint = f"did you mean {', '.join(ends)}?" if ends else suggestion(group, [*keys, *GROUPS])
+    raise UserError(f"there is no setting '{group}'; {hint if len(hint) < 400 else 'see --help'}")
+
+
+def every_key() -> list[str]:
+    """Return every setting of every command, and those of the parts."""
+    table = [setting.key for settings in COMMANDS.values() for setting in settings]
+    parts = [key for g in GROUPS for f in choices(g).values() for key in own_words(g, shipped(f))]
+    return list(dict.fromkeys([*table, *parts]))
+
+
+def of_command(command: str, typed: Sequence[str] = ()) -> str:
+    """Return every setting of a command, with the default of the choices that are `typed`."""
+    top = shipped(conf_dir() / f"{command}.yaml")
+    flag = " [-m]" * (command == "train")
+    lines = [f"usage: normexp {command}{flag} key=value ...", "", *about(top)]
+    if command != "train":
+        values = defaults(top)
+        lines += ["", *(entry(s.key, values.get(s.key), words(s)) for s in COMMANDS[command])]
+        return "\n".join(lines)
+    own = own_folders(typed)
+    chosen = top.defaults | dict(e.split("=", 1) for e in typed if re.match(r"[\w/]+=\w+$", e))
+    values = defaults(top)
+    lines += ["", "Training", *table([s for s in RUN if "." not in s.key], values)]
+    for group in PARTS:
+        lines += ["", *of_part(group, chosen[group], values, own)]
+    lines += ["", "Studies and grids"]
+    lines += [entry(g, chosen.get(g, "null"), group_words(g, own)) for g in GROUPS[len(PARTS) :]]
+    lines += table(ASKED, values)
+    lines += ["", "Where and how a run is carried out, which does not change its result"]
+    return "\n".join(
+        [
+            *lines,
+            *table(RUNTIME, values),
+            "",
+            "Flags",
+            *(entry(k, None, v) for k, v in FLAGS.items()),
+        ]
+    )
+
+
+def of_part(group: str, choice: str, values: dict[str, str], own: Sequence[Path]) -> Iterator[str]:
+    """Yield a group's choices and settings, with the values of one `choice`."""
+    files = choices(group, own)
+    if choice not in files:
+        raise UserError(f"{group}={choice}: there is no such choice; {suggestion(choice, files)}")
+    yield f"{OF_GROUPS[group].capitalize()} (normexp help {group})"
+    yield entry(group, choice, ", ".join(files))
+    given = values | prefixed(group, shipped(files[choice]))
+    known = [setting for setting in RUN if setting.key.startswith(f"{group}.")]
+    yield from table(known, given, files)
+    yield from own_entries(group, shipped(files[choice]))
+
+
+def of_group(group: str) -> str:
+    """Return the choices of a group, a line each."""
+    lines = [fill(f"{group}=<choice>: {OF_GROUPS[group]}", WIDTH), ""]
+    lines += [entry(name, None, first_sentence(shipped(f))) for name, f in choices(group).items()]
+    return "\n".join([*lines, "", f"normexp help {group}=<choice> tells more of one"])
+
+
+def of_choice(group: str, choice: str) -> str:
+    """Return what a file says of itself, and its settings."""
+    files = choices(group)
+    if choice not in files:
+        raise UserError(f"{group}={choice}: there is no such choice; {suggestion(choice, files)}")
+    of = shipped(files[choice])
+    known = {setting.key: setting for setting in RUN}
+    given = prefixed(group, of) if group in PARTS else {}
+    tables = table([known[key] for key in given if key in known and key != f"{group}.name"], given)
+    lines = [f"{group}={choice}", "", *about(of), "", *tables, *own_entries(group, of)]
+    return "\n".join(lines).strip()
+
+
+def of_setting(key: str) -> Iterator[str]:
+    """Yield what each command, or each part, says of a setting."""
+    seen = set()
+    for command, settings in COMMANDS.items():
+        for setting in settings:
+            top = defaults(shipped(conf_dir() / f"{command}.yaml"))
+            if setting.key == key and (setting, top.get(key)) not in seen:
+                seen.add((setting, top.get(key)))
+                yield page(key, setting.words, setting.kind.words, [command], top.get(key))
+    for group in GROUPS:
+        own = [own_words(group, shipped(file)) for file in choices(group).values()]
+        texts = dict.fromkeys(each[key] for each in own if key in each)
+        if texts and not seen:
+            yield page(key, "; ".join(texts), "checked by the part", ["train"], None)
+
+
+def page(key: str, text: str, kind: str, commands: Sequence[str], value: str | None) -> str:
+    """Return a setting's words, its type and range, and its default, by choice where it has one."""
+    group = next((g for g in GROUPS if key.startswith(f"{prefix(g)}.")), "")
+    given = [value] if value is not None else []
+    if group and value is None:
+        by_value: dict[str, list[str]] = {}
+        for name, file in choices(group).items():
+            if (found := prefixed(group, shipped(file)).get(key)) is not None:
+                by_value.setdefault(found, []).append(name)
+        given = [f"{v} with {group}={','.join(names)}" for v, names in by_value.items()]
+    rows = {"type": kind, "default": "; ".join(given), "of": f"normexp {', '.join(commands)}"}
+    found_rows = [f"{name:<9}{text}" for name, text in rows.items() if text]
+    lines = [fill(row, WIDTH, subsequent_indent=" " * 9) for row in found_rows]
+    return "\n".join(
+        [key, fill(text, WIDTH - 2, initial_indent="  ", subsequent_indent="  "), *lines]
+    )
+
+
+def table(
+    settings: Iterable[Setting], values: dict[str, str], files: dict[str, Path] | None = None
+) -> Iterator[str]:
+    """Yield an entry a setting; one that only some of the choices in `files` give says so."""
+    for setting in settings:
+        text = words(setting)
+        if files and setting.key not in values:
+            group = setting.key.partition(".")[0]
+            having = [n for n, f in files.items() if setting.key in prefixed(group, shipped(f))]
+            text += f"; with {group}={','.join(having[:3])}" if having else ""
+        yield entry(setting.key, values.get(setting.key), text)
+
+
+def words(setting: Setting) -> str:
+    """Return what a setting does, and its type."""
+    kind = setting.kind.words.rstrip(",").removeprefix("a ")
+    return setting.words if isinstance(setting.kind, Part) else f"{setting.words} [{kind}]"
+
+
+def entry(key: str, value: str | None, text: str) -> str:
+    """Return `key=value` and its words, within the width."""
+    typed = f"  {key}" if value is None else f"  {key}={value}"
+    lines = wrap(text, WIDTH - INDENT, break_on_hyphens=False) or [""]
+    if len(typed) < INDENT - 1:
+        typed, lines = f"{typed:<{INDENT}}{lines[0]}".rstrip(), lines[1:]
+    typed = fill(typed, WIDTH, subsequent_indent=" " * INDENT, drop_whitespace=False)
+    return "\n".join([typed, *(" " * INDENT + line for line in lines)])
+
+
+def own_entries(group: str, of: Shipped) -> Iterator[str]:
+    """Yield the settings that a part has for itself."""
+    values = prefixed(group, of)
+    yield from (entry(key, values[key], text) for key, text in own_words(group, of).items())
+
+
+def group_words(group: str, own: Sequence[Path]) -> str:
+    """Return what a group is, and its choices."""
+    names = [name for name in choices(group, own) if not name.endswith("_full")]
+    return f"{OF_GROUPS[group]}: {', '.join(names)}"
+
+
+def about(of: Shipped) -> Iterator[str]:
+    """Yield the comment at the top of a file, as paragraphs and examples within the width."""
+    paragraph: list[str] = []
+    for line in [*of.words, ""]:
+        if paragraph and (not line or line.startswith("normexp ")):
+            yield fill(" ".join(paragraph), WIDTH)
+            paragraph = []
+        if line.startswith("normexp "):
+            yield fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
+        elif line:
+            paragraph.append(line)
+
+
+def first_sentence(of: Shipped) -> str:
+    """Return the first sentence of a file's comment."""
+    return re.split(r"(?<=[.?!])(?<!al\.) ", " ".join(of.words))[0].rstrip(".")

@@ -1,0 +1,65 @@
+"""Makes parts of their settings, by Hydra: the only place."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, errors
+
+from normexp.errors import UserError, raised_in, sentence
+from normexp.runs.source import search_own
+from normexp.runs.spec import Part
+
+
+def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
+    """Return what is at the `keys` as plain values; raises UserError if it refers to nothing."""
+    node: Any = cfg
+    try:
+        for key in keys:
+            node = node[key]
+        if not OmegaConf.is_config(node):
+            return node
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except errors.OmegaConfBaseException as error:
+        raise _root_cause(error) from None
+
+
+def make(part: Part | None, key: str, **arguments: object) -> Any:
+    """Return the object that `part` describes; `key` names it to the user on an error."""
+    if part is None:
+        raise UserError(f"{key}=null: a part with a _target_ is needed")
+    try:
+        search_own(part)
+        return instantiate(part, _convert_="all", **arguments)
+    except (InstantiationException, errors.OmegaConfBaseException) as error:
+        raise _root_cause(error, f"{key}: ") from None
+
+
+def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
+    """Return the innermost cause: a UserError where settings can mend it, else as it was raised."""
+    refers = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
+    key = error.full_key if isinstance(error, errors.MissingMandatoryValue) else None
+    if key := key or (refers and refers[1]):
+        return UserError(f"{key} is not given; add {key}=...")
+    cause = error
+    # What a resolver raises is only the context of OmegaConf's error.
+    while inner := cause.__cause__ or (
+        cause.__context__ if isinstance(cause, errors.InterpolationResolutionError) else None
+    ):
+        # Ours says it best already; Hydra's ImportError names the target.
+        if isinstance(cause, UserError | ImportError):
+            break
+        cause = inner
+    if isinstance(cause, UserError):
+        return cause
+    if isinstance(cause, ImportError):
+        hint = "a file of your own must lie in the folder where you type normexp"
+        if "timm" in str(cause):
+            hint = "pip install 'normexp[timm]' brings its networks"
+        return UserError(f"{prefix}{sentence(cause)} ({hint})")
+    # Hydra calls the part, and itself raises what a call with other arguments raises.
+    if isinstance(cause, ValueError | errors.OmegaConfBaseException) or raised_in(cause) == "hydra":
+        return UserError(prefix + sentence(cause))
+    return cause

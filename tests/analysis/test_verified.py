@@ -1,0 +1,91 @@
+"""A run that was trained again against the run that ships."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from helpers.made import result, spec
+
+from normexp.analysis.intervals import prediction_interval
+from normexp.analysis.verified import Outcome, compare, without_verdict
+from normexp.runs.result import Environment, RunResult
+
+OTHERS = (60.0, 61.0, 62.0, 63.0, 64.0)
+HERE = replace(result(spec(), 0.62).environment, instructions="AVX2")
+OTHER = replace(HERE, instructions="AVX512")
+
+
+def found(accuracy: float, environment: Environment = HERE) -> RunResult:
+    return replace(result(spec(), accuracy), environment=environment)
+
+
+def test_the_prediction_interval_is_that_of_one_more_value() -> None:
+    # Tables: the 0.9995 quantile of Student's t is 8.610 at 4 degrees of freedom, 636.62 at 1.
+    interval = prediction_interval(OTHERS, 0.999)
+    assert interval
+    half = 8.610 * 2.5**0.5 * (1 + 1 / 5) ** 0.5
+    assert (interval.low, interval.high) == pytest.approx((62 - half, 62 + half), abs=2e-3)
+    two = prediction_interval([1.0, 3.0], 0.999)
+    assert two
+    assert two.high == pytest.approx(2 + 636.62 * 2**0.5 * 1.5**0.5, rel=1e-4)
+    assert prediction_interval([1.0], 0.999) is None
+
+
+def test_equal_bits_are_equal_whatever_the_machine_and_the_time_it_took() -> None:
+    again = found(0.62, OTHER)
+    again = replace(again, timing=replace(again.timing, seconds=999.0))
+    assert compare(found(0.62), again, OTHERS).outcome is Outcome.EQUAL
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "outcome"), [(0.7, Outcome.WITHIN), (0.4, Outcome.OUTSIDE), (0.8, Outcome.OUTSIDE)]
+)
+def test_on_another_machine_the_interval_of_the_cell_decides(
+    accuracy: float, outcome: Outcome
+) -> None:
+    compared = compare(found(0.62), found(accuracy, OTHER), OTHERS)
+    assert compared.outcome is outcome
+    assert "62.00 %" in compared.words
+    assert f"{100 * accuracy:.2f} %" in compared.words
+
+
+def test_on_the_same_kind_of_machine_other_bits_are_outside() -> None:
+    another_python = replace(HERE, python="3.13.0")
+    assert compare(found(0.62), found(0.621, another_python), OTHERS).outcome is Outcome.OUTSIDE
+    # What machine it was is not known: its bits need not be these.
+    unknown = replace(HERE, instructions="")
+    assert compare(found(0.62, unknown), found(0.621, unknown), OTHERS).outcome is Outcome.WITHIN
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(HERE, torch="2.99"),
+        replace(HERE, kernels="none"),
+        replace(HERE, normexp="9"),
+        replace(HERE, processor="another"),
+        replace(HERE, threads=3),
+        OTHER,
+    ],
+)
+def test_what_makes_another_kind_of_machine(other: Environment) -> None:
+    assert compare(found(0.62), found(0.63, other), OTHERS).outcome is Outcome.WITHIN
+
+
+def test_a_divergence_is_compared_too() -> None:
+    diverged = replace(result(spec(), "diverged"), environment=OTHER)
+    assert compare(found(0.62), diverged, OTHERS).outcome is Outcome.OUTSIDE
+    later = replace(diverged, steps=151, environment=HERE)
+    assert compare(diverged, later, OTHERS).outcome is Outcome.WITHIN
+
+
+def test_one_other_seed_gives_no_verdict() -> None:
+    compared = compare(found(0.62), found(0.3, OTHER), OTHERS[:1])
+    assert compared.outcome is Outcome.NONE
+
+
+def test_on_other_images_the_difference_is_given_without_a_verdict() -> None:
+    compared = without_verdict(found(0.62), found(0.605))
+    assert compared.outcome is Outcome.NONE
+    assert "-1.50 points" in compared.words
