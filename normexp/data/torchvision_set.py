@@ -38,7 +38,7 @@ def _read(dataset: str, folder: Path, resize: int | None, download: bool) -> Dat
     from torchvision import datasets  # it takes a second to import
 
     make: Callable[..., Any] | None = getattr(datasets, dataset, None)
-    if make is None:
+    if not isinstance(make, type):  # a record may name it: nothing but a class is called
         raise UserError(f"data.source.dataset={dataset}: torchvision has no such data set")
     names = inspect.signature(make).parameters
     halves = []
