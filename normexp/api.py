@@ -1,169 +1,190 @@
-"""For networks in Python: swap their norms, recalibrate them, look at them through the lens."""
+"""Training, loading and reading runs from Python; `docs/python.md` has examples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
 from normexp import build
-from normexp.analysis.lens.diagnosis import diagnosis
-from normexp.contracts import LabelledImages, NormLayer
-from normexp.evaluation import recalibration
-from normexp.evaluation.contrasts import Change
-from normexp.evaluation.statistics import (
-    RUNNING,
-    Statistics,
-    batch_layers,
-    distance,
-    estimate,
-    fixed,
-    of_batches,
-)
-from normexp.evaluation.subject import Subject
-from normexp.norms.found import make_sites, num_channels
-from normexp.norms.placing import place_norms
-from normexp.precision import Precision
-from normexp.runs.record import LensRow
+from normexp.commands.quoting import quoted
+from normexp.commands.train import carry_out
+from normexp.commands.trust import require_trusted
+from normexp.errors import UserError
+from normexp.runs.catalogue import catalogue
+from normexp.runs.folder import RunFolder
+from normexp.runs.result import RunResult
+from normexp.runs.spec import RunSpec, Settings
+from normexp.settings import typed
 
-BATCHES = 200
-Batches = Iterable[Tensor | Sequence[Tensor]]
-"""Images (N, 3, H, W), or pairs of images and labels, as a `DataLoader` yields them."""
+if TYPE_CHECKING:  # torch takes seconds to import, and `results` needs none of it
+    from PIL.Image import Image
+    from torch import Tensor, nn
 
+    from normexp.data.standardise import Standardise
 
-def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
-    """Replace every norm of `network`, in place: batch, instance, group, layer norm and the like.
-
-    `norm` is the name of a norm of normexp, such as "instance", "group", "both" or "batch_frozen",
-    or a callable that takes the number of channels and returns a module that keeps the shape
-    (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning.
-    Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
-    global pooling. Raises ValueError or UserError where the network has no norm, or a norm does not
-    fit; the network is then as it was.
-
-        network = torchvision.models.resnet50(weights="DEFAULT")
-        normexp.swap_norms(network, "group")
-        normexp.swap_norms(network, functools.partial(nn.BatchNorm2d, momentum=0.01))
-    """
-    parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
-    own = {name: m for name, m in network.named_modules() if num_channels(m) is not None}
-    try:
-        staying = make_sites(network)
-        place_norms(network, **parts)
-    except Exception:
-        for name, module in own.items():
-            network.set_submodule(name, module)
-        raise
-    return staying
-
-
-def recalibrate(network: nn.Module, loader: Batches, batches: int = BATCHES) -> int:
-    """Re-estimate the running statistics of batch norm, in place, over the first `batches`.
-
-    `loader` yields training images (N, 3, H, W), or (images, labels), as the network takes them, on
-    its device. The weights stay, and so does its mode. Returns the number of layers; raises
-    ValueError where there is no batch.
-
-        normexp.recalibrate(network, train_loader)
-    """
-    return recalibration.recalibrate(network, islice(_images(loader), batches))
+    Pictures = np.ndarray | Image | str | Path | Iterable[np.ndarray | Image | str | Path]
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What the lens found; printed, it is the diagnosis."""
+class Trained:
+    """A trained network, with what it takes to use it.
 
-    rows: tuple[LensRow, ...]
-    """As `evaluation/lens.py` describes them, of the axes statistics, layers and contrast."""
-    diagnosis: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "\n".join(self.diagnosis)
-
-
-def lens(
-    network: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    loader: Batches | None = None,
-    batch_size: int = 32,
-) -> Findings:
-    """Evaluate `network` in eval mode, with test-batch statistics, and at less contrast.
-
-    Test `images` (N, 3, H, W) are as the network takes them, in an order without meaning, `labels`
-    (N,) whole numbers. A `loader` of training batches, as for `recalibrate`, adds statistics that
-    are re-estimated over 200 of them. `batch_size` is that of the training. The network stays as it
-    is. Raises ValueError where images and labels differ in number.
-
-        print(normexp.lens(network, images, labels, train_loader))
+    >>> trained = normexp.load("outputs/runs/cnn-both-b4-none-s0-1a2b3c4d")
+    >>> trained.predict("cat.jpg")
+    ['cat']
     """
-    if len(images) != len(labels) or not len(images):
-        raise ValueError(f"{len(images)} images and {len(labels)} labels: as many are needed")
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    subject = Subject(
-        network, LabelledImages(images, labels), _as_is, Precision("fp32", images.device), 0
-    )
-    sizes = {size for size in (1, 2, 8, 32, 128, batch_size) if size <= len(images)}
-    rows: list[LensRow] = []
-    if loader is not None:
-        rows += _re_estimated(subject, loader)
-    for statistics in (RUNNING, *map(of_batches, sorted(sizes))):
-        rows.append(_row(subject, "statistics", statistics, _change(1.0)))
-        for share in (1.0, 0.5, 0.15):
-            rows.append(_row(subject, "contrast", statistics, _change(share)))
-    for module, mode in modes.items():
-        module.training = mode
-    return Findings(tuple(rows), tuple(diagnosis(rows, batch_size, len(images))))
+
+    folder: Path
+    spec: RunSpec
+    result: RunResult
+    network: nn.Module
+    """Standardised images float (N, 3, H, W) to logits (N, K), in eval mode, on the CPU."""
+    standardise: Standardise
+    """Images float (N, 3, H, W) in [0, 1] to the same shape, as they were standardised."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run, in the groups that they are typed in."""
+        return self.spec.settings
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K names of the classes, in the order of the logits."""
+        return self.result.classes
+
+    def images(self, pictures: Pictures) -> Tensor:
+        """Return float (N, 3, H, W) in [0, 1] of pictures of any kind.
+
+        uint8 arrays (N, H, W, 3) or (H, W, 3) are taken as they are; of files and PIL images the
+        shorter side is scaled to the size that was trained on, and the middle cut out. Raises
+        UserError where a file cannot be read.
+        """
+        import torch
+
+        from normexp.data.standardise import to_unit
+
+        is_one = isinstance(pictures, str | Path) or hasattr(pictures, "getexif")
+        if isinstance(pictures, np.ndarray):
+            arrays = pictures if pictures.ndim == 4 else pictures[None]
+        else:
+            each = [pictures] if is_one else pictures
+            arrays = np.stack([self._pixels(picture) for picture in each])  # type: ignore[union-attr,arg-type]
+        if arrays.dtype != np.uint8 or arrays.shape[-1] != 3:
+            raise UserError(f"{arrays.dtype} {arrays.shape}: uint8 (N, H, W, 3) is needed")
+        return to_unit(torch.from_numpy(np.array(arrays)))
+
+    def logits(self, pictures: Pictures) -> Tensor:
+        """Return the logits (N, K) of pictures of any kind (see `images`)."""
+        import torch
+
+        with torch.no_grad():
+            logits: Tensor = self.network(self.standardise(self.images(pictures)))
+        return logits
+
+    def predict(self, pictures: Pictures) -> list[str]:
+        """Return the name of the likeliest class of each of the pictures (see `images`)."""
+        return [self.classes[i] for i in self.logits(pictures).argmax(1).tolist()]
+
+    def module(self) -> nn.Module:
+        """Return a module from images float (N, 3, H, W) in [0, 1] to logits (N, K)."""
+        from normexp.models.standardised import Standardised
+
+        return Standardised(self.standardise, self.network).eval()
+
+    def export(self, file: str | Path) -> None:
+        """Write `module()` to a file: `.pt2` by torch.export, `.onnx` where onnx is installed.
+
+        The number of images is free, their height and width are those that were trained on.
+        """
+        from normexp.models.standardised import export
+
+        inputs = self.result.inputs
+        export(self.module(), Path(file), (inputs.height, inputs.width) if inputs else (32, 32))
+
+    def _pixels(self, picture: np.ndarray | Image | str | Path) -> np.ndarray:
+        from normexp.data.decoding import UnusableImageError, decoded, pixels
+
+        if isinstance(picture, np.ndarray):
+            return picture
+        size = self.result.inputs.height if self.result.inputs else self.spec.data.resize
+        try:
+            if isinstance(picture, str | Path):
+                return decoded(Path(picture), size).pixels
+            return pixels(picture, size)
+        except UnusableImageError as error:
+            raise UserError(f"{picture} cannot be read: {error}") from error
 
 
-def _re_estimated(subject: Subject, loader: Batches) -> Iterator[LensRow]:
-    batches = list(islice(_images(loader), BATCHES))
-    size = len(batches[0])
-    whole = [images for images in batches if len(images) == size]
-    precise = estimate(subject.network, whole, size)["precise"]
-    yield _row(subject, "statistics", fixed("precise", precise, size), _change(1.0))
-    for name, layer in batch_layers(subject.network).items():
-        if name in precise and layer.running_mean is not None:
-            yield {"axis": "layers", "layer": name, **distance(layer, precise[name])}
+def load(folder: str | Path, trust: bool = False) -> Trained:
+    """Return the network of a finished run, by its folder, `outputs/runs/<name>`.
+
+    The images that it was trained on need not be there. A part of none of normexp, torch and
+    torchvision is called with `trust=True` only. Raises UserError where there is no finished run.
+    """
+    from normexp import tensors
+
+    of = RunFolder(Path(folder).expanduser())
+    if not of.record_file.exists() or (result := of.result()) is None:
+        raise UserError(f"{folder} is no folder of a finished run; normexp.results() lists them")
+    spec = of.record().spec
+    require_trusted(spec.settings, trust)
+    # Plain layers of torch, which can be exported, with the same parameters and names.
+    network = build.network(replace(spec, kernels="none"), len(result.classes))
+    network.load_state_dict(tensors.load(of.weights))
+    return Trained(of.path, spec, result, network.eval(), _standardiser(spec, result))
 
 
-def _row(subject: Subject, axis: str, statistics: Statistics, change: Change) -> LensRow:
-    reference = subject.logits(RUNNING.in_chunks(statistics.chunk), change)
-    return {
-        "axis": axis,
-        "change": change.name,
-        "level": change.level,
-        "statistics": statistics.name,
-        "batch_size": statistics.batch_size,
-        "alpha": None,
-        **subject.measures(subject.logits(statistics, change), reference),
-    }
+def results(outputs: str | Path = "outputs") -> list[dict[str, object]]:
+    """Return a row for each run below `outputs`: its settings, and what it found.
+
+    Accuracies are shares; None where a run is not finished, or diverged.
+
+    >>> pandas.DataFrame(normexp.results("outputs")).groupby("norm").test_accuracy.mean()
+    """
+    rows: list[dict[str, object]] = []
+    for entry in catalogue(Path(outputs).expanduser()):
+        result, factors = entry.result, entry.factors
+        test = result.test if result else None
+        found = {
+            "state": entry.state,
+            "val_accuracy": result.history[-1].val_accuracy if test and result else None,
+            "test_accuracy": test.accuracy if test else None,
+            **{
+                f"test_accuracy_contrast_{s}": test.contrast[str(s)] if test else None
+                for s in range(1, 6)
+            },
+            "seconds": result.timing.seconds if result else None,
+            "studies": entry.record.studies,
+            "folder": str(entry.folder.path),
+        }
+        rows.append({**factors, **found})
+    return rows
 
 
-def _change(share: float) -> Change:
-    """Return less contrast about each image's channel means, which standardised images have too."""
-    name = "none" if share == 1 else "corruption"
-    return Change(name, share, _no_draws, partial(_about_mean, share=share))
+def train(*overrides: str, **settings: object) -> Trained:
+    """Train a run, or go on with it, and return its network; a finished one is not trained again.
+
+    Settings are those of `normexp train`; those with a dot are texts, as on the command line.
+    Raises UserError as the command line tells it.
+
+    >>> normexp.train("optimizer.lr=0.1", norm="instance", batch_size=4, data="generated")
+    """
+    given = [*overrides, *(f"{key}={typed(value)}" for key, value in settings.items())]
+    given = quoted([each.replace("=~/", f"={Path.home()}/", 1) for each in given])
+    spec, runtime = build.run_spec(build.composed(given))
+    carry_out(spec, runtime, shlex.join(["normexp", "train", *given]))
+    return load(RunFolder.of(Path(runtime.outputs).expanduser(), spec).path, trust=True)
 
 
-def _about_mean(images: Tensor, _: Tensor, share: float) -> Tensor:
-    mean = images.mean((2, 3), keepdim=True)
-    return images if share == 1 else mean + share * (images - mean)
+def _standardiser(spec: RunSpec, result: RunResult) -> Standardise:
+    """Return what standardised the run's images; of an old record, measured on them again."""
+    from normexp.data.standardise import of_record
 
-
-def _no_draws(number: int, _: torch.Generator) -> Tensor:
-    return torch.empty(number, 0)
-
-
-def _as_is(images: Tensor) -> Tensor:
-    return images
-
-
-def _images(loader: Batches) -> Iterator[Tensor]:
-    for batch in loader:
-        yield batch if isinstance(batch, Tensor) else batch[0]
+    if result.inputs is None:
+        return build.standardiser(spec.data, build.images(spec).train)
+    return of_record(result.inputs.mean, result.inputs.std, spec.data.red_scale)

@@ -15,6 +15,17 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, Sessi
 from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.util.tensor_util import make_tensor_proto
 
+from normexp.errors import visible
+from normexp.settings import RUN, Flag, Kind, Number, Part
+
+
+def _type_of(kind: Kind) -> int:
+    if isinstance(kind, Flag):
+        return int(api_pb2.DATA_TYPE_BOOL)
+    is_number = isinstance(kind, Number)
+    return int(api_pb2.DATA_TYPE_FLOAT64 if is_number else api_pb2.DATA_TYPE_STRING)
+
+
 METRICS: Mapping[str, str] = {
     "test/accuracy": "test accuracy",
     "test/accuracy_contrast_5": "at contrast 5",
@@ -24,6 +35,13 @@ METRICS: Mapping[str, str] = {
     "cost/images_per_second": "images/s",
 }
 """The columns of HParams; it shows the first five until the user chooses others."""
+
+TYPES = {
+    setting.key.removesuffix(".name"): _type_of(setting.kind)
+    for setting in RUN
+    if not isinstance(setting.kind, Part)
+}
+"""The type of each column, also where a run has no value."""
 
 FACTORS = ("norm", "batch_size", "contrast", "model", "optimizer.lr")
 """The settings that HParams shows until the user chooses others."""
@@ -48,19 +66,20 @@ OF_RUNS = {
 def session(cell: str, factors: Mapping[str, object]) -> Summary:
     """Return a run's factors for HParams, which shows the mean of the runs that share a `cell`."""
     values = {
-        key: value if isinstance(value, bool | int | float | str) else json.dumps(value)
+        key: _value(value)
         for key, value in factors.items()
-        if key != "seed"
+        if key != "seed" and value is not None  # HParams has cells without a value
     }
     return summary_v2.hparams_pb(values, trial_id=cell)
 
 
 def experiment(factors: Mapping[str, object]) -> Summary:
     """Return which columns HParams has; TensorBoard takes them from any one run."""
+    types = {**{key: _type(value) for key, value in factors.items()}, **TYPES}
     columns = [
         # Without a domain: one run does not know what values the others have.
-        api_pb2.HParamInfo(name=key, type=_type(value), differs=key in FACTORS)
-        for key, value in factors.items()
+        api_pb2.HParamInfo(name=key, type=kind, differs=key in FACTORS)
+        for key, kind in types.items()
         if key != "seed" and key.count(".") < 2  # deeper ones would bury the rest
     ]
     metrics = [
@@ -129,7 +148,7 @@ def scalar(tag: str, value: float) -> Summary:
 
 
 def text(tag: str, markdown: str) -> Summary:
-    return text_summary.text_pb(tag, markdown)
+    return text_summary.text_pb(tag, visible(markdown, keep="\n"))
 
 
 def image(tag: str, png: bytes) -> Summary:
@@ -137,6 +156,12 @@ def image(tag: str, png: bytes) -> Summary:
     width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
     shown = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
     return Summary(value=[Summary.Value(tag=tag, image=shown)])
+
+
+def _value(value: object) -> bool | int | float | str:
+    if isinstance(value, bool | int | float):
+        return value
+    return visible(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _type(value: object) -> int:

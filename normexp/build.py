@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import shipped
@@ -39,6 +40,12 @@ OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
 OmegaConf.register_new_resolver(
     "last_word", lambda target: str(target).rpartition(".")[2], replace=True
 )
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """Return the settings of `normexp train` with these overrides."""
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
 
 
 def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:

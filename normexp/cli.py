@@ -8,7 +8,8 @@ from pathlib import Path
 
 from normexp import __version__, settings
 from normexp.errors import Stopped, UserError, one_line, show, suggestion
-from normexp.screen import outlive
+from normexp.home import ensure_home
+from normexp.screen import outlive, spell_out
 from normexp.shipped import GROUPS
 
 COMMANDS = {
@@ -54,6 +55,7 @@ version {version}"""
 
 def main() -> None:
     """Run the command that `sys.argv` names; a user's mistake ends in one line and exit code 1."""
+    spell_out()
     if sys.argv[1:2] and sys.argv[1] in LASTING:
         outlive()
     sys.exit(run(sys.argv[1:]))
@@ -120,6 +122,7 @@ def refuse_flags(arguments: Sequence[str]) -> None:
 
 def prepare(word: str, arguments: list[str]) -> None:
     """Set up this process as Hydra expects it for the command `word`."""
+    ensure_home()
     # Hydra then raises instead of printing, and one place decides what an error looks like.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes flags before or after the overrides, not between them.

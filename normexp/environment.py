@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -35,6 +36,8 @@ def keep_freed_memory() -> None:
     It would give large blocks back to the system, and each of their pages costs a fault when the
     next step takes it again: 5 to 12 % of a step (scripts/bench train).
     """
+    if sys.platform == "win32":
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         trim_threshold, mmap_threshold = -1, -3  # malloc.h

@@ -23,6 +23,8 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 PLUGIN = "hydra_plugins/normexp_launcher/"
 LIBRARIES = tuple({sysconfig.get_path(k) for k in ("stdlib", "platstdlib", "purelib", "platlib")})
+SPACES = "\u00a0\u2009\u202f"
+"""That do not break, or are narrow: Python does not call them printable."""
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -91,8 +93,22 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
 
 
+def visible(text: str, keep: str = "") -> str:
+    """Return text with its control characters written out, which a terminal would obey.
+
+    Those to `keep` stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in SPACES or c in keep else _code(c) for c in text)
+
+
+def _code(character: str) -> str:
+    return ascii(character)[1:-1]
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())  # a value may have line breaks
+    return visible(" ".join(text.split()))  # a value may have line breaks
 
 
 def _root(error: BaseException) -> BaseException:
@@ -161,10 +177,11 @@ def _about_settings(error: Any) -> str:
     if override := getattr(error, "override", None):
         if "=" not in override:
             return f"'{override}' is not of the form key=value, such as norm=batch"
-        return (
-            f"'{override}' cannot be read; quote a value that has spaces, brackets, commas or "
-            "'=' in it twice: \"key='a=b'\""
-        )
+        text = f"if the value is text, it is quoted twice: {quoted_twice(override)}"
+        return f"'{override}' cannot be read; {text}"
+    if match := re.match(r"Ambiguous value for argument '(.+?)'\n", str(error)):
+        text = f"if the value is text, it is quoted twice: {quoted_twice(match[1])}"
+        return f"'{match[1]}' has several values: add -m for a run of each; {text}"
     if match := re.match(r"Could not override '(.+)'", str(error)):
         last = match[1].rpartition(".")[2]
         siblings = getattr(error.__cause__, "parent_node", None) or ()
@@ -172,3 +189,11 @@ def _about_settings(error: Any) -> str:
         return f"there is no setting '{match[1]}'; {suggestion(last, known)}"
     said = [_one_line(str(e)) for e in (error, error.__cause__) if e is not None]
     return "; ".join(dict.fromkeys(said))
+
+
+def quoted_twice(override: str) -> str:
+    """Return a line with quotes for Hydra, and around them for a shell."""
+    key, _, value = override.partition("=")
+    for_hydra = re.sub(r"(\\+)(?='|$)|'", lambda m: f"{m[0]}{m[1]}" if m[1] else r"\'", value)
+    for_shell = re.sub(r'([\\"$`])', r"\\\1", f"{key}='{for_hydra}'")
+    return f'"{for_shell}"'

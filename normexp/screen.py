@@ -1,8 +1,9 @@
-"""A screen that goes away ends no work: a pipe of `| head -1`, a closed terminal.
+"""A screen that goes away ends no work, and one that cannot show a character shows another.
 
-Standard library only.
+It goes away with a pipe of `| head -1`, and with a closed terminal. Standard library only.
 """
 
+import codecs
 import errno
 import io
 import signal
@@ -11,6 +12,8 @@ from typing import Any, TextIO
 
 GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)
 """Of a pipe that nobody reads any more, and of a terminal that is closed."""
+
+SPELLED = {"±": "+-", "–": "-", "−": "-", "×": "x", "…": "...", "→": "->", "“": '"', "”": '"'}
 
 
 class Screen(io.FileIO):
@@ -23,6 +26,20 @@ class Screen(io.FileIO):
             if error.errno not in GONE:
                 raise
             return memoryview(data).nbytes
+
+
+def spell_out() -> None:
+    """Let characters that the screen's encoding lacks be written in others."""
+    codecs.register_error("normexp", _spelled_out)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="normexp")
+
+
+def _spelled_out(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    return "".join(SPELLED.get(each, ascii(each)[1:-1]) for each in text), error.end
 
 
 def outlive() -> None:

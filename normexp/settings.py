@@ -27,7 +27,7 @@ class Kind(Protocol):
 
 
 def _or_null(is_optional: bool) -> str:
-    return ", or null," * is_optional
+    return " or null" * is_optional
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Number:
             return None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and self._is_in_range(value):
+            if self.whole and value >= 2**63:
+                raise ValueError(f"a whole number below {2**63} is needed")
             return int(value) if self.whole else float(value)
         raise ValueError(f"{self.words} is needed")
 
@@ -237,7 +239,12 @@ CACHE = Setting(
 )
 OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports and studies")
 DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
-THREADS = Setting("runtime.threads", OPTIONAL_COUNT, "CPU threads; null: one a core")
+# OpenMP ends the process where it cannot have as many as it is asked for.
+THREADS = Setting(
+    "runtime.threads",
+    Number(whole=True, least=1, most=1024, optional=True),
+    "CPU threads; null: one a core",
+)
 JOBS = Setting(
     "runtime.jobs", OPTIONAL_COUNT, "runs at a time; null: as many as cores, memory and GPUs allow"
 )
@@ -376,6 +383,8 @@ RUN = (
     Setting("optimizer.algorithm", Part(), "class of the optimizer"),
 )
 """What can change the result of a run."""
+PARTS = ("data", "model", "norm", "contrast", "optimizer")
+"""Groups of them; each has a folder in `conf/`, whose files give the values."""
 
 RUNTIME = (
     OUTPUTS,

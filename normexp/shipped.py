@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from normexp.settings import OF_MANY_PARTS, RUN
+from normexp.settings import OF_MANY_PARTS, PARTS, RUN
 
-PARTS = ("data", "model", "norm", "contrast", "optimizer")
-"""Groups of `conf/` whose files give values to settings of a run."""
 GROUPS = (*PARTS, "experiment", "scale", "hydra/launcher")  # what is chosen by the name of a file
 
 KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?P<value>.*)")

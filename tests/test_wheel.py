@@ -39,6 +39,7 @@ def test_the_wheel_trains_on_drawn_images_from_an_empty_folder(tmp_path: Path) -
     told = run("-m", "normexp", "train", "-m", "data=generated", *few, narrow, cwd=empty)
     assert "normexp runs" in told or "test accuracy" in told
     assert len(list((empty / "outputs" / "runs").glob("cnn-batch-b8-none-s0-*/result.json"))) == 1
-    # The page's templates are no Python files.
+    # The runs that ship are no Python file, nor are the page's templates.
+    assert "finished" in run("-m", "normexp", "runs", "study=reference", cwd=empty)
     run("-m", "normexp", "report", cwd=empty)
     assert (empty / "outputs" / "reports" / "all" / "index.html").exists()

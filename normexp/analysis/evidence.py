@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from normexp.analysis.claims.measured import measured_of, measured_rows
-from normexp.analysis.rows import MeasuredNetwork, Run, runs
+from normexp.analysis.rows import MeasuredNetwork, Run, of_study
 from normexp.errors import UserError
 from normexp.runs import reference
-from normexp.runs.catalogue import catalogue
+from normexp.runs.catalogue import Catalogue, read_runs
 from normexp.settings import SHIPPED, typed
 from normexp.tuned import TRIALS, Tuned, shipped_cells, tuned_cells
 
@@ -21,6 +21,7 @@ class Evidence:
     runs: Sequence[Run]
     tuned: Sequence[Tuned]
     words: str = ""  # where they come from; empty where they are the user's own
+    problems: Sequence[str] = ()  # a line on each record that is wrong
 
     def measured(self, claim: str) -> list[MeasuredNetwork]:
         """Return what was measured for a claim; of the user's own, if there is any."""
@@ -33,7 +34,12 @@ class Evidence:
 
 def own(outputs: Sequence[Path], study: str | None = None) -> Evidence:
     """Return the runs below some folders, of one study or all; raises UserError if none is."""
-    return Evidence(outputs, runs(*outputs, study=study), tuned_cells(*outputs))
+    return _of(read_runs(*outputs), outputs, study)
+
+
+def _of(found: Catalogue, outputs: Sequence[Path], study: str | None) -> Evidence:
+    own_runs = of_study(found, outputs, study)
+    return Evidence(outputs, own_runs, tuned_cells(*outputs), problems=found.problems)
 
 
 def shipped(outputs: Sequence[Path] = ()) -> Evidence:
@@ -46,7 +52,8 @@ def own_or_shipped(outputs: Sequence[Path], study: str | None) -> Evidence:
     """Return the user's own runs, or where there are none or `study` says so those that ship."""
     if study == SHIPPED:
         return shipped()
-    return own(outputs) if catalogue(*outputs) else shipped(outputs)
+    found = read_runs(*outputs)
+    return _of(found, outputs, None) if found.entries or found.left_out else shipped(outputs)
 
 
 def chosen(outputs: Sequence[Path], study: str | None) -> Evidence:

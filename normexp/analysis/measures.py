@@ -86,7 +86,7 @@ def curve(run: Run, over: str) -> tuple[Sequence[float], Sequence[float]] | None
         x = [float(each.images) for each in history]
     else:
         x = list(accumulate(run.result.timing.epoch_seconds))
-    return x, [100 * each.val_accuracy for each in history]
+    return x[: len(history)], [100 * each.val_accuracy for each in history[: len(x)]]
 
 
 def _last_epoch(run: Run) -> EpochResult | None:

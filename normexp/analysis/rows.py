@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from normexp.errors import UserError, suggestion
-from normexp.runs.catalogue import Entry, catalogue
+from normexp.errors import UserError, sentence, suggestion
+from normexp.runs.catalogue import Catalogue, Entry, read_runs
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRow
@@ -18,6 +18,12 @@ from normexp.runs.spec import Design, RunSpec
 from normexp.settings import SHIPPED
 
 Cell = tuple[object, ...]
+
+NEEDED = {
+    "contrast": {"change", "level", "statistics", "accuracy"},
+    "statistics": {"change", "statistics", "batch_size", "alpha", "accuracy"},
+}
+"""What a report reads of a row, by its axis; a row that lacks it is of another version."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,19 @@ class Run:
         """The rows of its `lens.json`; none where it was not evaluated."""
         try:
             record = self.folder.lens()
-        except DamagedFileError:
+        except (OSError, DamagedFileError):  # `problem_of_lens` says so
             return ()
-        return record.rows if record else ()
+        rows = record.rows if record else ()
+        return [row for row in rows if not NEEDED.get(str(row["axis"]), set()) - row.keys()]
+
+    def problem_of_lens(self) -> str | None:
+        """Return why its `lens.json` cannot be read, and what to do."""
+        try:
+            self.folder.lens()
+        except (OSError, DamagedFileError) as error:
+            what = f"{self.folder.lens_file} cannot be read: {sentence(error)}"
+            return f"{what}; normexp evaluate run={self.name} measures again"
+        return None
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,14 @@ R = TypeVar("R", bound=Row)
 
 def runs(*outputs: Path, study: str | None = None) -> list[Run]:
     """Return the runs below `outputs`, of one study or all; raises UserError if there is none."""
-    entries, where = catalogue(*outputs), " and ".join(map(str, outputs))
+    return of_study(read_runs(*outputs), outputs, study)
+
+
+def of_study(found: Catalogue, outputs: Sequence[Path], study: str | None) -> list[Run]:
+    """Return the runs that are of a study, or all; raises UserError if there is none."""
+    entries, where = found.entries, " and ".join(map(str, outputs))
+    if not entries and found.left_out:
+        raise UserError(found.left_out[0])
     if not entries:
         raise UserError(
             f"there is no run in {where}; make one: normexp train, or take those that normexp "

@@ -100,7 +100,8 @@ def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list
     for severity, values in enumerate(zip(*by_severity, strict=True)):
         yield {"contrast/accuracy": severity}, list(values)
     for name in results[0].readings:
-        yield {name: last}, [result.readings[name] for result in results]
+        if all(name in result.readings for result in results):
+            yield {name: last}, [result.readings[name] for result in results]
 
 
 def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:

@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp import build
 from normexp.analysis.advice import advice
 from normexp.analysis.evidence import own_or_shipped
+from normexp.commands.found import tell
 from normexp.commands.report import note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.spec import Settings
@@ -23,6 +26,7 @@ def main() -> None:
     chosen = settings(sys.argv[1:])
     outputs = outputs_of(chosen)
     evidence = own_or_shipped(outputs, chosen["study"])
+    tell(evidence.problems)
     note(outputs[0], evidence.runs)
     keys = ("batch_size", "contrast", "margin")
     own = {key: chosen[key] for key in keys}
@@ -45,5 +49,8 @@ def settings(arguments: list[str]) -> Settings:
             raise UserError(f"'{argument}' is not of the form key=value, such as batch_size=4")
         if key not in known:
             raise UserError(f"there is no setting '{key}'; {suggestion(key, known)}")
-    cfg.merge_with_dotlist(arguments)
+        try:
+            cfg.merge_with_dotlist([argument])
+        except (YAMLError, OmegaConfBaseException) as error:
+            raise UserError(f"'{argument}' cannot be read; write it as batch_size=4") from error
     return checked(OmegaConf.to_object(cfg), table)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from normexp.analysis.evidence import Evidence, own_or_shipped
 from normexp.analysis.goes_on import UNTIL, goes_on
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
+from normexp.commands.found import tell, tell_lenses
 from normexp.commands.quoting import refuse_lists
 from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
@@ -48,6 +49,8 @@ def main() -> int:
 
             measure(claims, outputs[0], of_training)
         evidence = own_or_shipped(outputs, settings["study"])
+        tell(evidence.problems)
+        tell_lenses(evidence.runs)
         if evidence.words:
             print(evidence.words)
         verdicts = judged(claims, evidence, FORMS[settings["form"]])

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from normexp.commands.help import every_key
 from normexp.errors import UserError
-from normexp.settings import COMMANDS, Choice, Flag, Setting
-from normexp.shipped import GROUPS, PARTS, choices, own_folders, own_words, shipped
+from normexp.settings import COMMANDS, PARTS, Choice, Flag, Setting
+from normexp.shipped import GROUPS, choices, own_folders, own_words, shipped
 
 SCRIPTS = {
     "bash": """\

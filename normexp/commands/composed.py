@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from normexp import build
+from normexp.commands.meant import meant_for_others
 from normexp.commands.quoting import quoted, refuse_lists
 from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, one_line, show
@@ -51,6 +52,10 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
             sys.argv[1:] = quoted(sys.argv[1:])
             if config_name == "train":
                 refuse_lists(sys.argv[1:])
+                overrides, lines = meant_for_others(sys.argv[1:], build.conf_dir())
+                sys.argv += overrides
+                for line in lines:
+                    print(line, file=sys.stderr)
             try:
                 hydra.main(
                     version_base="1.3", config_path=build.conf_dir(), config_name=config_name

@@ -14,12 +14,13 @@ from omegaconf import DictConfig
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
+from normexp.commands.found import tell
 from normexp.commands.looking import lens_on, lens_on_network, spec_of
 from normexp.commands.quoting import is_of_network
 from normexp.commands.report import checked_settings
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file
-from normexp.runs.catalogue import Entry, catalogue, matching, read_entry
+from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, unreadable
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
@@ -116,7 +117,9 @@ def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
     if (run is None) == (study is None):
         raise UserError("name the runs: run=<folder or name, with * for several> or study=<name>")
     if study is not None:
-        entries = catalogue(outputs)
+        found_runs = read_runs(outputs)
+        tell(found_runs.problems)
+        entries = found_runs.entries
         studies = {each for entry in entries for each in entry.record.studies}
         if found := matching(entries, {"study": str(study)}):
             return found
@@ -126,23 +129,26 @@ def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
     path = Path(pattern).expanduser()
     places = [(path.parent, path.name), (outputs / "runs", pattern)]
     folders = [
-        RunFolder(record.parent)
+        folder
         for place, name in places
-        for record in sorted(place.glob("*/run.json"))
-        if fnmatch(record.parent.name, name)
+        for folder in map(RunFolder, sorted(place.glob("*")))
+        if fnmatch(folder.name, name) and folder.has_record()
     ]
     if not folders:
-        known = [record.parent.name for record in outputs.glob("runs/*/run.json")]
+        known = [folder.name for folder in RunFolder.all_below(outputs)]
         hint = suggestion(path.name, known) if known else f"{outputs} has none"
         raise UserError(f"run={run}: there is no such run; {hint}")
-    return [_entry(folder) for folder in {f.path.resolve(): f for f in folders}.values()]
-
-
-def _entry(folder: RunFolder) -> Entry:
-    try:
-        return read_entry(folder)
-    except DamagedFileError as error:
-        raise UserError(f"{error}; the run's command, typed again, mends it") from error
+    entries, problems = [], []
+    for folder in {f.path.resolve(): f for f in folders}.values():
+        try:
+            entries.append(entry := read_entry(folder))
+            problems += [entry.problem] if entry.problem else []
+        except (OSError, DamagedFileError) as error:
+            problems.append(f"left out: {unreadable(error)}")
+    if not entries:
+        raise UserError(problems[0])
+    tell(problems)
+    return entries
 
 
 def finished(entries: Sequence[Entry]) -> list[Entry]:

@@ -11,10 +11,9 @@ from pathlib import Path
 from textwrap import fill, wrap
 
 from normexp.errors import UserError, suggestion
-from normexp.settings import ASKED, COMMANDS, RUN, RUNTIME, Part, Setting
+from normexp.settings import ASKED, COMMANDS, PARTS, RUN, RUNTIME, Part, Setting
 from normexp.shipped import (
     GROUPS,
-    PARTS,
     Shipped,
     choices,
     conf_dir,
@@ -190,7 +189,7 @@ def table(
 
 def words(setting: Setting) -> str:
     """Return what a setting does, and its type."""
-    kind = setting.kind.words.rstrip(",").removeprefix("a ")
+    kind = setting.kind.words.rstrip(",").removeprefix("a ").replace(" or null", ", or null")
     return setting.words if isinstance(setting.kind, Part) else f"{setting.words} [{kind}]"
 
 

@@ -55,9 +55,8 @@ def lens_on(
     try:
         trained.load_state_dict(tensors.load(folder.weights, fresh.state.totals.device))
     except (DamagedFileError, RuntimeError) as error:
-        raise UserError(
-            f"{folder.weights} does not fit the run's network any more; train the run again"
-        ) from error
+        what = f"{folder.weights} is damaged, or does not fit the run's network any more"
+        raise UserError(f"{what}; to make it again: {folder.again()}") from error
     batch = fresh.loader.epoch(0).batch(0)
 
     def step() -> None:

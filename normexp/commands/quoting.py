@@ -13,6 +13,7 @@ FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
 """Settings whose values are names of files or folders."""
 GROUPS = frozenset(setting.key.split(".")[0] for setting in RUN if setting.key.endswith(".name"))
 """Settings of a training that are a choice of a file in `conf/`."""
+OPTIONAL_GROUPS = ("scale", "experiment")
 
 
 def quoted(arguments: Sequence[str]) -> list[str]:
@@ -59,15 +60,21 @@ def refuse_lists(arguments: Sequence[str]) -> None:
         if argument.startswith(f"{OUTPUTS.key}=["):
             raise UserError(f"{argument}: a training has one folder; only what reads has several")
         group, _, value = argument.partition("=")
-        if group.partition("@")[0] not in GROUPS or "[" not in value:
+        group = group.lstrip("+").partition("@")[0]
+        if group not in (*GROUPS, *OPTIONAL_GROUPS) or "[" not in value:
             continue
         try:
-            choices = OverridesParser.create().parse_override(argument).value()
+            override = OverridesParser.create().parse_override(argument)
         except HydraException:  # Hydra says what cannot be read
             continue
-        if isinstance(choices, list):
-            each = typed(choices).strip("[]")
-            raise UserError(
-                f"{argument}: a run has one {group}; for a run of each: normexp train -m "
-                f"{group}={each}"
-            )
+        choices = (
+            [*override.sweep_iterator()] if override.is_sweep_override() else [override.value()]
+        )
+        lists = [each for each in choices if isinstance(each, list)]
+        if not lists or (group in OPTIONAL_GROUPS and max(map(len, lists)) < 2):
+            continue
+        each = ",".join(typed(choice).strip("[]") for choice in choices)
+        meant = f"for a run of each: normexp train -m {group}={each}"
+        if group == "experiment":  # each has a grid of its own
+            meant = f"type a command for each: normexp train -m {group}={each.split(',')[0]}"
+        raise UserError(f"{argument}: a run has one {group}; {meant}")

@@ -16,6 +16,7 @@ from normexp import __version__
 from normexp.analysis.evidence import chosen
 from normexp.analysis.rows import Run
 from normexp.commands.composed import composed
+from normexp.commands.found import tell, tell_lenses
 from normexp.runs.looks import note_look
 from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS, checked
@@ -33,6 +34,8 @@ def main(cfg: DictConfig) -> None:
     study, outputs = settings["study"], outputs_of(settings)
     evidence = chosen(outputs, study)
     found = evidence.runs
+    tell(evidence.problems)
+    tell_lenses(found)
     names = " and ".join(each.resolve().name for each in outputs)
     title = f"Study {study}" if study else f"All runs of {names}"
     command = " ".join(["normexp report", *HydraConfig.get().overrides.task])

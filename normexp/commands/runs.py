@@ -1,27 +1,41 @@
 """`normexp runs`: list the runs in `outputs/`. Standard library only, to answer at once."""
 
+import json
 import shutil
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
-from normexp.errors import UserError
+from normexp.commands.found import tell
+from normexp.errors import UserError, visible
 from normexp.runs import reference
-from normexp.runs.catalogue import Entry, catalogue, matching, read_entry, reasons, table
+from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, reasons
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked
+from normexp.runs.overview import Overview
+from normexp.runs.text import csv_text
 from normexp.settings import SHIPPED
 
 HELP = """\
-usage: normexp runs [key=value ...] [clean=<state>] [yes=true]
-                    [outputs=<folder> or outputs=[<folder>,<folder>]]
+usage: normexp runs [key=value ...] [outputs=<folder> or outputs=[<folder>,<folder>]]
 
-A row for each cell (runs that differ in the seed only), mean ± standard deviation over seeds.
-key=value keeps the runs with that setting: norm=batch, batch_size=4, optimizer.lr=0.1,
-seed=0, state=diverged, study=quickstart; study=reference lists the runs that normexp ships.
-clean=failed, clean=unfinished or clean=diverged removes such runs, once you have confirmed it;
-yes=true confirms beforehand, for scripts. A run in progress is kept."""
+A row for each cell (runs that differ in the seed only): mean ± standard deviation
+over seeds of the accuracy on the test images, in per cent.
 
-REMOVABLE = ("failed", "unfinished", "diverged")
+key=value keeps the runs with that setting: norm=batch, norm=batch,both,
+batch_size=4..32, optimizer.lr=0.1, seed=0, state=diverged, study=quickstart;
+study=reference lists the runs that normexp ships.
+columns=norm,epochs   these settings are columns; else those that tell runs apart
+sort=accuracy         orders the rows by a column; sort=-accuracy: the best first
+format=csv            or json: for other programs, accuracies as shares
+
+clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with *
+for several, once you have confirmed it; key=value keeps the others. yes=true
+confirms beforehand, for scripts. A run in progress is kept."""
+
+FORMATS = ("table", "csv", "json")
+STATES = ("failed", "unfinished", "diverged")
+"""Those of a run that has nothing to keep; a finished one is removed by its name alone."""
 
 
 def main() -> None:
@@ -35,56 +49,82 @@ def main() -> None:
     wanted = dict(argument.split("=", 1) for argument in arguments)
     typed = wanted.pop("outputs", "outputs")
     is_list = typed.startswith("[") and typed.endswith("]")
-    outputs = list(map(Path, typed[1:-1].split(",") if is_list else [typed]))
-    removed_state, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
+    outputs = [Path(each).expanduser() for each in (typed[1:-1].split(",") if is_list else [typed])]
+    columns = [key for key in wanted.pop("columns", "").split(",") if key]
+    sort, form = wanted.pop("sort", ""), wanted.pop("format", "table")
+    if form not in FORMATS:
+        raise UserError(f"format={form}: one of {', '.join(FORMATS)} is needed")
+    which, sure = wanted.pop("clean", None), wanted.pop("yes", "false")
     if wanted.get("study") == SHIPPED:
         del wanted["study"]
-        entries, removed_state = [row.entry for row in reference.rows()], None
+        entries, which = [row.entry for row in reference.rows()], None
     else:
-        entries = catalogue(*outputs)
+        found = read_runs(*outputs)
+        tell(found.problems)
+        entries = found.entries
+        folders = [folder for each in outputs for folder in RunFolder.all_below(each)]
+        if which is not None and folders:
+            known = {entry.folder for entry in entries}
+            unreadable = [] if wanted else [folder for folder in folders if folder not in known]
+            clean(matching(entries, wanted), unreadable, which, sure == "true")
+            return
     if not entries:
         raise UserError(
             f"there is no run in {typed}; make one: normexp train, or see those that normexp "
             f"ships: normexp runs study={SHIPPED}"
         )
-    if removed_state is not None:
-        clean(matching(entries, wanted), removed_state, is_confirmed=sure == "true")
-        return
     selected = matching(entries, wanted)
     if not selected:
         keys = sorted({key for entry in entries for key in entry.factors} | {"state", "study"})
         unknown = [key for key in wanted if key not in keys]
         hint = f"there is no setting '{unknown[0]}'" if unknown else "none is left by the filter"
         raise UserError(f"no run of {len(entries)} fits {' '.join(arguments)}: {hint}")
-    print("\n".join([table(selected), *reasons(selected)]))
+    overview = Overview.of(selected, columns, sort)
+    if form == "table":
+        width = shutil.get_terminal_size().columns
+        print("\n".join([overview.table(width), *reasons(selected)]))
+    elif form == "csv":
+        print(csv_text(overview.rows()), end="")
+    else:
+        print(json.dumps(overview.rows(), indent=1))
 
 
-def clean(entries: list[Entry], state: str, is_confirmed: bool) -> None:
-    """Remove those of the `entries` in `state`, once the user has seen and confirmed them."""
-    if state not in REMOVABLE:
-        raise UserError(f"clean={state}: one of {', '.join(REMOVABLE)} is needed")
-    doomed = [entry for entry in entries if entry.state == state]
-    if not doomed:
-        print(f"no {state} run to remove")
-        return
-    print("\n".join(str(entry.folder.path) for entry in doomed))
-    if not is_confirmed and not _is_confirmed(f"remove {len(doomed)} {state} runs? [y/N] "):
+def clean(entries: list[Entry], unreadable: list[RunFolder], which: str, sure: bool) -> None:
+    """Remove those of the runs whose state or name is as asked, once the user has confirmed it.
+
+    Of the `unreadable` ones only the name is known.
+    """
+    by_state = which in STATES
+    folders = [entry.folder for entry in entries if entry.state == which]
+    if not by_state:
+        named = [entry.folder for entry in entries] + unreadable
+        folders = [folder for folder in named if fnmatch(folder.name, which)]
+    if not folders:
+        if by_state:
+            print(f"no {which} run to remove")
+            return
+        states = f"one of {', '.join(STATES)}"
+        raise UserError(f"clean={which}: {states} or a run's name, with * for several, is needed")
+    print("\n".join(visible(str(folder.path)) for folder in folders))
+    runs = f"{len(folders)} {which} runs" if by_state else f"{len(folders)} runs"
+    if not sure and not _is_confirmed(f"remove {runs}? [y/N] "):
         print("nothing was removed")
         return
-    for entry in doomed:
+    for folder in folders:
         try:
-            with locked(entry.folder.path):
-                _remove(entry.folder, state)
+            with locked(folder.path):
+                _remove(folder, which if by_state else None)
         except InProgressError as error:
             print(f"kept: {error}")
 
 
-def _remove(folder: RunFolder, state: str) -> None:
-    if read_entry(folder).state != state:
+def _remove(folder: RunFolder, state: str | None) -> None:
+    if state is not None and read_entry(folder).state != state:
         print(f"kept, as it has gone on meanwhile: {folder.path}")
         return
     # What a break leaves must not pass for a finished run.
-    folder.result_file.unlink(missing_ok=True)
+    if folder.result_file.is_file():
+        folder.result_file.unlink()
     shutil.rmtree(folder.path)
 
 

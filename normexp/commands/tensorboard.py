@@ -5,10 +5,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from normexp.analysis.rows import runs
+from normexp.analysis.rows import of_study
 from normexp.commands.composed import composed
+from normexp.commands.found import tell
 from normexp.commands.report import checked_settings, choices_of
 from normexp.errors import UserError
+from normexp.runs.catalogue import read_runs
 
 
 @composed("tensorboard")
@@ -18,8 +20,10 @@ def main(cfg: DictConfig) -> None:
 
     settings = checked_settings(cfg, "tensorboard")
     study, outputs = settings["study"], Path(settings["runtime"]["outputs"]).expanduser()
-    found = runs(outputs)
-    overview = found if study is None else runs(outputs, study=study)
+    known = read_runs(outputs)
+    tell(known.problems)
+    found = of_study(known, [outputs], None)
+    overview = of_study(known, [outputs], study)
     cells = write_view(found, overview, choices_of(settings), outputs / "cells")
     print(f"{len(found)} runs, {cells} cells of two seeds or more")
     serve(outputs)

@@ -45,6 +45,8 @@ def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     result = folder.result() if folder.is_finished() else None
     if result:
         print(f"{folder.name} is finished already")
+        if result.test and (lost := folder.lost_weights()):
+            print(lost, file=sys.stderr)
     else:
         with recorded_failure(folder, spec):
             result = train(spec, runtime, folder, command)

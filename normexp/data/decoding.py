@@ -67,6 +67,12 @@ def decoded(file: Path, resize: int | None) -> Decoded:
         raise
     except Exception as error:  # whatever damaged bytes make a decoder raise
         raise UnusableImageError(_reason(error)) from error
+    turned = was_turned or UPRIGHT.get(_orientation(image)) is not None
+    return Decoded(pixels(image, resize), image.mode, turned, digest_of(content))
+
+
+def pixels(image: Image.Image, resize: int | None) -> np.ndarray:
+    """Return an image as uint8 (H, W, 3), as `decoded` does; raises UnusableImageError."""
     mode, upright = image.mode, UPRIGHT.get(_orientation(image))
     if mode != "RGB":
         try:
@@ -77,7 +83,7 @@ def decoded(file: Path, resize: int | None) -> Decoded:
         image = image.transpose(upright)
     if resize is not None:
         image = ImageOps.fit(image, (resize, resize), Image.Resampling.BILINEAR)
-    return Decoded(np.asarray(image), mode, was_turned or upright is not None, digest_of(content))
+    return np.asarray(image)
 
 
 def digest_of(content: bytes) -> bytes:

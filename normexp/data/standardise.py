@@ -87,7 +87,19 @@ def standardiser(
     if given and isinstance(standardise, ByDataset):
         mean, std = (torch.tensor(each, device=images.device).view(3, 1, 1) for each in given)
         standardise = ByDataset(mean, std)
+    return _scaled(standardise, red_scale, images.device)
+
+
+def of_record(
+    mean: tuple[float, ...], std: tuple[float, ...], red_scale: float | None
+) -> Standardise:
+    """Return what these numbers standardise with; without them, each image's own are taken."""
+    by_dataset = ByDataset(*(torch.tensor(values).view(-1, 1, 1) for values in (mean, std)))
+    return _scaled(by_dataset if mean else ByImage(), red_scale, torch.device("cpu"))
+
+
+def _scaled(standardise: Standardise, red_scale: float | None, device: torch.device) -> Standardise:
     if red_scale is None:
         return standardise
-    factors = torch.tensor([red_scale, 1.0, 1.0], device=images.device).view(3, 1, 1)
+    factors = torch.tensor([red_scale, 1.0, 1.0], device=device).view(3, 1, 1)
     return ScaledChannels(standardise, factors)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 
 import torch
 import torch.nn.functional as F
@@ -164,12 +164,9 @@ def log_point(training: Training, tracker: Tracker) -> bool:
     }
     values |= readings(state.network)
     tracker.curves(values, state.step, state.step * training.images_per_step)
-    tracker.progress(
-        state.step,
-        loss=f"{values['train/loss']:.3f}",
-        acc=f"{values['train/accuracy']:.1%}",
-        speed=f"{values['train/images_per_second']:.0f} images/s",
-    )
+    epochs = [ceil(n / training.steps_per_epoch) for n in (state.step, training.recipe.total_steps)]
+    shown = values["train/loss"], values["train/images_per_second"]
+    tracker.progress.show(state.step, "{}/{}".format(*epochs), *shown)
     return isfinite(loss)
 
 
@@ -196,12 +193,7 @@ def end_epoch(training: Training, tracker: Tracker) -> bool:
         val_loss=val.loss,
         val_accuracy=val.accuracy,
     )
-    tracker.curves({"val/loss": val.loss, "val/accuracy": val.accuracy}, state.step, row.images)
-    tracker.note(
-        f"epoch {row.epoch}: train loss {row.train_loss:.3f}, "
-        f"train accuracy {row.train_accuracy:.1%}, val accuracy {val.accuracy:.1%}, "
-        f"{count / state.seconds:.0f} images/s"
-    )
+    tracker.end_epoch(row, count / state.seconds)
     if isfinite(val.loss):
         state.end_epoch(row)
     return isfinite(val.loss)

@@ -10,7 +10,8 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 # SLURM announces the end of a job's time with the signal that the job asks for: USR1 is usual,
 # USR2 is what submitit asks for. It preempts with TERM.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")  # Windows has the first two
+SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
 
 
 class StopRequest:

@@ -8,13 +8,21 @@ import torch
 from torch import nn
 
 from normexp.data.fingerprint import fingerprint
-from normexp.data.standardise import ScaledChannels
+from normexp.data.standardise import ByDataset, ScaledChannels
 from normexp.engine.fit import Training, readings
 from normexp.evaluation.inputs import accuracy_by_gain, accuracy_without_channels, gradient_by_gain
 from normexp.evaluation.modes import mode_gap
 from normexp.runs.bits import packed
 from normexp.runs.plain import to_plain
-from normexp.runs.result import ByGain, ChannelValues, ImageCounts, RunResult, TestResult, Timing
+from normexp.runs.result import (
+    ByGain,
+    ChannelValues,
+    ImageCounts,
+    Inputs,
+    RunResult,
+    TestResult,
+    Timing,
+)
 
 
 def findings(training: Training, finite: bool) -> RunResult:
@@ -46,7 +54,19 @@ def _findings(
         environment=training.environment,
         counts=ImageCounts(len(data.train), len(data.val), len(data.test)),
         feature_spread=training.feature_spread,
+        inputs=_inputs(training),
     )
+
+
+def _inputs(training: Training) -> Inputs:
+    standardise = training.evaluator.standardise
+    if isinstance(standardise, ScaledChannels):
+        standardise = standardise.standardise
+    _, height, width, _ = training.data.train.images.shape
+    numbers = (
+        [standardise.mean, standardise.std] if isinstance(standardise, ByDataset) else [()] * 2
+    )
+    return Inputs(height, width, *(tuple(torch.as_tensor(v).flatten().tolist()) for v in numbers))
 
 
 def _numbers(value: object) -> Iterator[float]:

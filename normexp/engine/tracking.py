@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -12,12 +11,12 @@ from types import TracebackType
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from normexp.board import experiment, layout, session, session_end, text
+from normexp.engine.progress import Progress
 from normexp.engine.summary import summary
 from normexp.runs.folder import RunFolder
-from normexp.runs.result import RunResult
+from normexp.runs.result import EpochResult, RunResult
 from normexp.runs.spec import RunSpec
 
 LOG_FORMAT = "%(asctime)s %(message)s"
@@ -42,7 +41,7 @@ class Tracker:
                 events.unlink()
         self._folder = folder
         self._spec = spec
-        self._total_steps = total_steps
+        self.progress = Progress(spec.name.rpartition("-")[0], total_steps)
         self._log_handler = logging.FileHandler(folder.log, encoding="utf-8")
         self._log_handler.setFormatter(logging.Formatter(LOG_FORMAT))
         self._log = logging.Logger(spec.name)
@@ -51,9 +50,7 @@ class Tracker:
     def __enter__(self) -> Tracker:
         self._hook_before, threading.excepthook = threading.excepthook, self._of_a_thread
         self._writer = SummaryWriter(str(self._folder.path))
-        self._bar = tqdm(
-            total=self._total_steps, desc=self._spec.name, unit=" steps", disable=None, leave=False
-        )
+        self.progress.__enter__()
         return self
 
     def __exit__(
@@ -64,7 +61,7 @@ class Tracker:
     ) -> None:
         if error is not None:
             self._log.error("stopped by %s: %s", type(error).__name__, error, exc_info=error)
-        self._bar.close()
+        self.progress.__exit__(kind, error, trace)
         self._log_handler.close()
         try:
             self._writer.close()
@@ -96,10 +93,6 @@ class Tracker:
         self._write(experiment(factors), session(self._spec.cell_name, factors), layout())
         self._writer.add_image("augmented", sheet)
 
-    def progress(self, step: int, **shown: str) -> None:
-        self._bar.set_postfix(shown, refresh=False)
-        self._bar.update(step - self._bar.n)
-
     def finish(self, result: RunResult) -> None:
         step, timing = result.steps, result.timing
         last = {"cost/seconds": timing.seconds, "cost/images_per_second": timing.images_per_second}
@@ -121,5 +114,17 @@ class Tracker:
     def note(self, line: str) -> None:
         """Write a line to the log file, and to the screen where it has no bar."""
         self._log.info(line)
-        if self._bar.disable:
-            print(line, file=sys.stderr)
+        self.progress.note(line)
+
+    def end_epoch(self, row: EpochResult, images_per_second: float) -> None:
+        """Add validation to the curves, and a line to the log file."""
+        self.curves(
+            {"val/loss": row.val_loss, "val/accuracy": row.val_accuracy}, row.step, row.images
+        )
+        line = (
+            f"epoch {row.epoch}: train loss {row.train_loss:.3f}, train accuracy "
+            f"{row.train_accuracy:.1%}, val accuracy {row.val_accuracy:.1%}, "
+            f"{images_per_second:.0f} images/s"
+        )
+        self._log.info(line)
+        self.progress.end_epoch(line, row.val_accuracy)

@@ -67,7 +67,7 @@ def _cuda_peak(device: torch.device) -> Callable[[], int | None]:
 
 
 def _process_growth() -> Callable[[], int | None]:
-    with suppress(AttributeError, OSError):
+    with suppress(AttributeError, OSError, TypeError):  # without GNU's C library
         ctypes.CDLL(None).malloc_trim(0)  # or the step would use memory that is held already
     try:
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (proc(5))

@@ -20,14 +20,12 @@ def write(folder: RunFolder, record: LensRecord) -> None:
 
 
 def digest_of_weights(folder: RunFolder) -> str:
-    """Return the SHA-256 of the weights; raises UserError where there are none."""
-    try:
-        return hashlib.sha256(folder.weights.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        again = ""
-        if reference.find(folder.name):
-            again = f" (normexp ships none): {folder.record().command} runtime.reference=false"
-        raise UserError(f"{folder.weights} is not there; train the run again{again}") from error
+    """Return the SHA-256 of the weights; raises UserError where they are not there or damaged."""
+    if lost := folder.lost_weights():
+        shipped = bool(reference.find(folder.name))
+        # Or the shipped result would be taken once more, which has no weights.
+        raise UserError(f"{lost} runtime.reference=false" if shipped else lost)
+    return hashlib.sha256(folder.weights.read_bytes()).hexdigest()
 
 
 def still_good(record: LensRecord | None, asked: Mapping[str, object]) -> dict[str, list[Row]]:

@@ -9,13 +9,16 @@ from torch import Tensor, nn
 # Logits of random images differ by about 1 in a network that sees them; by rounding in one that
 # does not.
 SAME = 1e-4
+ALIKE = 1e-2
+"""Of that difference: rounding of a batch of another size is far below it."""
 
 
 def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> str | None:
     """Run a copy of `network` on random images, in training and in evaluation mode.
 
-    Returns a warning where the network gives every image the same logits. Raises ValueError,
-    naming the layer, where a layer refuses: instance norm on 1×1 maps, say.
+    Returns a warning where the network gives every image the same logits, or in evaluation other
+    ones beside other images. Raises ValueError, naming the layer, where a layer refuses (instance
+    norm on 1×1 maps, say) or returns something else than a tensor of as many images.
     """
     trial = copy.deepcopy(network).cpu()
     entered: list[str] = []
@@ -28,9 +31,16 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
 
         return hook
 
+    def note_output(_: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+        if not isinstance(output, Tensor):
+            raise TypeError(f"it returns {type(output).__name__}, and a tensor is needed")
+        if inputs[0].dim() == 4 and len(output) != len(inputs[0]):
+            raise ValueError(f"it returns {list(output.shape)}, which is not of as many images")
+
     for name, module in trial.named_modules():
         if not list(module.children()):
             module.register_forward_pre_hook(note(name))
+            module.register_forward_hook(note_output)
     generator = torch.Generator().manual_seed(0)
     for module in trial.modules():  # the last may start at 0, and then all logits are 0 too
         if isinstance(module, nn.Linear) and not module.weight.any():
@@ -50,6 +60,7 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
                 if num_images > 1:
                     spread = (logits - logits.mean(0)).abs().max()
                     same.append(bool(spread < SAME * logits.abs().max().clamp_min(1e-6)))
+            among_fewer = trial(images[:4])
     except (ValueError, TypeError, RuntimeError) as error:
         where = f"layer {entered[-1]} (input {shapes[entered[-1]]})" if entered else "the network"
         mode_name = "training" if trial.training else "evaluation"
@@ -60,5 +71,10 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
         return (
             "the network gives every image the same answer: nothing but linear steps and average "
             "pooling follow a norm that fixes each image's mean; accuracy will be chance"
+        )
+    if (logits[:4] - among_fewer).abs().max() > ALIKE * spread:
+        return (
+            "in evaluation an image's answer hangs on the other images in its batch, as with a "
+            "norm without running statistics; so does the test accuracy"
         )
     return None

@@ -20,7 +20,12 @@ class FrozenBatchNorm(nn.BatchNorm2d):
     frozen: Tensor  # whether the statistics are fixed, a boolean scalar
 
     def __init__(
-        self, num_features: int, *, frozen_from: float, eps: float, momentum: float
+        self,
+        num_features: int,
+        *,
+        frozen_from: float = 0.5,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
     ) -> None:
         if not 0 <= frozen_from < 1:
             raise ValueError(

@@ -9,7 +9,7 @@ from normexp.norms.wide import widened
 class BatchInstanceNorm(ScaleShift):
     """Batch norm, instance norm, and one scale and shift; a subclass says how they are mixed."""
 
-    def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_features)
         self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum, affine=False)
         self.instance = nn.InstanceNorm2d(num_features, eps=eps)

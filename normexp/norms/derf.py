@@ -16,7 +16,7 @@ class DynamicErf(ScaleShift):
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, alpha: float, shift: float) -> None:
+    def __init__(self, num_features: int, *, alpha: float = 0.5, shift: float = 0.0) -> None:
         super().__init__(num_features)
         self.alpha = nn.Parameter(torch.tensor(alpha))
         self.shift = nn.Parameter(torch.tensor(shift))

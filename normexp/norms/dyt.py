@@ -16,7 +16,7 @@ class DynamicTanh(ScaleShift):
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, alpha: float) -> None:
+    def __init__(self, num_features: int, *, alpha: float = 0.5) -> None:
         super().__init__(num_features)
         self.alpha = nn.Parameter(torch.tensor(alpha))
 

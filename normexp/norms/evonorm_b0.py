@@ -19,7 +19,7 @@ class EvoNormB0(nn.BatchNorm2d):
     in the same shape and type. Raises ValueError in training where a channel has one value.
     """
 
-    def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 0.001, momentum: float = 0.1) -> None:
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.v = nn.Parameter(torch.ones(num_features))
 

@@ -19,7 +19,7 @@ class EvoNormS0(ScaleShift):
     back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, num_groups: int, eps: float) -> None:
+    def __init__(self, num_features: int, *, num_groups: int = 8, eps: float = 1e-5) -> None:
         check_groups(num_groups, num_features)
         super().__init__(num_features)
         self.num_groups, self.eps = num_groups, eps

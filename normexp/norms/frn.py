@@ -20,7 +20,9 @@ class FilterResponseNorm(ScaleShift):
 
     eps: Tensor  # a scalar; a parameter if it is learned
 
-    def __init__(self, num_features: int, *, eps: float, learnable_eps: bool) -> None:
+    def __init__(
+        self, num_features: int, *, eps: float = 1e-6, learnable_eps: bool = False
+    ) -> None:
         super().__init__(num_features)
         if learnable_eps:
             self.eps = nn.Parameter(torch.tensor(eps))

@@ -23,7 +23,7 @@ class GatedNorm(BatchInstanceNorm):
 
     lr_factors: ClassVar[Mapping[str, float]] = {"gate": 10.0}  # the paper's
 
-    def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.gate = nn.Parameter(torch.ones(num_features))
 

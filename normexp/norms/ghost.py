@@ -21,7 +21,9 @@ class GhostBatchNorm(nn.BatchNorm2d):
     is batch norm's. `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, ghost_size: int, eps: float, momentum: float) -> None:
+    def __init__(
+        self, num_features: int, *, ghost_size: int = 16, eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
         if ghost_size < 1:
             raise ValueError(f"ghost_size={ghost_size}: a part needs 1 image or more")
         super().__init__(num_features, eps=eps, momentum=momentum)

@@ -17,7 +17,7 @@ class GlobalResponseNorm(nn.Module):
     the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, eps: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-6) -> None:
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.zeros(num_features))

@@ -41,5 +41,5 @@ class PlainGroupNorm(nn.GroupNorm):
 class GroupNorm(PlainGroupNorm):
     """Group norm with a scale and a shift for each channel."""
 
-    def __init__(self, num_features: int, *, num_groups: int, eps: float) -> None:
+    def __init__(self, num_features: int, *, num_groups: int = 8, eps: float = 1e-5) -> None:
         super().__init__(num_features, num_groups=num_groups, eps=eps, affine=True)

@@ -17,7 +17,12 @@ class IBN(nn.Module):
     """
 
     def __init__(
-        self, num_features: int, *, instance_fraction: float, eps: float, momentum: float
+        self,
+        num_features: int,
+        *,
+        instance_fraction: float = 0.5,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
     ) -> None:
         super().__init__()
         num_instance = round(num_features * instance_fraction)

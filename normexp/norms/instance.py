@@ -11,7 +11,7 @@ from normexp.norms.wide import widened
 class InstanceNorm(nn.InstanceNorm2d):
     """torch's instance norm, with a scale and a shift for each channel."""
 
-    def __init__(self, num_features: int, *, eps: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, eps=eps, affine=True)
 
 
@@ -21,7 +21,7 @@ class PlainInstanceNorm(nn.InstanceNorm2d):
     Of bfloat16 torch would take the statistics in bfloat16; here they are taken in float32.
     """
 
-    def __init__(self, num_features: int, *, eps: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
         super().__init__(num_features, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:

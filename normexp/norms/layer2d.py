@@ -15,7 +15,7 @@ class LayerNorm2d(nn.LayerNorm):
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, eps: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-6) -> None:
         super().__init__(num_features, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:

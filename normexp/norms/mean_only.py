@@ -43,7 +43,7 @@ class MeanOnlyBatchNorm(ScaleFromFirstBatch):
     in that batch keeps the weight 1. `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, momentum: float | None) -> None:
+    def __init__(self, num_features: int, *, momentum: float | None = 0.1) -> None:
         super().__init__(num_features)
         self.batch = BatchMean(num_features, momentum=momentum)
 

@@ -27,7 +27,7 @@ class NoisyNorm(nn.Module):
     have. `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, norm_layer: NormLayer, ghost_size: float) -> None:
+    def __init__(self, num_features: int, *, norm_layer: NormLayer, ghost_size: float = 16) -> None:
         super().__init__()
         if ghost_size < 1:
             raise ValueError(f"ghost_size={ghost_size}: a batch has 1 image or more")

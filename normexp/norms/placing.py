@@ -14,6 +14,11 @@ from torch import nn
 from normexp.contracts import EmptySite, NamesPlaces, NormLayer, NormSite, Place
 from normexp.norms.found import FoundSite, Own
 
+HINTS: Mapping[object, str] = {
+    nn.GroupNorm: "; it takes the number of groups first: norm=group norm.layer.num_groups=8 is it",
+    nn.LayerNorm: "; it is for the last dimensions: norm=layer or norm=layer2d is for images",
+}
+"""How to have classes of torch that are not called with the number of channels alone."""
 ROLES = {"stem", "first", "last", "shortcut", "block_end", "norm"}
 
 
@@ -152,7 +157,8 @@ def _filled(site: NormSite, place: Place, layer: NormLayer) -> nn.Module:
         if isinstance(site, FoundSite):
             return site.filled(made)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the norm cannot stand at {place.name}: {error}") from error
+        hint = HINTS.get(getattr(layer, "func", None), "")
+        raise ValueError(f"the norm cannot stand at {place.name}: {error}{hint}") from error
     if isinstance(made, Own):
         raise ValueError(
             f"the network has no norm of its own at {place.name}, as it is made with norm_layer; "

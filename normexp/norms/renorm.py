@@ -28,13 +28,13 @@ class BatchRenorm(nn.BatchNorm2d):
         self,
         num_features: int,
         *,
-        r_max: float,
-        d_max: float,
-        warmup_until: float,
-        r_until: float,
-        d_until: float,
-        eps: float,
-        momentum: float,
+        r_max: float = 3.0,
+        d_max: float = 5.0,
+        warmup_until: float = 0.04,
+        r_until: float = 0.31,
+        d_until: float = 0.19,
+        eps: float = 1e-5,
+        momentum: float = 0.01,
     ) -> None:
         if r_max < 1 or d_max < 0:
             raise ValueError(

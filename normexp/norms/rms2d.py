@@ -17,7 +17,7 @@ class RMSNorm2d(ScaleShift):
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, eps: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-6) -> None:
         super().__init__(num_features)
         self.eps = eps
 

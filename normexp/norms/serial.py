@@ -17,7 +17,7 @@ class SerialNorm(nn.Module):
     instance norm is not defined.
     """
 
-    def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum, affine=False)
         self.instance = InstanceNorm(num_features, eps=eps)

@@ -25,7 +25,7 @@ class SwitchableNorm(nn.BatchNorm2d):
     `x` (N, C, H, W) comes back in the same shape and type.
     """
 
-    def __init__(self, num_features: int, *, eps: float, momentum: float) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.mean_logits = nn.Parameter(torch.zeros(len(SOURCES)))
         self.variance_logits = nn.Parameter(torch.zeros(len(SOURCES)))

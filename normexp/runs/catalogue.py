@@ -1,21 +1,23 @@
 """All runs below a folder, and their cells: runs that differ in the seed only."""
 
-import sys
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
+from normexp.errors import visible
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Settings
-from normexp.runs.text import aligned
 from normexp.settings import typed
 
-COLUMNS = ("model", "norm", "batch_size", "contrast")
+SKEW_SECONDS = 3600.0
+"""How far the clocks of two machines may be apart."""
+RANGE = re.compile(r"(-?\d[\d.]*(?:e-?\d+)?)?\.\.(-?\d[\d.]*(?:e-?\d+)?)?")
+"""`4..32`, `4..` or `..32`."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Entry:
     result: RunResult | None
     failure: str | None  # why it failed when it was last tried, or why its result cannot be read
     modified: float  # when something last happened to it, in seconds since 1970
+    problem: str | None = None  # what is wrong with a file of it, and what to do
 
     @property
     def state(self) -> str:
@@ -41,9 +44,31 @@ class Entry:
         return self.record.spec.factors
 
 
+@dataclass(frozen=True)
+class Catalogue:
+    """The runs below some folders, by name, and a line on each that cannot be read."""
+
+    entries: list[Entry]
+    left_out: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """A line on each file that is wrong, what to do among it."""
+        return [*self.left_out, *(entry.problem for entry in self.entries if entry.problem)]
+
+
 def catalogue(*outputs: Path) -> list[Entry]:
-    """Return the runs below some folders, by name; of a run in several, one that has a result."""
+    """Return the runs below some folders that can be read, by name."""
+    return read_runs(*outputs).entries
+
+
+def read_runs(*outputs: Path) -> Catalogue:
+    """Return the runs below some folders, and which are left out.
+
+    Of a run in several folders it is one that has a result.
+    """
     found: dict[str, Entry] = {}
+    left_out = []
     for folder in (folder for each in outputs for folder in RunFolder.all_below(each)):
         try:
             entry = read_entry(folder)
@@ -51,102 +76,90 @@ def catalogue(*outputs: Path) -> list[Entry]:
                 found[folder.name] = entry
         except FileNotFoundError:  # removed as we look
             continue
-        except DamagedFileError as error:
-            print(f"{error}; its command, typed again, mends it", file=sys.stderr)
-    return [found[name] for name in sorted(found)]
+        except (OSError, DamagedFileError) as error:
+            left_out.append(f"left out: {unreadable(error)}")
+    for copy, original in _copies(list(found.values())):
+        what = f"{copy.folder.path} is a copy of {original.folder.name}"
+        left_out.append(f"left out: {what}; move one of them away")
+        del found[copy.folder.name]
+    return Catalogue([found[name] for name in sorted(found)], left_out)
+
+
+def _copies(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+    """Return results that would count twice, each with the one that counts."""
+    first: dict[str, Entry] = {}
+    copies = []
+    for entry in sorted(entries, key=lambda e: e.folder.name != e.record.spec.name):
+        if entry.result is not None:
+            original = first.setdefault(entry.record.spec.name, entry)
+            if original is not entry:
+                copies.append((entry, original))
+    return copies
+
+
+def unreadable(error: OSError | DamagedFileError) -> str:
+    """Return what is wrong with the record of a run, and what to do."""
+    if isinstance(error, OSError):
+        return f"{error.filename} cannot be read ({error.strerror}); change that, or move it away"
+    if " of a later normexp" in str(error):
+        return str(error)
+    return f"{error}; the run's command, typed again, mends it, or move it away"
 
 
 def read_entry(folder: RunFolder) -> Entry:
-    """Return what the folder of a run says; raises FileNotFoundError and DamagedFileError."""
+    """Return what the folder of a run says; raises OSError and DamagedFileError."""
     modified = max((_modified(file) for file in folder.path.iterdir()), default=0.0)
-    record, failure = folder.record(), folder.failure()
+    record = folder.record()
     try:
-        return Entry(folder, record, folder.result(), failure, modified)
-    except DamagedFileError as error:
-        reason = f"{error}; its command, typed again, makes it anew"
-        return Entry(folder, record, None, reason, modified)
+        failure, result = folder.failure(), folder.result()
+    except (OSError, DamagedFileError) as error:
+        reason = unreadable(error)
+        return Entry(folder, record, None, reason, modified, reason)
+    late = f"{folder.path} was changed at a time to come, by a clock that is wrong; touch its files"
+    problem = late if modified > time.time() + SKEW_SECONDS else None
+    return Entry(folder, record, result, failure, modified, problem)
 
 
 def _modified(file: Path) -> float:
     try:
         return file.stat().st_mtime
-    except FileNotFoundError:  # a run in progress has just renamed it
+    except OSError:  # a run in progress has just renamed it, or it is a link to nowhere
         return 0.0
 
 
 def reasons(entries: Iterable[Entry]) -> list[str]:
-    """Return a line on each run that diverged or failed."""
+    """Return a line on each run that diverged or failed, but for those with a `problem`."""
     return [
-        f"{entry.folder.name} {entry.result or f'failed: {entry.failure}'}"
+        visible(f"{entry.folder.name} {entry.result or f'failed: {entry.failure}'}")
         for entry in entries
-        if entry.state in ("diverged", "failed")
+        if entry.state in ("diverged", "failed") and not entry.problem
     ]
 
 
 def matching(entries: Iterable[Entry], wanted: Mapping[str, str]) -> list[Entry]:
-    """Return the entries whose factors, `state` and `study` are as `wanted`, compared as typed."""
+    """Return the entries whose factors, `state` and `study` are as `wanted`.
+
+    Values are compared as they are typed; `4..32` is any number from 4 to 32, `1,2` one of the two.
+    """
     return [
         entry
         for entry in entries
         if all(
             value in entry.record.studies
             if key == "study"
-            else value == (entry.state if key == "state" else typed(entry.factors.get(key)))
+            else _fits(entry.state if key == "state" else entry.factors.get(key), value)
             for key, value in wanted.items()
         )
     ]
 
 
-def table(entries: Sequence[Entry]) -> str:
-    """Return a row a cell: the factors that tell cells apart, and what the runs found."""
-    keys = [key for key in _all_keys(entries) if key != "seed" and _is_shown(entries, key)]
-    cells: dict[tuple[object, ...], list[Entry]] = {}
-    for entry in entries:
-        cells.setdefault(tuple(entry.factors.get(key) for key in keys), []).append(entry)
-    rows = [[*map(typed, values), *_found(group)] for values, group in cells.items()]
-    return aligned([[*keys, "seeds", "test accuracy", "at contrast 5", "age", "state"], *rows])
-
-
-def _all_keys(entries: Sequence[Entry]) -> list[str]:
-    keys = dict.fromkeys(COLUMNS)
-    for entry in entries:
-        keys.update(dict.fromkeys(entry.factors))
-    return list(keys)
-
-
-def _is_shown(entries: Sequence[Entry], key: str) -> bool:
-    varies = len({entry.factors.get(key) for entry in entries}) > 1
-    # What follows from the choice of a part is said by the part's name.
-    part, _, rest = key.partition(".")
-    by_name: dict[object, set[object]] = {}
-    for entry in entries:
-        by_name.setdefault(entry.factors.get(part), set()).add(entry.factors.get(key))
-    follows = bool(rest) and all(len(values) == 1 for values in by_name.values())
-    return key in COLUMNS or (varies and not follows)
-
-
-def _found(group: Sequence[Entry]) -> list[str]:
-    tests = [entry.result.test for entry in group if entry.result and entry.result.test]
-    states = [entry.state for entry in group]
-    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    return [
-        str(len(group)),
-        _percent([test.accuracy for test in tests]),
-        _percent([test.contrast["5"] for test in tests]),
-        _age(time.time() - max(entry.modified for entry in group)),
-        ", ".join(counts) if len(group) > 1 else states[0],
-    ]
-
-
-def _percent(shares: Sequence[float]) -> str:
-    if not shares:
-        return "–"
-    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
-    return f"{100 * mean(shares):.1f}{spread} %"
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+def _fits(value: object, wanted: str) -> bool:
+    if limits := RANGE.fullmatch(wanted):
+        least, most = (float(limit) if limit else None for limit in limits.groups())
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and (least is None or value >= least)
+            and (most is None or value <= most)
+        )
+    return typed(value) == wanted or typed(value) in wanted.split(",")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeVar
 
 from normexp.runs.record import RecordError, from_json, to_json
@@ -10,6 +11,8 @@ from normexp.runs.record import RecordError, from_json, to_json
 MARK = b"normexp\x01"
 _SEAL_BYTES = len(MARK) + hashlib.sha256().digest_size
 CHUNK_BYTES = 2**20
+MOST_BYTES = 2**26
+"""Of a record: the confusion of a thousand classes takes 10 MB."""
 T = TypeVar("T")
 
 
@@ -68,8 +71,14 @@ def write_record(path: Path, record: object) -> None:
 def read_record(path: Path, kind: type[T]) -> T:
     """Return the record of a `kind` that was written to `path`.
 
-    Raises FileNotFoundError, and DamagedFileError where it is not what was written.
+    Raises OSError, such as FileNotFoundError, and DamagedFileError where it is not what was
+    written.
     """
+    found = path.stat()
+    if not S_ISREG(found.st_mode):  # a pipe would be waited for
+        raise DamagedFileError(f"{path} is no file")
+    if found.st_size > MOST_BYTES:
+        raise DamagedFileError(f"{path} is damaged: no record has {found.st_size:,} bytes")
     try:
         return from_json(kind, path.read_bytes())
     except RecordError as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from normexp.runs.files import DamagedFileError, read_record, set_aside, write_record
+from normexp.runs.files import DamagedFileError, check_sealed, read_record, set_aside, write_record
 from normexp.runs.record import Failure, LensRecord, RunRecord
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Design, RunSpec
@@ -51,7 +52,18 @@ class RunFolder:
     @classmethod
     def all_below(cls, outputs: Path, name: str = "*") -> list[RunFolder]:
         """Return the folders of the runs below `outputs` that have a record, sorted."""
-        return [cls(file.parent) for file in sorted(outputs.glob(f"runs/{name}/run.json"))]
+        folders = [cls(path) for path in sorted(outputs.glob(f"runs/{name}"))]
+        return [folder for folder in folders if folder.has_record()]
+
+    def has_record(self) -> bool:
+        """Whether something is there for a record, which may be unreadable."""
+        try:
+            self.record_file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
     @property
     def name(self) -> str:
@@ -73,6 +85,23 @@ class RunFolder:
     def superfluous(self) -> list[Path]:
         """Return what a finished run has no use for."""
         return self.temporary() + self.checkpoints
+
+    def again(self) -> str:
+        """Return the line that makes the run anew, its weights among it."""
+        outputs = self.path.parent.parent
+        where = [] if str(outputs) == "outputs" else [f"outputs={outputs}"]
+        clean = ["normexp", "runs", f"clean={self.name}", *where, "yes=true"]
+        return f"{shlex.join(clean)} && {self.record().command}"
+
+    def lost_weights(self) -> str | None:
+        """Return what is wrong with the weights of a finished run, and what makes them again."""
+        try:
+            check_sealed(self.weights)
+        except FileNotFoundError:
+            return f"{self.weights} is not there; to make it again: {self.again()}"
+        except DamagedFileError as error:
+            return f"{error}; to make it again: {self.again()}"
+        return None
 
     def record(self) -> RunRecord:
         """Return what was asked; raises FileNotFoundError and DamagedFileError."""
@@ -123,6 +152,8 @@ class RunFolder:
             record = self.record()
         except (FileNotFoundError, DamagedFileError):
             record = RunRecord(spec, command)
+            if self.record_file.exists() and not self.record_file.is_file():
+                set_aside(self.record_file)  # a folder cannot be replaced
         write_record(self.record_file, _asked_too(record, study, design))
 
     def mend(self) -> list[str]:

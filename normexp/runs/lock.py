@@ -2,10 +2,10 @@
 
 The lock is on a file in the run's folder. The operating system releases it when its process ends,
 however it ends, so a dead process leaves nothing that must be judged or timed. Such locks hold
-between machines on NFS and the usual cluster file systems.
+between machines on NFS and the usual cluster file systems. Windows has locks of another kind, by
+`filelock`: nobody can read a file that is locked, so the holder's name stands beside it.
 """
 
-import fcntl
 import json
 import os
 import platform
@@ -13,11 +13,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
 from normexp.errors import UserError
 from normexp.runs.folder import RunFolder
 from normexp.runs.spec import Design, RunSpec
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 LOCK_FILE = "lock.json"
 
@@ -32,6 +39,32 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
 
     Where another process has it, raises InProgressError with its number, or waits for its end.
     """
+    with (_locked_beside if fcntl is None else _locked)(folder, wait):
+        yield
+
+
+@contextmanager
+def _locked_beside(folder: Path, wait: bool) -> Iterator[None]:
+    """As `locked`, where there is no fcntl."""
+    from filelock import FileLock, Timeout  # which warns where there is neither fcntl nor Windows
+
+    name = folder / LOCK_FILE
+    lock = FileLock(folder / f".{LOCK_FILE}")
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise _in_progress(folder, name.read_text() if name.exists() else "") from None
+    try:
+        name.write_text(_me())
+        yield
+    finally:
+        name.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def _locked(folder: Path, wait: bool) -> Iterator[None]:
+    assert fcntl is not None
     path = folder / LOCK_FILE
     while True:
         file = path.open("a+")
@@ -39,17 +72,14 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             with file:
-                raise InProgressError(
-                    f"{folder.name} is in progress{_holder(file)}; it is left to that process"
-                ) from None
+                file.seek(0)
+                raise _in_progress(folder, file.read()) from None
         if _is_at(path, file):
             break
         file.close()  # the one before finished, and took its file away, as we waited to open it
     with file:
         file.truncate(0)
-        json.dump(
-            {"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%F %T")}, file
-        )
+        file.write(_me())
         file.flush()
         try:
             yield
@@ -77,13 +107,18 @@ def revisit(
                 file.unlink()
 
 
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
+def _me() -> str:
+    me = {"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%F %T")}
+    return json.dumps(me)
+
+
+def _in_progress(folder: Path, holder: str) -> InProgressError:
     try:
-        who = json.load(file)
-    except json.JSONDecodeError:  # it has the lock, and has not written yet
-        return ""
-    return f" (process {who['pid']} on {who['host']}, since {who['since']})"
+        who = json.loads(holder)
+        words = f" (process {who['pid']} on {who['host']}, since {who['since']})"
+    except (ValueError, KeyError, TypeError):  # it has the lock, and has not written yet
+        words = ""
+    return InProgressError(f"{folder.name} is in progress{words}; it is left to that process")
 
 
 def _is_at(path: Path, file: IO[str]) -> bool:

@@ -11,6 +11,8 @@ from normexp.errors import suggestion
 T = TypeVar("T")
 Plain = dict[str, Any]  # a record as JSON has it
 Reader = Callable[[object], object]
+LARGEST = 2**63 - 1
+"""What other programs read of whole numbers, TensorBoard among them."""
 
 
 def to_plain(record: object) -> Plain:
@@ -114,7 +116,7 @@ def _float(value: object) -> object:
     if type(value) is float:
         return value
     if type(value) is int:
-        return float(value)
+        return float(_int(value))  # type: ignore[arg-type]
     raise ValueError(f": a number is needed, not {_short(value)}")
 
 
@@ -127,9 +129,17 @@ def _reader_of(kind: type[object], words: str) -> Reader:
     return read
 
 
+def _int(value: object) -> object:
+    if type(value) is not int:
+        raise ValueError(f": a whole number is needed, not {_short(value)}")
+    if abs(value) > LARGEST:
+        raise ValueError(f": a whole number of at most {LARGEST} is needed, not {_short(value)}")
+    return value
+
+
 _SIMPLE: Mapping[object, Reader] = {
     float: _float,
-    int: _reader_of(int, "a whole number"),
+    int: _int,
     str: _reader_of(str, "a text"),
     bool: _reader_of(bool, "true or false"),
 }

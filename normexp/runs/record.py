@@ -18,6 +18,7 @@ from normexp.runs.result import Environment, RunResult
 from normexp.runs.spec import Design, RunSpec
 
 FORMAT = 1
+DEEPEST = 20  # settings in each other; `conf/` has 5
 LensRow = Mapping[str, Any]  # a row of `lens.json`; `normexp.evaluation.lens` describes its keys
 T = TypeVar("T")
 
@@ -50,11 +51,18 @@ class RunRecord:
     @classmethod
     def from_plain(cls, plain: Plain) -> RunRecord:
         """Return what `to_plain` was given; raises UserError, ValueError, TypeError or KeyError."""
+        if _is_deeper(plain["settings"], DEEPEST):
+            raise ValueError(f"settings are nested in more than {DEEPEST} levels")
         spec = RunSpec.from_settings(plain["settings"], plain["numerics"], plain["source"])
         studies = tuple(map(str, plain["studies"]))
         # The first records of format 1 bear none.
         design = Design(plain.get("design", Design.PLANNED))
         return cls(spec, str(plain["command"]), studies, design)
+
+
+NUMBERS = ("accuracy", "changed", "spread", "size")
+OPTIONAL_NUMBERS = ("level", "alpha", "batch_size")
+"""Of a row of `lens.json`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,19 @@ class LensRecord:
     environment: Environment
     rows: tuple[LensRow, ...]
     seconds: Mapping[str, float]  # by axis
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a row has not the types that tables need."""
+        for row in self.rows:
+            if not isinstance(row.get("axis"), str):
+                raise ValueError(".rows: each needs an axis")
+            for key, value in row.items():
+                if isinstance(value, Mapping | list):
+                    raise ValueError(f".rows[].{key}: a value is needed, no {type(value)}")
+                if key in (*NUMBERS, *OPTIONAL_NUMBERS) and not (
+                    isinstance(value, int | float) or (value is None and key in OPTIONAL_NUMBERS)
+                ):
+                    raise ValueError(f".rows[].{key}: a number is needed, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -125,10 +146,18 @@ def from_json(kind: type[T], text: str | bytes) -> T:
         if issubclass(kind, RunRecord):
             return kind.from_plain(plain)  # type: ignore[return-value]
         return from_plain(kind, plain)
-    except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (UserError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
         raise RecordError(f"is no {kind.__name__}: {reason}") from error
 
 
 def _checksum(content: Plain) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value
+    return isinstance(value, Mapping | list) and (
+        levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)  # type: ignore[attr-defined]
+    )

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from typing import Literal
 
 from normexp.runs.spec import NUMERICS, Settings
 
+SEVERITIES = ("1", "2", "3", "4", "5")
 SMALL_SPREAD = 0.1  # in the CNN 0.6 after batch norm, 0.06 after instance norm with average pooling
 
 
@@ -56,6 +57,18 @@ class TestResult:
     fingerprint: str = ""  # of the test images and their labels, in their order
     by_gain: ByGain | None = None  # where images have gains
     without_channel: Mapping[str, float] | None = None  # without one, where one is scaled
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where values do not fit each other: a record may have any."""
+        if set(self.contrast) != set(SEVERITIES):
+            raise ValueError(".contrast has not the severities 1 to 5")
+        for share in (self.accuracy, *self.contrast.values()):
+            if not 0 <= share <= 1:
+                raise ValueError(f": {share} is no share of the images")
+        if any(len(row) != len(self.confusion) or min(row) < 0 for row in self.confusion):
+            raise ValueError(".confusion is no table of counts, a row and a column a class")
+        if self.correct and len(self.correct) != 4 * ceil(ceil(self.num_images / 8) / 3):
+            raise ValueError(f".correct is not of {self.num_images} images")
 
     @property
     def num_images(self) -> int:
@@ -107,6 +120,17 @@ class ChannelValues:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a network was trained on: images of this size, standardised with these numbers."""
+
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    """A channel over the training images, in [0, 1]; empty where each image has its own."""
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Timing:
     """How long the training took."""
 
@@ -151,6 +175,17 @@ class RunResult:
     """Spread over images of the last linear layer's inputs, over their root mean square, at the
     start; None where the network has no such layer."""
     numerics: int = NUMERICS
+    inputs: Inputs | None = None
+    """None in records that were written before it was kept."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where values do not fit each other: a record may have any."""
+        if self.test is None and self.outcome == "finished":
+            raise ValueError(".test is needed of a finished run")
+        if self.test and self.test.confusion and len(self.test.confusion) != len(self.classes):
+            raise ValueError(f".classes are not the {len(self.test.confusion)} of the test")
+        if not self.classes:
+            raise ValueError(".classes are none")
 
     @property
     def has_learned(self) -> bool:

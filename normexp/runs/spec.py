@@ -16,9 +16,11 @@ from normexp.errors import UserError
 from normexp.runs.plain import from_plain
 from normexp.runs.source import WEIGHTS
 from normexp.runs.values import LOCATIONS, digest, flat, hashable
-from normexp.settings import ASKED, RUN, RUNTIME, check_keys, checked, keys_of
+from normexp.settings import ASKED, PARTS, RUN, RUNTIME, check_keys, checked, keys_of
 
 NUMERICS = 2  # raised by a change of the code that changes results beyond rounding, or random draws
+
+KEYS = {group: keys_of(RUN, group) for group in ("", *PARTS)}  # read once, for thousands of runs
 
 Part = Mapping[str, Any]  # to be made: `_target_`, `_partial_` and arguments, as plain values
 Settings = Mapping[str, Any]
@@ -121,12 +123,12 @@ class RunSpec:
         source: Mapping[str, str] = MappingProxyType({}),
     ) -> RunSpec:
         """Check `settings`; raises UserError with the value and what is allowed."""
-        check_keys(settings, keys_of(RUN))
+        check_keys(settings, KEYS[""])
         settings = checked(settings, RUN)
         for group in ("data", "norm", "contrast", "optimizer"):
-            check_keys(settings[group], keys_of(RUN, group), f"{group}.")
+            check_keys(settings[group], KEYS[group], f"{group}.")
         model = dict(settings["model"])
-        known = {key: model.pop(key) for key in keys_of(RUN, "model") if key in model}
+        known = {key: model.pop(key) for key in KEYS["model"] if key in model}
         epochs = settings["epochs"] if settings["steps"] is None else None
         if epochs is None and settings["steps"] is None:
             raise UserError("epochs=null: a number of epochs, or of steps, is needed")
@@ -136,7 +138,7 @@ class RunSpec:
     @cached_property
     def settings(self) -> Settings:
         """The settings as plain values, in the groups and by the keys that they are typed in."""
-        known = keys_of(RUN)
+        known = KEYS[""]
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
         # asdict would copy every list and mapping, for each run of a catalogue.
         plain = {key: {**vars(v)} if is_dataclass(v) else v for key, v in values.items()}

@@ -2,25 +2,68 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
+
+from normexp.errors import visible
+
+FORMULA = ("=", "+", "-", "@")
+"""What a cell begins with that a spreadsheet calculates."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
+LINK = re.compile(r"\](?=\()")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
+    rows = [list(map(visible, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
+def cut(text: str, width: int) -> str:
+    """Return a text of at most so many characters; an ellipsis stands for the rest."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people, such as `5 min`."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def time_left(done: float, total: float, seconds: float) -> str:
+    """Return how long the rest takes where `done` of `total` took so many seconds."""
+    return f"{duration(seconds * (total - done) / done)} left" if done else "time left not known"
+
+
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ([cell.replace("|", r"\|") for cell in line] for line in (head, *rows))
+    lines = ([markdown_text(cell).replace("|", r"\|") for cell in line] for line in (head, *rows))
     first, *others = (f"| {' | '.join(line)} |" for line in lines)
     return "\n".join([first, f"| {' | '.join(['---'] * len(head))} |", *others])
 
 
+def markdown_text(text: str) -> str:
+    """Return text in which Markdown sees no HTML and no link."""
+    return LINK.sub(r"\\\g<0>", TAG.sub("&lt;", visible(text)))
+
+
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return a line for each row, below the names of all keys that rows have."""
+    """Return a line for each row, below the names of all keys that rows have.
+
+    Text that a spreadsheet would calculate has an apostrophe before it.
+    """
     text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(text, keys, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow(map(_inert, keys))
+    writer.writerows([_inert(row.get(key, "")) for key in keys] for row in rows)
     return text.getvalue()
+
+
+def _inert(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text

@@ -1,15 +1,33 @@
 """How the process of a cell has ended."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from signal import SIGKILL, Signals
+from pathlib import Path
+from signal import Signals
 
 from normexp.engine.interrupt import SIGNALS
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.result import RunResult
+from normexp.runs.text import duration
 from normexp.sweep.cell import Cell
 
 # As the shell counts a process that handles the signal, and as Python counts one that does not.
 STOPPED = tuple(code for number in SIGNALS for code in (128 + number, -number))
+
+
+def oom_kills() -> int:
+    """Return how many processes the system has killed for want of memory, as far as it tells."""
+    counts = 0
+    for file, key in ((CGROUP_EVENTS, "oom_kill"), (VM_EVENTS, "oom_kill")):
+        with suppress(OSError, ValueError):
+            lines = (line.split() for line in file.read_text().splitlines())
+            counts += sum(int(count) for name, count in lines if name == key)
+    return counts
+
+
+CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
+VM_EVENTS = Path("/proc/vmstat")
+OOM_KILLS = oom_kills()  # before this process began any
 
 
 @dataclass(frozen=True)
@@ -30,7 +48,12 @@ class Ended:
 
 
 def found(result: RunResult) -> Ended:
-    return Ended(result.outcome, str(result))
+    """Return the end of a cell with a result: its validation accuracy, by which one may choose."""
+    if result.outcome == "diverged" or not result.history:
+        return Ended(result.outcome, str(result))
+    accuracy = result.history[-1].val_accuracy
+    words = f"validation accuracy {100 * accuracy:.1f} %, {duration(result.timing.seconds)}"
+    return Ended(result.outcome, words)
 
 
 def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping: bool) -> Ended:
@@ -63,11 +86,13 @@ def failed(cell: Cell, reason: str, threads: int | None) -> Ended:
 
 
 def _reason(cell: Cell, code: int, words: str) -> str:
-    if code == -SIGKILL:
-        return (
-            f"killed, as the system does when it is out of memory (batch_size="
-            f"{cell.spec.batch_size}); try a smaller batch_size or fewer at once: runtime.jobs=1"
-        )
+    if code < 0 and Signals(-code).name == "SIGKILL":
+        if oom_kills() > OOM_KILLS:
+            return (
+                "killed by SIGKILL, as the system was out of memory at batch_size="
+                f"{cell.spec.batch_size}; try a smaller one or fewer at once: runtime.jobs=1"
+            )
+        return "killed by SIGKILL, by another program or a person; the same command tries again"
     if code < 0:
         return f"ended by {Signals(-code).name} {words}".rstrip()
     return words or f"ended with exit code {code} and no result"

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import mean
 
+from normexp.runs.text import duration
 from normexp.sweep.cell import Cell
 
 
@@ -23,7 +24,8 @@ def start_line(cells: Sequence[Cell], at_once: int) -> str:
     ]
     if (at_once := min(at_once, len(missing))) > 1:
         counts.append(f"{at_once} at once")
-    line = f"{_number(len(cells), 'cell')}: {', '.join(counts)}"
+    runs, of_cells = _number(len(cells), "run"), len({cell.spec.cell_name for cell in cells})
+    line = f"{runs} in {_number(of_cells, 'cell')}: {', '.join(counts)}"
     seconds = expected_seconds(finished, missing)
     if seconds is not None:
         source = _number(len(finished), "finished run")
@@ -53,11 +55,3 @@ def _number(number: int, what: str) -> str:
 
 def _kind(cell: Cell) -> tuple[str, int]:
     return cell.spec.model.name, cell.spec.batch_size
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people, such as `5 min`."""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

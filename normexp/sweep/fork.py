@@ -36,7 +36,7 @@ torch's compiler.
 
 def can_fork() -> bool:
     """Whether a fork of a process that has imported torch is sound here."""
-    return sys.platform == "linux"
+    return sys.platform == "linux" and hasattr(os, "fork")
 
 
 def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:

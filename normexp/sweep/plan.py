@@ -96,7 +96,9 @@ def _cores() -> int:
 
 
 def _gigabytes() -> float:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    total = 1e6  # Windows does not tell
+    if hasattr(os, "sysconf"):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         free = dict(line.split(":") for line in meminfo.read_text().splitlines())

@@ -3,67 +3,100 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from tqdm import tqdm
 
+from normexp.runs.text import cut, time_left
 from normexp.sweep.cell import Cell
+from normexp.sweep.ended import Ended
 from normexp.sweep.pool import Tail
 
 REFRESH_SECONDS = 1.0
-# A run says this at the end of each epoch.
+LINE_SECONDS = 60.0
+"""Between two lines where there is no terminal."""
 EPOCH = re.compile(r"epoch (\d+): .* ([\d.]+) images/s")
-BAR = "{desc} |{bar:20}| {elapsed}, {remaining} left{postfix}"
+"""What a run's log says at the end of each epoch."""
+BAR = "{desc} |{bar}| {remaining} left"
 
 
 class Screen:
-    """Within its `with`, a bar over the cells and lines above it; off a terminal only the lines."""
+    """Within its `with`, a bar over the runs, those under way below it, and lines above it.
+
+    Off a terminal, only the lines, and one a minute on how far the runs are.
+    """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
-        self._epochs = {cell.label: cell.spec.epochs for cell in cells}
-        self._finished = sum(cell.is_finished for cell in cells)
-        self._shown_at = 0.0
+        self._cells = {cell.label: cell for cell in cells}
+        self._finished = self._initial = sum(cell.is_finished for cell in cells)
+        self._failed = 0
+        self._logs: dict[str, Tail] = {}
+        self._shown_at = self._began = time.monotonic()
 
     def __enter__(self) -> Screen:
+        # Runs differ too much for the last ones to tell of the next: no smoothing.
         self._bar = tqdm(
-            total=len(self._epochs),
+            total=len(self._cells),
             initial=self._finished,
             desc=self._count(),
             bar_format=BAR,
-            disable=None,
+            position=0,
+            smoothing=0,
             leave=False,
+            disable=None,
             dynamic_ncols=True,
-            smoothing=0,  # cells differ too much for the last ones to tell of the next
+        )
+        self._running = tqdm(
+            bar_format="{desc}", position=1, leave=False, disable=None, dynamic_ncols=True
         )
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._running.close()
         self._bar.close()
 
-    def tell_end(self, line: str) -> None:
-        """Write a line on a cell that needs nothing more."""
-        self._finished += 1
+    def tell_end(self, label: str, end: Ended) -> None:
+        """Write a line on a run that needs nothing more."""
+        self._failed += end.is_mistake
+        self._finished += not end.is_mistake
+        line = f"{label}: {end.line}"
+        if end.how == "finished" and not self._bar.disable:
+            line = cut(line, shutil.get_terminal_size().columns)
         self._bar.set_description_str(self._count(), refresh=False)
         tqdm.write(line, file=sys.stderr)
 
-    def show(self, running: Mapping[str, Tail]) -> None:
-        """Show which cells are under way, how far and how fast they are together."""
-        if self._bar.disable or time.monotonic() - self._shown_at < REFRESH_SECONDS:
+    def show(self, running: Iterable[str]) -> None:
+        """Show which runs are under way, by label, how far and how fast they are together."""
+        wait = LINE_SECONDS if self._bar.disable else REFRESH_SECONDS
+        for label in running:  # what its log says from now on
+            self._logs.setdefault(label, Tail(self._cells[label].folder.log))
+        if time.monotonic() - self._shown_at < wait:
             return
         self._shown_at = time.monotonic()
-        speed = parts = 0.0
-        for label, tail in running.items():
-            if epochs := EPOCH.findall(tail.said()):
-                epoch, images_per_second = epochs[-1]
-                speed += float(images_per_second)
-                parts += int(epoch) / (self._epochs[label] or float("inf"))
-        together = f"{speed:.0f} images/s: " if speed else ""
-        self._bar.set_postfix_str(together + ", ".join(running), refresh=False)
-        # The epochs of cells under way count, so that the time left is known before the first end.
-        self._bar.n = self._finished + parts
+        parts, speed, shown = 0.0, 0.0, []
+        for label in running:
+            epochs = self._cells[label].spec.epochs
+            said = EPOCH.findall(self._logs[label].said())
+            epoch, images_per_second = said[-1] if said else (0, 0)
+            speed += float(images_per_second)
+            parts += int(epoch) / (epochs or float("inf"))
+            shown.append(f"{label} ({epoch}/{epochs})" if epochs else label)
+        # The epochs of runs under way count, so that the time left is known before the first end.
+        done = self._finished + parts
+        line = f"{len(shown)} running, {speed:.0f} images/s: {', '.join(shown)}"
+        if self._bar.disable:
+            seconds = time.monotonic() - self._began
+            left = time_left(done - self._initial, len(self._cells) - self._initial, seconds)
+            print(f"{self._count()}, {left}; {line}", file=sys.stderr, flush=True)
+            return
+        self._bar.n = done
         self._bar.refresh()
+        width = shutil.get_terminal_size().columns
+        self._running.set_description_str(cut(f"  {line}", width - 1))
 
     def _count(self) -> str:
-        return f"{self._finished}/{len(self._epochs)} cells"
+        failed = f", {self._failed} failed" * (self._failed > 0)
+        return f"{self._finished} of {len(self._cells)} runs{failed}"

@@ -1,5 +1,6 @@
 """The story of a sweep: what is to do, doing it, what came of it."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -7,10 +8,13 @@ from pathlib import Path
 
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
-from normexp.runs.catalogue import read_entry, table
+from normexp.runs.catalogue import read_entry
 from normexp.runs.lock import InProgressError, locked
+from normexp.runs.overview import table
 from normexp.runs.reference import taken_words
 from normexp.runs.spec import Settings
+from normexp.runs.text import aligned
+from normexp.shipped import conf_dir, defaults, shipped
 from normexp.sweep.cell import Cell
 from normexp.sweep.check import refuse_bad_cells
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
@@ -62,7 +66,7 @@ def ends_of(
         ends = carry_out_cells(missing, plan.threads, engine, stop, Screen(cells))
     unfinished = sum(not cell.is_finished for cell in cells)
     if stop.signal_number and unfinished:
-        done = f"{len(cells) - unfinished} of {len(cells)} cells finished"
+        done = f"{len(cells) - unfinished} of {len(cells)} runs finished"
         raise Stopped(stop.signal_number, f"stopped with {done}")
     return ends
 
@@ -71,7 +75,7 @@ def conclude(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> None:
     """Print what came of the cells; raises UserError where one has failed."""
     print(summary(cells, ends))
     if mistakes := sum(end.is_mistake for end in ends.values()):
-        raise UserError(f"{mistakes} of {len(cells)} cells failed; the same command tries again")
+        raise UserError(f"{mistakes} of {len(cells)} runs failed; the same command tries again")
 
 
 def carry_out_cells(
@@ -87,7 +91,7 @@ def carry_out_cells(
 
     def record(label: str, end: Ended) -> None:
         ends[label] = end
-        screen.tell_end(f"{label}: {end.line}")
+        screen.tell_end(label, end)
 
     def start_or_record(cell: Cell) -> None:
         if end := start(cell, engine, threads):
@@ -133,8 +137,20 @@ def summary(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> str:
         end = found(result) if result else ends.get(cell.label)
         if end and end.how != "finished":
             lines.append(f"{end.how}: {cell.label}: {end.words}\n  see {cell.folder.path}")
+    return "\n".join([*lines, *next_commands(cells)])
+
+
+def next_commands(cells: Sequence[Cell]) -> list[str]:
+    """Return what to type now, as short as it can be typed."""
     # Beside the interpreter, where its folder is not on the PATH.
-    beside = Path(sys.executable).with_name("normexp")
+    beside = str(Path(sys.executable).with_name("normexp"))
     normexp = "normexp" if shutil.which("normexp") else beside
-    lines.append(f"curves: {normexp} tensorboard runtime.outputs={cells[0].runtime.outputs}")
-    return "\n".join(lines)
+    studies = {cell.runtime.study for cell in cells}
+    study = studies.pop() if len(studies) == 1 else None
+    outputs = cells[0].runtime.outputs
+    is_usual = outputs == defaults(shipped(conf_dir() / "train.yaml"))["runtime.outputs"]
+    place = [] if is_usual else [f"runtime.outputs={outputs}"]
+    report = [normexp, "report", *([f"study={study}"] if study else []), *place]
+    board = [normexp, "tensorboard", *place]
+    rows = [[shlex.join(report), "the answer, with figures"], [shlex.join(board), "the curves"]]
+    return ["next:", *(f"  {line}" for line in aligned(rows).splitlines())]

@@ -8,6 +8,9 @@ import pytest
 from helpers.typed import SMALL, normexp
 from yaml import safe_load  # type: ignore[import-untyped]
 
+from normexp import build
+from normexp.commands.meant import meant_for_others
+
 
 def settings(folder: Path, *arguments: str) -> dict[str, dict[str, object]]:
     """The settings of a training, as `--cfg job` shows them."""
@@ -63,3 +66,40 @@ def test_a_study_is_no_path_and_no_flag(tmp_path: Path, study: str) -> None:
     answer = normexp(tmp_path, "train", *SMALL, f"study={study}")
     assert answer.code == 1
     assert "study" in answer.err
+
+
+MINE = """
+# @package _global_
+defaults:
+  - override /data: generated
+optimizer: {lr: 0.4, algorithm: {momentum: 0.5}}
+data: {limit: 50, source: {num_train: 77}}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A folder with an experiment of the user's own, for SGD and drawn images."""
+    (tmp_path / "my/experiment").mkdir(parents=True)
+    (tmp_path / "my/experiment/mine.yaml").write_text(MINE.strip())
+    return tmp_path
+
+
+def test_nor_does_one_of_a_users_own_experiment(mine: Path) -> None:
+    own = ("--config-dir=my", "experiment=mine")
+    assert settings(mine, *own)["optimizer"]["lr"] == 0.4
+    assert settings(mine, *own, "optimizer=sgd")["optimizer"]["lr"] == 0.4
+    adamw = settings(mine, "optimizer=adamw")["optimizer"]
+    answer = normexp(mine, "train", *own, "optimizer=adamw", "--cfg", "job")
+    assert dict(safe_load(answer.out))["optimizer"] == adamw
+    assert "optimizer.lr=0.4 of experiment=mine is meant for optimizer=sgd" in answer.err
+    assert settings(mine, *own, "optimizer=adamw", "optimizer.lr=0.3")["optimizer"]["lr"] == 0.3
+    data = settings(mine, *own, "data=cifar10")["data"]
+    assert (data["limit"], data["source"].get("num_train")) == (50, None)  # type: ignore[attr-defined]
+
+
+def test_the_shipped_experiments_need_no_such_line() -> None:
+    conf = build.conf_dir()
+    for file in Path(conf, "experiment").glob("*.yaml"):
+        for choice in ("optimizer=adamw", "data=cifar10", "data=generated"):
+            assert meant_for_others([f"experiment={file.stem}", choice], conf) == ([], [])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
 from normexp.commands.quoting import quoted, refuse_lists
-from normexp.errors import UserError
+from normexp.errors import UserError, quoted_twice
 
 
 def read(argument: str) -> object:
@@ -59,7 +61,7 @@ def test_with_m_commas_divide_a_sweep() -> None:
     assert quoted(["-m", "data.root=/my data (1),x"]) == ["-m", "data.root='/my data (1),x'"]
 
 
-@pytest.mark.parametrize("group", ["norm", "model", "data", "contrast", "optimizer"])
+@pytest.mark.parametrize("group", ["norm", "model", "data", "contrast", "optimizer", "scale"])
 def test_a_list_for_a_group_is_refused_with_the_sweep_that_was_meant(group: str) -> None:
     with pytest.raises(UserError, match=f"-m {group}=a,b$"):
         refuse_lists([f"{group}=[a,b]"])
@@ -67,3 +69,23 @@ def test_a_list_for_a_group_is_refused_with_the_sweep_that_was_meant(group: str)
 
 def test_a_list_elsewhere_is_none_of_a_group() -> None:
     refuse_lists(["norm=a", "model.network.widths=[1,2]", "experiment=[]", "norm=[", "norm=a,b"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("norm=[a,b],[c]", "-m norm=a,b,c"),
+        ("+norm=[a,b]", "-m norm=a,b"),
+        ("norm=choice([a,b],c)", "-m norm=a,b,c"),
+        ("experiment=[a,b]", "-m experiment=a"),
+    ],
+)
+def test_so_is_a_list_within_a_sweep(argument: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"{meant}$"):
+        refuse_lists([argument])
+
+
+@pytest.mark.parametrize("value", ["a b=(c", "john's", "a\\", 'x"', "a,b", "[x"])
+def test_the_line_that_is_shown_can_be_typed(value: str) -> None:
+    (argument,) = shlex.split(quoted_twice(f"study={value}"))
+    assert read(argument) == value

@@ -161,7 +161,7 @@ def test_a_run_that_diverged_counts_as_chance(
 
 
 def test_it_stops_where_a_run_fails(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="1 of 6 cells failed"):
+    with pytest.raises(UserError, match="1 of 6 runs failed"):
         carry_out(
             tmp_path,
             lambda norm, seed: "failed" if (norm, seed) == ("none", 2) else 0.8,

@@ -51,7 +51,7 @@ def test_jobs_find_bit_for_bit_what_processes_find(whole_sweep: Findings, tmp_pa
     assert len(jobs) == 2
     # Typed again, it starts no job.
     assert train(tmp_path, *SWEEP, LOCAL) == 0
-    assert "2 cells: 2 finished" in said(tmp_path)
+    assert "2 runs in 1 cell: 2 finished" in said(tmp_path)
     assert list(tmp_path.glob("outputs/.submitit/*_submitted.pkl")) == jobs
 
 
@@ -66,7 +66,7 @@ def test_a_failing_cell_and_a_dying_job_stop_no_other_and_are_told_in_a_line(
     assert len(found(tmp_path)) == 1
     assert "breaking.Breaks: failed: ZeroDivisionError: broken on purpose\n" in told
     assert "breaking.Dies: failed: job " in told
-    assert told.endswith("normexp: 2 of 3 cells failed; the same command tries again\n")
+    assert told.endswith("normexp: 2 of 3 runs failed; the same command tries again\n")
     assert "Traceback" not in told
     assert len(list(tmp_path.glob("outputs/runs/*/failure.json"))) == 2
 
@@ -95,6 +95,6 @@ def test_an_interrupt_of_the_sweep_stops_its_jobs_with_checkpoints(tmp_path: Pat
     wait_until(lambda: under_way(tmp_path, 2))
     sweep.send_signal(signal.SIGINT)
     assert sweep.wait(60) == 128 + signal.SIGINT
-    assert "stopped with 0 of 2 cells finished" in said(tmp_path)
+    assert "stopped with 0 of 2 runs finished" in said(tmp_path)
     wait_until(lambda: not processes("normexp child", tmp_path))
     assert under_way(tmp_path, 2)

@@ -135,3 +135,33 @@ def test_the_check_changes_nothing(training: bool) -> None:
     assert all(module.training is training for module in network.modules())
     assert not any(module._forward_pre_hooks for module in network.modules())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+class Returns(nn.Module):
+    def __init__(self, output: Callable[[torch.Tensor], object]) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.output(x)
+
+
+@pytest.mark.parametrize(
+    ("output", "named"),
+    [
+        (lambda x: None, "NoneType"),
+        (lambda x: x[:1], r"\[1, 8, 2, 2\]"),
+        (lambda x: (x, x), "tuple"),
+    ],
+)
+def test_a_layer_that_returns_something_else_is_refused_and_named(
+    output: Callable[[torch.Tensor], object], named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"layer 1 .* it returns {named}"):
+        check(halving(Returns(output)), (4, 4), batch_size=4)
+
+
+def test_without_running_statistics_the_answer_hangs_on_the_other_images() -> None:
+    norm = nn.BatchNorm2d(8, track_running_stats=False)
+    assert "other images" in str(check(halving(norm), (8, 8), batch_size=4))
+    assert check(halving(nn.BatchNorm2d(8)), (8, 8), batch_size=4) is None

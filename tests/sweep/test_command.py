@@ -90,7 +90,7 @@ def test_a_sweep_outlives_a_broken_cell(swept: Swept) -> None:
     assert swept.answer.code == 1
     cause = "own_norms.py:9: ZeroDivisionError: broken on purpose\n"
     assert f"norm.layer._target_={BREAKS}: failed: {cause}" in swept.answer.err
-    last = "normexp: 1 of 2 cells failed; the same command tries again\n"
+    last = "normexp: 1 of 2 runs failed; the same command tries again\n"
     assert swept.answer.err.endswith(last)
     failed = swept.entries()["failed"]
     assert "Traceback" in failed.folder.console.read_text()
@@ -113,7 +113,7 @@ def test_a_sweep_finds_what_a_single_run_finds(swept: Swept) -> None:
 
 def test_a_cell_that_is_asked_for_twice_and_finished_joins_the_study(swept: Swept) -> None:
     twice = ("norm=custom", f"{MINE},own_norms.Mine", "study=late", "-m")
-    assert normexp(swept.folder, "train", *SMALL, *twice).err == "1 cell: 1 finished\n"
+    assert normexp(swept.folder, "train", *SMALL, *twice).err == "1 run in 1 cell: 1 finished\n"
     record = swept.entries()["finished"].record
     assert record.studies == ("late",)
     assert [*record.spec.source] == ["own_norms"]

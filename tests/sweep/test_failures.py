@@ -79,7 +79,7 @@ def test_normexp_runs_shows_why_a_run_failed(
 ) -> None:
     cell.folder.record_failure("the disk is full")
     normexp_runs(monkeypatch, tmp_path, "state=failed")
-    *_, row, reason = capsys.readouterr().out.splitlines()
+    *_, row, _, reason = capsys.readouterr().out.splitlines()
     assert row.endswith("failed")
     assert reason == f"{cell.spec.name} failed: the disk is full"
 

@@ -63,10 +63,10 @@ def test_all_cells_are_carried_out_and_told_in_a_table(
     sweep([make(f"seed={seed}") for seed in range(3)], keep_images)
     assert states(outputs) == ["finished"] * 3
     out, err = capfd.readouterr()
-    assert re.search(r"cnn +batch .* 3 +50\.0 ± 0\.0 % .* 3 finished", out)
+    assert re.search(r"\n3 +50\.0 ± 0\.0 .* finished\nall: model=cnn norm=batch", out)
     assert f"tensorboard runtime.outputs={outputs}" in out
-    assert err.startswith("3 cells: 3 to do")
-    assert "seed=1: test accuracy 50.0 %" in err
+    assert err.startswith("3 runs in 1 cell: 3 to do")
+    assert "seed=1: validation accuracy 25.0 %, 60 s" in err
 
 
 def test_a_second_call_starts_no_process_and_joins_the_study(
@@ -79,7 +79,7 @@ def test_a_second_call_starts_no_process_and_joins_the_study(
     sweep([make(f"seed={seed} study=other", FAIL) for seed in range(2)], keep_images)
     assert [cell.log.stat().st_mtime_ns for cell in cells] == logs
     assert [cell.folder.record().studies for cell in cells] == [("trial", "other")] * 2
-    assert "2 cells: 2 finished\n" in capfd.readouterr().err
+    assert "2 runs in 1 cell: 2 finished\n" in capfd.readouterr().err
 
 
 def test_finished_runs_tell_how_long_new_seeds_take(
@@ -87,7 +87,7 @@ def test_finished_runs_tell_how_long_new_seeds_take(
 ) -> None:
     sweep([make("seed=0")], keep_images)
     sweep([make("seed=1"), make("seed=0")], keep_images)
-    told = "2 cells: 1 finished, 1 to do; about 60 s (from 1 finished run)\n"
+    told = "2 runs in 1 cell: 1 finished, 1 to do; about 60 s (from 1 finished run)\n"
     assert told in capfd.readouterr().err
 
 
@@ -97,7 +97,7 @@ def test_a_failing_cell_is_told_recorded_and_does_not_stop_the_others(
     killed, quiet = "import os; os.kill(os.getpid(), 9)", "import sys; sys.exit(3)"
     scripts = [FAIL, FINISH, killed, quiet]
     cells = [make(f"seed={seed}", script) for seed, script in enumerate(scripts)]
-    with pytest.raises(UserError, match="3 of 4 cells failed"):
+    with pytest.raises(UserError, match="3 of 4 runs failed"):
         sweep(cells, keep_images)
     assert states(outputs) == ["failed", "failed", "failed", "finished"]
     out, err = capfd.readouterr()
@@ -121,8 +121,8 @@ def test_half_done_cells_go_first(make: Make, capfd: pytest.CaptureFixture[str])
     cells[1].folder.checkpoint.touch()
     sweep(cells, keep_images)
     err = capfd.readouterr().err
-    assert err.startswith("2 cells: 1 to resume, 1 to do\n")
-    assert err.index("seed=1 runtime.jobs=1: test") < err.index("seed=0 runtime.jobs=1: test")
+    assert err.startswith("2 runs in 1 cell: 1 to resume, 1 to do\n")
+    assert err.index("seed=1 runtime.jobs=1: val") < err.index("seed=0 runtime.jobs=1: val")
 
 
 def test_a_cell_that_cannot_work_is_told_before_any_is_started(
@@ -160,7 +160,7 @@ def test_a_run_in_progress_elsewhere_is_left_to_the_other_process(
 def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: Path) -> None:
     cells = [make("seed=0"), make("seed=1")]
     cells[0].log.mkdir(parents=True)
-    with pytest.raises(UserError, match="1 of 2 cells failed"):
+    with pytest.raises(UserError, match="1 of 2 runs failed"):
         sweep(cells, keep_images)
     assert states(outputs) == ["failed", "finished"]
 
@@ -176,7 +176,7 @@ def test_a_signal_stops_what_is_under_way_and_starts_nothing_more(
         os.kill(os.getpid(), number)
 
     Thread(target=stop).start()
-    with pytest.raises(Stopped, match="stopped with 0 of 2 cells finished") as stopped:
+    with pytest.raises(Stopped, match="stopped with 0 of 2 runs finished") as stopped:
         sweep(cells, keep_images)
     assert stopped.value.signal_number == number
     assert not cells[1].log.exists()

@@ -26,7 +26,8 @@ def picture(runs: Mapping[str, Sequence[LensRow]], path: Path) -> None:
                 and row["statistics"] == statistics
             )
             look = f"C{j % 10}{MARKERS[j % 10]}-"
-            axes.plot(*zip(*curve, strict=True), look, label=name, markersize=4)
+            x, y = zip(*curve, strict=True) if curve else ((), ())
+            axes.plot(x, y, look, label=name, markersize=4)
         axes.axvline(1, color="0.8", zorder=0)
         axes.set(title=title, xlabel="contrast c (1: unchanged)", ylim=(0, 100))
         axes.grid(alpha=0.3)

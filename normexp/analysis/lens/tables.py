@@ -31,9 +31,10 @@ def comparison(runs: Mapping[str, Sequence[LensRow]]) -> str:
         head += [f"{statistics}: clean", "severity 2", "severity 5"]
     lines = [head]
     for name, rows in runs.items():
-        found = {(r["change"], r["level"], r["statistics"]): r for r in _axis(rows, "contrast")}
+        of_contrast = _axis(rows, "contrast")
+        found = {(r.get("change"), r.get("level"), r.get("statistics")): r for r in of_contrast}
         keys = [(*point, statistics) for statistics in STATISTICS for point in points]
-        lines.append([name, *(_percent(found[key]["accuracy"]) for key in keys)])
+        lines.append([name, *(_percent(found[k]["accuracy"]) if k in found else "–" for k in keys)])
     return aligned(lines)
 
 

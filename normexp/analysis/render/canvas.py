@@ -26,6 +26,7 @@ STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "normexp",
     "axes.spines.top": False,
     "axes.spines.right": False,

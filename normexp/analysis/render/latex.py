@@ -1,9 +1,10 @@
 """Tables as LaTeX, for a paper."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from normexp.analysis.render.document import Table
+from normexp.errors import visible
 
 TEX = {
     **{character: rf"\{character}" for character in "&%$#_{}"},
@@ -39,10 +40,16 @@ def latex(tables: Iterable[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    head, *rows = [" & ".join(map(_tex, line)) + r" \\" for line in (table.head, *table.rows)]
+    head, *rows = [_row(line) for line in (table.head, *table.rows)]
     columns = "l" * len(table.head)
     return TABLE % (_tex(table.caption), table.name, columns, head, "\n".join(rows))
 
 
+def _row(line: Sequence[str]) -> str:
+    text = " & ".join(map(_tex, line)) + r" \\"
+    # Behind the end of a row, a bracket or a star would belong to it.
+    return "{}" + text if text.startswith(("[", "*")) else text
+
+
 def _tex(text: str) -> str:
-    return re.sub("|".join(map(re.escape, TEX)), lambda match: TEX[match[0]], text)
+    return re.sub("|".join(map(re.escape, TEX)), lambda match: TEX[match[0]], visible(text))

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from normexp.analysis.render.document import INK, Document, Figure, Section
+from normexp.errors import visible
 
 LONG = ("command", "goes on with", "reason", "what")  # columns whose cells may break
 
@@ -21,6 +22,7 @@ def page(document: Document) -> str:
         autoescape=True,
         trim_blocks=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value, "\n") if type(value) is str else value,
     )
     environment.filters |= {"anchor": anchor, "inline": inline}
     return environment.get_template("page.html.j2").render(document=document, long=LONG)

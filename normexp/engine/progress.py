@@ -1,0 +1,85 @@
+"""What a person sees of a run while it trains: two lines on a terminal, else a line a minute."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+from normexp.runs.text import cut, time_left
+
+LINE_SECONDS = 60.0
+"""Between two lines where there is no terminal."""
+NAME_WIDTH = 28
+"""Leaves the bar 20 characters or more where a line has 80."""
+BAR = "{desc} |{bar}| {remaining} left"
+
+
+class Progress:
+    """Within its `with`, a bar over the steps and the latest numbers below it."""
+
+    def __init__(self, name: str, total_steps: int) -> None:
+        self._name, self._total = cut(name, NAME_WIDTH), total_steps
+        self._validation = self._epoch = ""
+        self._first_step: int | None = None
+        self._began = time.monotonic()
+        self._written_at = -LINE_SECONDS
+
+    def __enter__(self) -> Progress:
+        self._bar = tqdm(
+            total=self._total,
+            desc=self._name,
+            bar_format=BAR,
+            position=0,
+            leave=False,
+            disable=None,
+            dynamic_ncols=True,
+        )
+        self._numbers = tqdm(
+            bar_format="{desc}", position=1, leave=False, disable=None, dynamic_ncols=True
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._numbers.close()
+        self._bar.close()
+
+    def show(self, step: int, epoch: str, loss: float, images_per_second: float) -> None:
+        """Show how far the training is; `epoch` is such as `3/10`."""
+        numbers = f"loss {loss:.3f}{self._validation}, {images_per_second:.0f} images/s"
+        if self._first_step is None:
+            self._first_step, self._began = step, time.monotonic()
+        self._epoch = epoch
+        if not self._bar.disable:
+            self._bar.set_description_str(f"{self._name}, epoch {epoch}", refresh=False)
+            self._numbers.set_description_str(f"  {numbers}", refresh=False)
+            self._bar.update(step - self._bar.n)
+            self._numbers.refresh()
+        elif time.monotonic() - self._written_at > LINE_SECONDS and step > self._first_step:
+            seconds = time.monotonic() - self._began
+            left = time_left(step - self._first_step, self._total - self._first_step, seconds)
+            self._write(f"epoch {epoch}, step {step} of {self._total}, {left}: {numbers}")
+
+    def end_epoch(self, line: str, val_accuracy: float) -> None:
+        """Keep the validation accuracy; write the `line` where one is due, or the last."""
+        self._validation = f", validation {100 * val_accuracy:.1f} %"
+        number, _, epochs = self._epoch.partition("/")
+        is_due = time.monotonic() - self._written_at > LINE_SECONDS
+        if self._bar.disable and (is_due or number == epochs):
+            self._write(line)
+
+    def note(self, line: str) -> None:
+        """Write a line, where no bar would be in its way."""
+        if self._bar.disable:
+            print(line, file=sys.stderr)
+
+    def _write(self, line: str) -> None:
+        self._written_at = time.monotonic()
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,72 @@
+"""What a person sees of a run while it trains."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable
+
+import pytest
+
+from normexp.engine.progress import LINE_SECONDS, Progress
+
+NAME = "resnet18-instance_not_stem-b1024-strong-s0"
+
+
+def on_a_terminal(columns: int, show: Callable[[], None]) -> str:
+    """What `show` writes in a child whose terminal has so many columns."""
+    pid, terminal = pty.fork()
+    if not pid:
+        fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        sys.stderr = os.fdopen(2, "w")
+        show()
+        os._exit(0)
+    said = b""
+    try:
+        while part := os.read(terminal, 4096):
+            said += part
+    except OSError:  # the child has gone
+        pass
+    os.waitpid(pid, 0)
+    return said.decode()
+
+
+def test_a_run_at_80_columns_has_a_bar_of_20_and_its_numbers() -> None:
+    def show() -> None:
+        with Progress(NAME, 200) as progress:
+            progress.show(100, "5/10", 1.25, 1234.0)
+            progress.end_epoch("epoch 5", 0.612)
+            time.sleep(0.2)  # the bar moves ten times a second at most
+            progress.show(120, "6/10", 1.2, 1234.0)
+
+    text = on_a_terminal(80, show)
+    lines = [line for line in re.split(r"[\r\n]|\x1b\[A", text) if line.strip()]
+    assert max(map(len, lines)) <= 80
+    assert NAME not in text
+    bars = [line for line in lines if "epoch 6/10" in line]
+    assert all(re.search(r"^resnet18-inst.*…, epoch 6/10 \|.{20,}\| .* left", bar) for bar in bars)
+    assert bars
+    assert any("loss 1.200, validation 61.2 %, 1234 images/s" in line for line in lines)
+
+
+def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with Progress("a-run", 100) as progress:
+        for step in range(1, 101):  # ten seconds a step
+            progress.show(step, f"{(step + 9) // 10}/10", 1.0, 50.0)
+            if step % 10 == 0:
+                progress.end_epoch(f"epoch {step // 10}: done", 0.5)
+            now += 10.0
+    lines = capsys.readouterr().err.splitlines()
+    assert 1000 / LINE_SECONDS - 4 <= len(lines) <= 1000 / LINE_SECONDS + 2
+    assert lines[-1] == "epoch 10: done"
+    assert re.match(r"epoch \d+/10, step \d+ of 100, \d+ min left: loss 1.000", lines[1])

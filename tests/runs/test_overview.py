@@ -1,0 +1,112 @@
+"""The table of runs: what it has, in which order, how wide it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.made import make_run, make_study
+from helpers.seconds import seconds_of
+from helpers.typed import normexp
+
+from normexp.errors import UserError
+from normexp.runs.catalogue import catalogue, matching
+from normexp.runs.overview import Overview
+
+LONG: dict[str, Any] = {
+    "data__limit": 5000,
+    "label_smoothing": 0.1,
+    "model__padding_mode": "replicate",
+}
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    make_study(
+        tmp_path / "outputs", ("batch", "both"), (2, 16, 128), 2, lambda n, b, s: 0.5 + b / 1000
+    )
+    return tmp_path / "outputs"
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_rows_are_in_the_order_of_numbers_and_constants_stand_below(outputs: Path) -> None:
+    head, *rows, last = rows_of(Overview.of(catalogue(outputs)).table(80))
+    assert head[:3] == ["norm", "batch_size", "seeds"]
+    expected = [[norm, size, "2"] for norm in ("batch", "both") for size in ("2", "16", "128")]
+    assert [row[:3] for row in rows] == expected
+    assert last == ["all:", "model=cnn", "contrast=none"]
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"), [("accuracy", "2"), ("-accuracy", "128"), ("-batch_size", "128")]
+)
+def test_a_column_sorts_the_rows(sort: str, first: str, outputs: Path) -> None:
+    _, row, *_ = rows_of(Overview.of(catalogue(outputs), sort=sort).table(80))
+    assert row[1] == first
+
+
+def test_a_column_that_is_none_is_told(outputs: Path) -> None:
+    for keys, sort in ((["nrom"], ""), ([], "nrom")):
+        with pytest.raises(UserError, match=r"nrom: .*did you mean norm\?"):
+            Overview.of(catalogue(outputs), keys, sort)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sizes"),
+    [
+        ("4..32", {16}),
+        ("16..", {16, 128}),
+        ("..16", {2, 16}),
+        ("2,128", {2, 128}),
+        ("16", {16}),
+        ("1e1..2e1", {16}),
+    ],
+)
+def test_a_filter_is_a_value_several_or_a_range(
+    wanted: str, sizes: set[int], outputs: Path
+) -> None:
+    found = matching(catalogue(outputs), {"batch_size": wanted})
+    assert {entry.factors["batch_size"] for entry in found} == sizes
+
+
+def test_the_table_fits_the_width_and_says_what_is_left_out(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    for changes in ({}, LONG, {**LONG, "norm": "instance", "steps": 300, "contrast": "jitter"}):
+        make_run(outputs, 0.5, **changes)
+    overview = Overview.of(catalogue(outputs))
+    wide, narrow = overview.table(500), overview.table(80)
+    table, _, rest = narrow.partition("\nall:")
+    assert max(map(len, wide.splitlines())) > 80 >= max(map(len, table.splitlines()))
+    assert "label_smoothing" in wide.splitlines()[0]
+    assert "data.limit" in rest or "data.limit" in table
+
+
+def test_other_programs_read_numbers(outputs: Path) -> None:
+    answer = normexp(outputs.parent, "runs", "norm=both", "format=json")
+    rows = json.loads(answer.out)
+    assert [row["batch_size"] for row in rows] == [2, 16, 128]
+    assert rows[0]["accuracy"] == pytest.approx(0.502)
+    answer = normexp(outputs.parent, "runs", "norm=both", "format=csv", "columns=batch_size")
+    (first, *_) = csv.DictReader(io.StringIO(answer.out))
+    assert (first["batch_size"], first["seeds"], first["state"]) == ("2", "2", "finished")
+    assert normexp(outputs.parent, "runs", "format=xml").code == 1
+
+
+@pytest.mark.slow
+def test_a_thousand_runs_are_listed_in_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_study(tmp_path / "outputs", ("batch", "both"), range(1, 26), 20, lambda n, b, s: 0.5)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    # Of three, as a machine that others use counts their waiting for memory as well.
+    listed = [seconds_of(sys.executable, "-m", "normexp", "runs") for _ in range(3)]
+    assert min(listed) < 1.5

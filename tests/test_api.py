@@ -1,0 +1,159 @@
+"""normexp from Python: train, load, predict, export, read results."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.made import make_study
+from helpers.typed import SMALL
+from omegaconf import OmegaConf
+from PIL import Image
+
+import normexp
+from normexp import build, tensors
+from normexp.api import Trained
+from normexp.data.standardise import to_unit
+from normexp.shipped import choices
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    folder = tmp_path_factory.mktemp("api")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("NORMEXP_CACHE", str(folder / "cache"))
+        trained = normexp.train(*SMALL, "kernels=none", norm="both", seed=3)
+        yield normexp.load(trained.folder.resolve())
+
+
+def test_a_trained_run_is_loaded_with_its_settings_result_and_weights(trained: Trained) -> None:
+    assert trained.settings["norm"]["name"] == "both"
+    assert trained.settings["seed"] == 3
+    assert trained.result.outcome == "finished"
+    assert len(trained.classes) == 10
+    assert not trained.network.training
+    saved = tensors.load(trained.folder / "weights.pt")
+    assert all(torch.equal(v, saved[k]) for k, v in trained.network.state_dict().items())
+
+
+def test_its_predictions_on_the_test_images_are_those_of_the_run(trained: Trained) -> None:
+    test = build.images(trained.spec).test
+    names = trained.predict(test.images.numpy())
+    right = [name == trained.classes[i] for name, i in zip(names, test.labels, strict=True)]
+    assert trained.result.test is not None
+    assert np.mean(right) == pytest.approx(trained.result.test.accuracy)
+
+
+def test_arrays_files_and_pil_images_are_the_same_pictures(
+    trained: Trained, tmp_path: Path
+) -> None:
+    array = build.images(trained.spec).test.images[:2].numpy()
+    files = [tmp_path / f"{i}.png" for i in range(2)]
+    for pixels, file in zip(array, files, strict=True):
+        Image.fromarray(pixels).save(file)
+    expected = trained.logits(array)
+    for pictures in (files, [Image.open(file) for file in files], list(array)):
+        assert torch.equal(trained.logits(pictures), expected)
+    # Batches of other sizes may be summed in another order.
+    torch.testing.assert_close(trained.logits(files[0]), expected[:1])
+    torch.testing.assert_close(trained.logits(array[0]), expected[:1])
+
+
+def test_a_photograph_of_another_size_is_scaled_and_cut(trained: Trained, tmp_path: Path) -> None:
+    Image.new("L", (100, 60), 77).save(tmp_path / "grey.png")
+    images = trained.images(tmp_path / "grey.png")
+    assert images.shape == (1, 3, 32, 32)
+    torch.testing.assert_close(images, torch.full_like(images, 77 / 255))
+
+
+@pytest.mark.parametrize("bad", [np.zeros((1, 32, 32, 3)), np.zeros((1, 3, 32, 32), np.uint8)])
+def test_an_array_that_is_no_picture_is_told(bad: np.ndarray, trained: Trained) -> None:
+    with pytest.raises(normexp.UserError, match=r"uint8 \(N, H, W, 3\) is needed"):
+        trained.predict(bad)
+
+
+def test_a_file_that_is_no_picture_and_a_folder_that_is_no_run_are_told(
+    trained: Trained, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_text("no picture")
+    with pytest.raises(normexp.UserError, match=r"a\.png cannot be read"):
+        trained.predict(tmp_path / "a.png")
+    with pytest.raises(normexp.UserError, match=r"no folder of a finished run"):
+        normexp.load(tmp_path)
+
+
+def test_what_is_exported_gives_the_same_logits_for_any_number_of_images(
+    trained: Trained, tmp_path: Path
+) -> None:
+    trained.export(tmp_path / "network.pt2")
+    program = torch.export.load(tmp_path / "network.pt2").module()
+    array = build.images(trained.spec).test.images[:5].numpy()
+    logits = program(to_unit(torch.from_numpy(array)).contiguous())
+    torch.testing.assert_close(logits, trained.logits(array), rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_is_written_where_it_is_installed(trained: Trained, tmp_path: Path) -> None:
+    has_onnx = all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript"))
+    if not has_onnx:
+        with pytest.raises(normexp.UserError, match="pip install onnx onnxscript"):
+            trained.export(tmp_path / "network.onnx")
+        return
+    trained.export(tmp_path / "network.onnx")
+    assert (tmp_path / "network.onnx").stat().st_size > 1000
+
+
+def test_results_are_a_row_a_run_with_settings_and_findings(tmp_path: Path) -> None:
+    found: dict[int, float | str] = {0: 0.5, 1: "diverged", 2: "unfinished"}
+    make_study(tmp_path, ("batch",), (4,), 3, lambda norm, size, seed: found[seed])
+    rows = sorted(normexp.results(tmp_path), key=lambda row: str(row["seed"]))
+    assert [row["state"] for row in rows] == ["finished", "diverged", "unfinished"]
+    assert [row["test_accuracy"] for row in rows] == [0.5, None, None]
+    assert rows[0]["norm"] == "batch"
+    assert rows[0]["batch_size"] == 4
+    assert rows[0]["test_accuracy_contrast_5"] == pytest.approx(0.25)
+    assert {frozenset(row) for row in rows} == {frozenset(rows[0])}
+
+
+NORMS = [
+    name for name in normexp.__all__ if name.endswith("Norm") or name in ("IBN", "BatchRenorm")
+]
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_norm_needs_the_number_of_channels_only(name: str) -> None:
+    layer = getattr(normexp, name)(64)
+    assert layer(torch.randn(4, 64, 8, 8)).shape == (4, 64, 8, 8)
+
+
+def parts_in(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if str(node.get("_target_")).startswith("normexp.norms."):
+            yield node
+        for value in node.values():
+            yield from parts_in(value)
+
+
+def test_the_defaults_of_the_norms_are_those_of_conf() -> None:
+    """But where files of conf/ differ, as `layer` is a group norm of one group."""
+    given: dict[tuple[str, str], set[Any]] = {}
+    for file in choices("norm").values():
+        for part in parts_in(OmegaConf.to_container(OmegaConf.load(file))):
+            for key, value in part.items():
+                if isinstance(value, int | float) and not key.startswith("_"):
+                    given.setdefault((part["_target_"], key), set()).add(value)
+    compared = 0
+    for (target, key), values in given.items():
+        module, _, name = target.rpartition(".")
+        made = getattr(importlib.import_module(module), name)
+        default = inspect.signature(made).parameters[key].default
+        if isinstance(made, type) and module != "normexp.norms.batch":
+            assert default in values, (target, key)
+            compared += 1
+    assert compared > 30
