@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from normexp.norms.instance import InstanceNorm
     from normexp.norms.renorm import BatchRenorm
     from normexp.norms.switchable import SwitchableNorm
+    from normexp.on_networks import lens, recalibrate, swap_norms
     from normexp.runs.catalogue import catalogue
     from normexp.runs.folder import RunFolder
     from normexp.runs.result import RunResult
@@ -41,10 +42,13 @@ __all__ = [
     "__version__",
     "catalogue",
     "from_arrays",
+    "lens",
     "load",
     "network",
+    "recalibrate",
     "results",
     "run_spec",
+    "swap_norms",
     "train",
     "training",
 ]
@@ -65,10 +69,13 @@ _MODULES = {
     "UserError": "errors",
     "catalogue": "runs.catalogue",
     "from_arrays": "data.arrays",
+    "lens": "on_networks",
     "load": "api",
     "network": "build",
+    "recalibrate": "on_networks",
     "results": "api",
     "run_spec": "build",
+    "swap_norms": "on_networks",
     "train": "api",
     "training": "build",
 }

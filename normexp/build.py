@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import shipped
-from normexp.errors import UserError, as_user_error, raised_in
+from normexp.errors import UserError, as_user_error, raised_in, suggestion
 from normexp.parts import make, plain
+from normexp.runs.names import several
 from normexp.runs.source import own_source
 from normexp.runs.spec import DataSpec, RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
@@ -36,6 +37,9 @@ def conf_dir() -> str:
 
 
 OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
+OmegaConf.register_new_resolver(
+    "last_word", lambda target: str(target).rpartition(".")[2], replace=True
+)
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
@@ -76,7 +80,9 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
     from normexp.evaluation.features import NUM_IMAGES, feature_spread
+    from normexp.evaluation.recalibration import recalibrate
     from normexp.models.check import check
+    from normexp.models.others import freeze
     from normexp.precision import Precision
 
     if runtime.threads is not None:
@@ -89,12 +95,17 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         standardise = standardiser(spec.data, data.train)
         train_loader = loader(spec, data.train, standardise)
     with as_user_error(f"norm={spec.norm.name}, model={spec.model.name}: "):
-        net = network(spec, len(data.classes))
+        net, notes = network_and_notes(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
         missing = kernels.missing(device) if spec.kernels == "auto" else ""
         warnings = [check(net, (height, width), spec.batch_size), missing]
     used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
+    if spec.model.freeze:
+        freeze(net, spec.model.freeze)
+    if spec.model.recalibrate:
+        with precision.autocast():
+            recalibrate(net, first_batches(train_loader, spec.model.recalibrate))
     of = spec.optimizer
     images_per_step = spec.batch_size * spec.accumulate
     schedule = Schedule.scaled(of.lr, of.warmup, images_per_step, of.batch_exponent)
@@ -114,7 +125,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         evaluator=Evaluator(standardise, precision),
         environment=describe(precision, used),
         feature_spread=feature_spread(net, standardise(to_unit(data.train.images[:NUM_IMAGES]))),
-    ), [*data.notes, *(f"warning: {warning}" for warning in warnings if warning)]
+    ), [*data.notes, *notes, *(f"warning: {warning}" for warning in warnings if warning)]
 
 
 _sources: dict[str, DataSource] = {}
@@ -142,7 +153,10 @@ def standardiser(data: DataSpec, train: LabelledImages) -> Standardise:
     """Return what standardises images, measured on the training images."""
     from normexp.data import standardise
 
-    return standardise.standardiser(data.standardise, train.images, data.red_scale)
+    given = None if data.mean is None or data.std is None else (data.mean, data.std)
+    if given is None and (data.mean or data.std):
+        raise UserError("data.mean and data.std go together: give both, or neither")
+    return standardise.standardiser(data.standardise, train.images, data.red_scale, given)
 
 
 def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Loader:
@@ -159,43 +173,72 @@ def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Lo
     return Loader(train, spec.batch_size, spec.seed, augmentation, standardise)
 
 
+def first_batches(loader: Loader, number: int) -> Iterator[torch.Tensor]:
+    """Yield the images of the first `number` training batches, or of an epoch if it has fewer."""
+    epoch = loader.epoch(0)
+    for i in range(min(number, loader.batches_per_epoch)):
+        yield epoch.batch(i)[0]
+
+
 def network(spec: RunSpec, num_classes: int) -> nn.Module:
     """Return the network with its norms in place.
 
     For one seed the convolutions start the same whatever the norm: the network is built around
     empty sites that draw no random number, and the norms come after.
     """
+    return network_and_notes(spec, num_classes)[0]
+
+
+def network_and_notes(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]]:
+    """As `network`, with notes for the user."""
     import torch
 
-    from normexp.contracts import NormSite
     from normexp.kernels import accelerate
+    from normexp.models.others import called
     from normexp.models.padding import set_padding_mode
+    from normexp.norms.found import make_sites
     from normexp.norms.placing import place_norms
 
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
         make_network = make(spec.model.network, "model.network")
         try:
-            built: nn.Module = make_network(norm_layer=NormSite, num_classes=num_classes)
+            built, has_norms, notes = called(make_network, num_classes, spec.model.weights)
         except TypeError as error:
             if raised_in(error) != "hydra":  # which makes the call, so it is of the network's code
                 raise
             raise UserError(
-                f"model.network: {error}; it is called with norm_layer, num_classes and the "
-                "settings below model.network"
+                f"model.network: {error}; it is called with num_classes, with norm_layer where it "
+                "names such an argument, and with the settings below model.network"
             ) from error
+        if has_norms and (staying := make_sites(built)):
+            notes.append(f"norms without a map, which stay as they are: {several(staying)}")
         set_padding_mode(built, spec.model.padding_mode)
         place_norms(built, **norm_parts(spec))
         if spec.kernels == "auto":
             accelerate(built)
-    return built
+    return built, notes
+
+
+NORM_PARTS = ("layer", "at", "conv", "activation", "init")
+
+
+def shipped_norm(name: str) -> Mapping[str, Any]:
+    """Return the parts of a norm in `conf/norm`, such as `both`; raises UserError for another."""
+    files = shipped.choices("norm")
+    if name not in files:
+        raise UserError(f"norm={name}: there is no such norm; {suggestion(name, files)}")
+    content = plain(OmegaConf.create({"norm": OmegaConf.load(files[name])}), ["norm"])
+    return _made_parts(content)
 
 
 def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
     """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
-    norm = spec.norm
-    keys = ("layer", "at", "conv", "activation", "init")
-    parts = {key: getattr(norm, key) for key in keys}
+    return _made_parts(vars(spec.norm))
+
+
+def _made_parts(norm: Mapping[str, Any]) -> Mapping[str, Any]:
+    parts = {key: norm.get(key) for key in NORM_PARTS}
     return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
     "tune": "choose a learning rate for each norm and batch size: norm=batch,both",
     "evaluate": "measure trained networks under other contrasts and statistics: run=",
+    "recalibrate": "re-estimate running statistics of a network: run=, or model.weights=",
     "probe": "measure what a norm layer does to its input, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",

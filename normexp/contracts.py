@@ -38,10 +38,11 @@ class Place:
 class NormSite(nn.Module):
     """Stands in a network where a norm will be: networks are built with it as `norm_layer`.
 
-    It has no weights and draws no random number, so every norm meets the same convolutions.
+    It has no weights and draws no random number, so every norm meets the same convolutions. What
+    else a library hands to its norms, such as eps, device or dtype, is not used: settings have it.
     """
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: int, *_: object, **__: object) -> None:
         super().__init__()
         self.num_features = num_features
 
@@ -65,7 +66,10 @@ class NamesPlaces(Protocol):
 
 
 Network = Callable[..., nn.Module]
-"""`network(norm_layer=..., num_classes=...)` is a module from (N, 3, H, W) to logits (N, K)."""
+"""`network(norm_layer=..., num_classes=...)` is a module from (N, 3, H, W) to logits (N, K).
+
+Without a parameter `norm_layer` it makes norms of its own, which are then found by their type.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Makes parts of their settings, by Hydra: the only place."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,8 +39,10 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
 
 def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
     """Return the innermost cause: a UserError where settings can mend it, else as it was raised."""
-    if isinstance(error, errors.MissingMandatoryValue):
-        return UserError(f"{error.full_key} is not given; add {error.full_key}=...")
+    refers = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
+    key = error.full_key if isinstance(error, errors.MissingMandatoryValue) else None
+    if key := key or (refers and refers[1]):
+        return UserError(f"{key} is not given; add {key}=...")
     cause = error
     # What a resolver raises is only the context of OmegaConf's error.
     while inner := cause.__cause__ or (
@@ -53,6 +56,8 @@ def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
         return cause
     if isinstance(cause, ImportError):
         hint = "a file of your own must lie in the folder where you type normexp"
+        if "timm" in str(cause):
+            hint = "pip install 'normexp[timm]' brings its networks"
         return UserError(f"{prefix}{sentence(cause)} ({hint})")
     # Hydra calls the part, and itself raises what a call with other arguments raises.
     if isinstance(cause, ValueError | errors.OmegaConfBaseException) or raised_in(cause) == "hydra":

@@ -76,15 +76,21 @@ class Number:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A list of numbers of one kind."""
+    """A list of numbers of one kind, `length` of them if given; None where it is `optional`."""
 
     each: Number
+    length: int | None = None
+    optional: bool = False
 
     @property
     def words(self) -> str:
         return f"a list, each {self.each.words},"
 
-    def check(self, value: object) -> list[int | float | None]:
+    def check(self, value: object) -> list[int | float | None] | None:
+        if value is None and self.optional:
+            return None
+        if self.length and isinstance(value, list | tuple) and len(value) != self.length:
+            raise ValueError(f"{self.length} numbers are needed, each {self.each.words}")
         if not isinstance(value, list | tuple):
             raise ValueError(f"{self.words} is needed")
         try:
@@ -183,11 +189,14 @@ class Folders:
 
 @dataclass(frozen=True)
 class Names:
-    """A name, or a list of names."""
+    """A name, or a list of names; None where it is `optional`."""
 
+    optional: bool = False
     words = "a name or a list of names"
 
-    def check(self, value: object) -> list[str]:
+    def check(self, value: object) -> list[str] | None:
+        if value is None and self.optional:
+            return None
         return [str(each) for each in (value if isinstance(value, list | tuple) else [value])]
 
 
@@ -278,7 +287,11 @@ RUN = (
         "batches of an optimizer step, which has accumulate × batch_size images; running "
         "statistics move once a batch",
     ),
-    Setting("epochs", OPTIONAL_COUNT, "budget in passes over the training images"),
+    Setting(
+        "epochs",
+        Number(whole=True, least=0, optional=True),
+        "budget in passes over the training images; 0: the network as it is",
+    ),
     Setting("steps", OPTIONAL_COUNT, "budget in optimizer steps; where given, it replaces epochs"),
     Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
     Setting("precision", Choice(("auto", "fp32", "bf16")), "auto: bf16 where the hardware has it"),
@@ -300,6 +313,18 @@ RUN = (
         Choice(("dataset", "image")),
         "mean 0 and variance 1 a channel over the data set, or over each image",
     ),
+    Setting(
+        "data.mean",
+        Numbers(SHARE, 3, optional=True),
+        "of each channel, that images in [0, 1] are standardised by; null: the data set's",
+        required=False,
+    ),
+    Setting(
+        "data.std",
+        Numbers(Number(above=0), 3, optional=True),
+        "standard deviation of each channel, likewise",
+        required=False,
+    ),
     Setting("data.crop", Number(whole=True, least=0), "pixels of reflect padding, random crop"),
     Setting("data.flip", Flag(), "mirror half of the training images"),
     Setting("data.red_scale", Number(least=0, optional=True), "factor of the red channel"),
@@ -313,7 +338,25 @@ RUN = (
     Setting(
         "model.padding_mode",
         Choice(("zeros", "reflect", "replicate")),
-        "what stands outside a map where a convolution looks over its border",
+        "what stands outside a map where a convolution looks over its border; zeros: as it is made",
+    ),
+    Setting(
+        "model.weights",
+        Text(optional=True),
+        "file of a state dict, or torchvision's name of one, loaded before norms are replaced",
+        required=False,
+    ),
+    Setting(
+        "model.recalibrate",
+        OPTIONAL_COUNT,
+        "training batches over which running statistics are re-estimated before training",
+        required=False,
+    ),
+    Setting(
+        "model.freeze",
+        Names(optional=True),
+        "patterns of parameters that do not learn, such as [layer1.*,conv1.*]",
+        required=False,
     ),
     Setting("norm.name", Name(), "what folders and tables call it"),
     Setting("norm.layer", Part(), "norm layer, called with the number of channels"),
@@ -400,6 +443,17 @@ EVALUATE = (
 COMMANDS: Mapping[str, tuple[Setting, ...]] = {
     "train": (*ASKED, *RUN, *RUNTIME),
     "evaluate": EVALUATE,
+    "recalibrate": (
+        Setting("run", Text(optional=True), "a run's folder or name"),
+        Setting("trust", Flag(), "call parts of others that a run's record names"),
+        Setting("batches", COUNT, "of training images, over which statistics are estimated"),
+        Setting("images", COUNT, "of the test set, at most, on which the accuracy is compared"),
+        Setting("to", Text(optional=True), "file that is written; null: beside the weights"),
+        OUTPUTS,
+        DEVICE,
+        THREADS,
+        JOBS,
+    ),
     "probe": (
         Setting("norm", Text(), "norms to measure; all where none is named"),
         Setting("seed", SEED, "of the inputs"),

@@ -116,7 +116,7 @@ MISTAKES = {
     "batch_size=1.5": ("batch_size=1.5", "a whole number of 1 or more"),
     "batch_size=": ("batch_size=", "a whole number of 1 or more"),
     "batch_size=5000": ("batch_size=5000", "36 training images", "smaller"),
-    "epochs=-1": ("epochs=-1", "a whole number of 1 or more"),
+    "epochs=-1": ("epochs=-1", "a whole number of 0 or more"),
     "optimizer.lr=nan": ("optimizer.lr=nan", "a number above 0"),
     "precision=fp8": ("precision=fp8", "auto, fp32, bf16"),
     "runtime.device=tpu": ("runtime.device=tpu", "auto, cpu or cuda"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.needs import NEED_RESIDUAL_BRANCHES
+from helpers.needs import NEED_MORE, NEED_RESIDUAL_BRANCHES, NETWORKS_OF_OTHERS
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -19,8 +19,8 @@ from normexp.errors import UserError
 
 Compose = Callable[..., DictConfig]
 CONF = Path(build.conf_dir())
-NORMS = sorted(p.stem for p in (CONF / "norm").glob("*.yaml") if p.stem != "custom")
-MODELS = sorted(p.stem for p in (CONF / "model").glob("*.yaml"))
+NORMS = sorted(p.stem for p in (CONF / "norm").glob("*.yaml") if p.stem not in NEED_MORE)
+MODELS = sorted(p.stem for p in (CONF / "model").glob("*.yaml") if p.stem not in NETWORKS_OF_OTHERS)
 
 
 def built(norm: str, model: str, compose: Compose) -> Training:

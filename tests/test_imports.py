@@ -20,7 +20,7 @@ ROWS = (
     ("__main__", "__init__"),
     ("cli", "api"),
     ("hydra_plugins",),
-    ("commands",),
+    ("commands", "on_networks"),
     ("build", "sweep", "analysis"),
     ("engine", "kernels", "parts", "tuned"),
     ("evaluation",),

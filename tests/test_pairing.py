@@ -19,7 +19,7 @@ Specs = Callable[..., RunSpec]
 def complete_norms() -> list[str]:
     """The norms of conf/norm that need nothing more from the user."""
     files = sorted(Path(build.conf_dir(), "norm").glob("*.yaml"))
-    return [f.stem for f in files if "???" not in f.read_text()]
+    return [f.stem for f in files if "???" not in f.read_text() and f.stem != "own"]
 
 
 NORMS = complete_norms()

@@ -137,7 +137,12 @@ def test_the_tree_of_the_readme_is_that_of_the_repository() -> None:
     ("path", "where"),
     [
         (path, page)
-        for page in ("CONTRIBUTING.md", "docs/design.md", "docs/performance.md")
+        for page in (
+            "CONTRIBUTING.md",
+            "docs/design.md",
+            "docs/networks.md",
+            "docs/performance.md",
+        )
         for path in re.findall(r"`((?:\w+/)+\w+\.\w+)`", (ROOT / page).read_text(encoding="utf-8"))
     ],
 )
@@ -149,3 +154,26 @@ def test_a_file_that_a_page_names_is_there(path: str, where: str) -> None:
 def test_a_script_of_the_readme_is_there(command: str) -> None:
     script = Path(__file__).parents[1] / command.split()[0]
     subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+PAGES = [
+    (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("networks.md", "questions.md")
+]
+TRAININGS = [
+    command
+    for page in PAGES
+    for command in re.findall(r"^normexp train .*$|(?<=`)normexp train [^`]*", page, re.MULTILINE)
+    if "…" not in command
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", TRAININGS)
+def test_the_settings_of_a_training_of_a_page_are_there(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, word, *arguments = shlex.split(command)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    GlobalHydra.instance().clear()
+    one = [argument.split(",")[0] if "[" not in argument else argument for argument in arguments]
+    assert cli.run([word, "--cfg", "job", *(each for each in one if each != "-m")]) == 0

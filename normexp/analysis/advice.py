@@ -12,7 +12,7 @@ from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast, speed
 from normexp.analysis.render.document import interval, number, plural, with_interval
 from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import Scores, accuracies, chance_of
-from normexp.analysis.setup import setup
+from normexp.analysis.setup import setup, unfair_none
 from normexp.analysis.spread import PERCENT, spread
 from normexp.tuned import Tuned
 
@@ -45,6 +45,8 @@ def advice(
     yield from verdict(scores, norms, margin, what)
     yield from cost({norm: norms[norm] for norm in scores})
     yield from missing(group[0], scores, batch_size)
+    if words := unfair_none(group):
+        yield words
 
 
 def over_severities(run: Run) -> float | None:

@@ -12,6 +12,10 @@ from normexp.settings import typed
 from normexp.tuned import Tuned, key_of
 
 JPEG = (".jpg", ".jpeg")
+RESIDUAL = ("resnet", "resnext")
+"""What the names of residual networks begin with."""
+FAIR_NONE = ("fixup", "skipinit")
+"""Norms that are none, for residual networks."""
 WARNING = (
     "one learning rate for all norms, which favours those that it suits: normexp tune finds each "
     "norm's own"
@@ -149,6 +153,21 @@ def _design(runs: Sequence[Run]) -> str:
     if design_of(runs) is Design.SEQUENTIAL:
         return "added after a look (sequential design)"
     return "planned"
+
+
+def unfair_none(runs: Iterable[Run]) -> str:
+    """Say where `none` stands for a residual network without a norm; empty where it does not."""
+    norms: dict[str, set[str]] = {}
+    for run in runs:
+        if run.spec.model.name.startswith(RESIDUAL):
+            norms.setdefault(run.spec.model.name, set()).add(run.spec.norm.name)
+    weak = [model for model, own in norms.items() if "none" in own and not own & {*FAIR_NONE}]
+    if not weak:
+        return ""
+    return (
+        f"norm=none is a weak opponent in a residual network ({', '.join(weak)}), whose first "
+        f"weights are made for a norm: norm={FAIR_NONE[0]} is the fair one without."
+    )
 
 
 def mixed_cells(runs: Iterable[Run]) -> Iterator[str]:

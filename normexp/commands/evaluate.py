@@ -2,17 +2,21 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
 from normexp.commands.found import tell
-from normexp.commands.looking import lens_on
+from normexp.commands.looking import lens_on, lens_on_network, spec_of
+from normexp.commands.quoting import is_of_network
 from normexp.commands.report import checked_settings
 from normexp.errors import UserError, suggestion
 from normexp.evaluation import lens_file
@@ -21,22 +25,66 @@ from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
+from normexp.runs.source import WEIGHTS
 from normexp.runs.spec import Runtime, Settings
+from normexp.settings import EVALUATE
 from normexp.sweep.fork import child_class
 from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Pool, Task
 from normexp.sweep.scheduler import carry_out
 
-Row = Settings
+if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made needs it
+    from normexp.evaluation.lens import Lens
+    from normexp.runs.result import Environment
 
-AXES = ("cost", "contrast", "statistics", "noise")
+Row = Settings
+MakeLens = Callable[[], "tuple[Lens, Environment]"]
+
+AXES = ("cost", "contrast", "statistics", "noise", "layers")
+OF_WEIGHTS = ("statistics", "layers", "contrast")
+"""The axes of a network that no run of ours has trained."""
+OWN = [setting.key for setting in EVALUATE]
 # A run has its own cache, and nothing is trained.
 OF_A_TRAINING = {"cache_dir": "-", "log_every": 1, "checkpoint_seconds": 1, "reference": False}
 
 
-@composed("evaluate")
-def main(cfg: DictConfig) -> None:
-    settings = checked_settings(cfg, "evaluate")
+def main() -> int:
+    """Look at the runs, or at the network, that the arguments name. Returns the exit code."""
+    of_network = [argument for argument in sys.argv[1:] if is_of_network(argument, OWN)]
+    sys.argv = [argument for argument in sys.argv if argument not in of_network]
+
+    @composed("evaluate")
+    def task(cfg: DictConfig) -> None:
+        settings = checked_settings(cfg, "evaluate")
+        if of_network:
+            evaluate_network(settings, of_network)
+        else:
+            evaluate_runs(settings)
+
+    return task()
+
+
+def evaluate_network(settings: Settings, of_network: Sequence[str]) -> None:
+    """Show what is found of a network that the settings `of_network`, as for a training, make."""
+    if settings["run"] or settings["study"]:
+        raise UserError(f"{of_network[0]}: a run has its own settings; leave them out, or run=")
+    spec, runtime = spec_of(of_network, settings["runtime"])
+    folder = RunFolder(Path(runtime.outputs).expanduser() / "lens" / spec.name)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    asked = axes_of(settings)
+    sizes = sorted({*settings["statistics"]["batch_sizes"], spec.batch_size})
+    asked = {**asked, "statistics": {**asked["statistics"], "batch_sizes": sizes}}
+    asked["weights"] = spec.source.get(WEIGHTS, spec.model.weights or "")
+    make = partial(lens_on_network, spec, runtime, **asked["common"])
+    rows = evaluate(folder, asked, make, OF_WEIGHTS)
+    print(tables(rows))
+    print(f"\nevery number: {folder.lens_table}\n")
+    for line in diagnosis(rows, spec.batch_size, settings["images"]):
+        print(line)
+
+
+def evaluate_runs(settings: Settings) -> None:
+    """Look at the runs that the settings name, and show what was found."""
     asked = axes_of(settings)
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
     outputs = Path(runtime.outputs).expanduser()
@@ -60,7 +108,8 @@ def main(cfg: DictConfig) -> None:
 def axes_of(settings: Settings) -> Settings:
     """Return the settings by axis, those for all axes under `common`."""
     common = {key: settings[key] for key in ("seed", "images")}
-    return {"common": common, **{axis: settings[axis] for axis in AXES}}
+    layers = {"images": settings["statistics"]["precise_images"]}
+    return {"common": common, **{axis: {**settings, "layers": layers}[axis] for axis in AXES}}
 
 
 def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
@@ -115,31 +164,35 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> None:
-    print(tables(evaluate(folder, asked, runtime, trust)))
-    print(f"\nevery number: {folder.lens_table}")
+    """Print what is found of a finished run."""
+    asked = {**asked, "weights": lens_file.digest_of_weights(folder)}
+    make = partial(lens_on, folder, runtime, **asked["common"], trust=trust)
+    rows = evaluate(folder, asked, make, AXES)
+    print(tables(rows))
+    print(f"\nevery number: {folder.lens_table}\n")
+    for line in diagnosis(rows, folder.record().spec.batch_size, asked["common"]["images"]):
+        print(line)
 
 
-def evaluate(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> list[Row]:
+def evaluate(folder: RunFolder, asked: Settings, make: MakeLens, axes: Sequence[str]) -> list[Row]:
     """Measure what `lens.json` does not have yet, axis by axis, and return all rows."""
     with locked(folder.path):
-        asked = {**asked, "weights": lens_file.digest_of_weights(folder)}
         for line in folder.mend():
             print(line, file=sys.stderr)
         record = folder.lens()
         rows = lens_file.still_good(record, asked)
         seconds = dict(record.seconds) if record else {}
-        if missing := [axis for axis in AXES if axis not in rows]:
-            look(folder, asked, runtime, trust, rows, seconds, missing)
+        if missing := [axis for axis in axes if axis not in rows]:
+            look(folder, asked, make, rows, seconds, missing)
         else:
             print(f"{folder.name} is evaluated already")
-    return [row for axis in AXES for row in rows[axis]]
+    return [row for axis in axes for row in rows.get(axis, ())]
 
 
 def look(
     folder: RunFolder,
     asked: Settings,
-    runtime: Runtime,
-    trust: bool,
+    make: MakeLens,
     rows: dict[str, list[Row]],
     seconds: dict[str, float],
     missing: Sequence[str],
@@ -150,7 +203,7 @@ def look(
 
     from normexp.evaluation.lens_curves import write_curves
 
-    lens, environment = lens_on(folder, runtime, **asked["common"], trust=trust)
+    lens, environment = make()
     tasks = {axis: lens.tasks(axis, asked[axis]) for axis in missing}
     number = sum(map(len, tasks.values()))
     with tqdm(total=number, desc=folder.name, disable=None, leave=False) as bar:

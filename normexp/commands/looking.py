@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import hydra
+
 from normexp import build
+from normexp.commands.quoting import refuse_lists
 from normexp.commands.trust import require_trusted
 from normexp.errors import UserError, as_user_error
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import Environment
-from normexp.runs.spec import Runtime
+from normexp.runs.spec import RunSpec, Runtime, Settings
 from normexp.runs.tree import images_digest
+from normexp.settings import typed
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made needs it
+    from torch import nn
+
+    from normexp.engine.fit import Training
     from normexp.evaluation.lens import Lens
+    from normexp.evaluation.subject import Subject
 
 
 def lens_on(
@@ -30,7 +40,6 @@ def lens_on(
     from normexp import tensors
     from normexp.engine.fit import training_step
     from normexp.evaluation.lens import Lens
-    from normexp.evaluation.subject import Subject
 
     spec = folder.record().spec
     source = spec.data.source
@@ -39,6 +48,8 @@ def lens_on(
             print(f"trust=true: {folder.name} calls {target}", file=sys.stderr)
         if "content" in source and source["content"] != images_digest(source["root"]):
             raise UserError(f"the images in {source['root']} are not those that it was trained on")
+        # What a trained network starts from is in its weights.
+        spec = replace(spec, model=replace(spec.model, weights=None, recalibrate=None))
         fresh, _ = build.training(spec, runtime)
     trained = copy.deepcopy(fresh.state.network)
     try:
@@ -52,6 +63,35 @@ def lens_on(
         fresh.state.step = 0
         training_step(fresh.state, [batch], fresh.recipe)
 
-    test, standardise = fresh.data.test[:images], fresh.evaluator.standardise
-    subject = Subject(trained, test, standardise, fresh.recipe.precision, seed)
-    return Lens(subject, fresh.loader, step), fresh.environment
+    return Lens(_subject(trained, fresh, seed, images), fresh.loader, step), fresh.environment
+
+
+def spec_of(of_network: Sequence[str], runtime: Settings) -> tuple[RunSpec, Runtime]:
+    """Return the settings of a network, from those typed as for a training.
+
+    The network is one of others, with its own norms, unless `model=` and `norm=` say otherwise.
+    """
+    refuse_lists(of_network)
+    where = [f"runtime.{key}={typed(value)}" for key, value in runtime.items()]
+    cfg = hydra.compose("train", [*where, "model=custom", "norm=own", *of_network])
+    return build.run_spec(cfg)
+
+
+def lens_on_network(
+    spec: RunSpec, runtime: Runtime, seed: int, images: int
+) -> tuple[Lens, Environment]:
+    """Return the lens on a network as it is, with at most so many test images."""
+    from normexp.evaluation.lens import Lens
+
+    made, notes = build.training(spec, runtime)
+    for note in notes:
+        print(note, file=sys.stderr)
+    subject = _subject(made.state.network, made, seed, images)
+    return Lens(subject, made.loader, lambda: None), made.environment
+
+
+def _subject(network: nn.Module, of: Training, seed: int, images: int) -> Subject:
+    from normexp.evaluation.subject import Subject
+
+    test, standardise = of.data.test[:images], of.evaluator.standardise
+    return Subject(network, test, standardise, of.recipe.precision, seed)

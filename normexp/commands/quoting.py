@@ -7,7 +7,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 from normexp.errors import UserError
-from normexp.settings import OUTPUTS, RUN, typed
+from normexp.settings import OUTPUTS, RUN, keys_of, typed
 
 FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
 """Settings whose values are names of files or folders."""
@@ -41,6 +41,14 @@ def _quoted(argument: str, is_sweep: bool) -> str:
         if is_text or is_list or (is_sweep and override.is_sweep_override()):
             return argument
     return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+
+
+def is_of_network(argument: str, own: Sequence[str]) -> bool:
+    """Whether `argument` is a setting of `normexp train`, and none of a command's `own`."""
+    key = argument.partition("=")[0].lstrip("+~")
+    word, dot, _ = key.partition(".")
+    is_own = key in own or (bool(dot) and word in {each.partition(".")[0] for each in own})
+    return word in keys_of(RUN) and not is_own
 
 
 def refuse_lists(arguments: Sequence[str]) -> None:

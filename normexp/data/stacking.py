@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from normexp.contracts import DataSource, LabelledImages
 from normexp.data.decoding import Decoded, UnusableImageError, decoded
+from normexp.data.memory import check_memory
 from normexp.errors import UserError
 from normexp.runs.names import readable, several
 from normexp.runs.tree import ImageFile
@@ -102,6 +103,7 @@ class _Found:
         self._count += 1
 
     def _empty(self, shape: tuple[int, ...]) -> np.ndarray:
+        check_memory(len(self._paths), shape, f"{self._folder}: ", "data.resize=64")
         try:
             return np.empty((len(self._paths), *shape), np.uint8)
         except MemoryError as error:

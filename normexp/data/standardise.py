@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -70,14 +70,24 @@ STANDARDISERS: dict[str, Callable[[Tensor], Standardise]] = {
 }
 
 
-def standardiser(name: str, images: Tensor, red_scale: float | None = None) -> Standardise:
+def standardiser(
+    name: str,
+    images: Tensor,
+    red_scale: float | None = None,
+    given: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> Standardise:
     """Return the one called `name`, measured on uint8 `images` (N, H, W, 3).
 
-    If `red_scale` is given, the red channel is multiplied by it afterwards.
+    `dataset` takes the mean and the standard deviation of each channel that are `given`, if any. If
+    `red_scale` is given, the red channel is multiplied by it afterwards.
     """
     if name not in STANDARDISERS:
         raise ValueError(f"data.standardise={name}: one of {', '.join(STANDARDISERS)} is needed")
-    return _scaled(STANDARDISERS[name](images), red_scale, images.device)
+    standardise = STANDARDISERS[name](images)
+    if given and isinstance(standardise, ByDataset):
+        mean, std = (torch.tensor(each, device=images.device).view(3, 1, 1) for each in given)
+        standardise = ByDataset(mean, std)
+    return _scaled(standardise, red_scale, images.device)
 
 
 def of_record(

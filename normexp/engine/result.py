@@ -50,7 +50,7 @@ def _findings(
         history=tuple(state.history),
         readings=readings(state.network) if test else {},
         layers=dict(_layers(state.network)) if test else {},
-        timing=Timing(seconds, tuple(state.epoch_seconds), num_images / seconds),
+        timing=Timing(seconds, tuple(state.epoch_seconds), num_images / seconds if seconds else 0),
         environment=training.environment,
         counts=ImageCounts(len(data.train), len(data.val), len(data.test)),
         feature_spread=training.feature_spread,

@@ -42,12 +42,15 @@ class Schedule:
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Group parameters by weight decay and factor of the learning rate (`lr_factor`).
 
-    Weights of two and more dimensions decay; scales, shifts, gates and biases do not.
+    Weights of two and more dimensions decay; scales, shifts, gates and biases do not. What does not
+    learn is in no group.
     """
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     for module in network.modules():
         factors = module.lr_factors if isinstance(module, ScalesLearningRate) else {}
         for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad:
+                continue
             key = (parameter.ndim > 1, factors.get(name, 1.0))
             groups.setdefault(key, []).append(parameter)
     return [

@@ -104,7 +104,8 @@ class Tracker:
             del last["test/accuracy_contrast_0"]
             last |= {f"test/{k}": v for k, v in vars(test).items() if isinstance(v, float)}
             last["test/mode_gap"] = test.mode_gap.accuracy
-            last["test/gap"] = result.history[-1].train_accuracy - test.accuracy
+            if result.history:  # with epochs=0 there is none
+                last["test/gap"] = result.history[-1].train_accuracy - test.accuracy
         for tag, value in last.items():
             self._writer.add_scalar(tag, value, step)
         self._write(text("summary", summary(result)), session_end(result.outcome, time.time()))

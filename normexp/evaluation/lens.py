@@ -30,6 +30,14 @@ test-batch statistics:
     spread      standard deviation over draws, root mean square over values, mean over images
     size        root mean square of the values themselves
     images, draws
+axis "layers", a row for each layer with running statistics:
+    layer       its name
+    shift       root mean square over channels of running less precise mean, over the precise
+                standard deviation
+    ratio       geometric mean over channels of running over precise variance
+    initial     share of the first 0 and 1 in the running statistics, if the rest is precise
+    explained   R² of the running statistics by that share
+    batches     that they have seen; 0 where they are not counted
 axis "cost", one row:
     batch_size, parameters, multiply_adds (of one image), step_seconds (median), peak_memory
     (bytes that a training step takes; null where they cannot be known)
@@ -54,6 +62,8 @@ from normexp.evaluation.statistics import (
     CHUNK,
     RUNNING,
     Statistics,
+    batch_layers,
+    distance,
     estimate,
     fixed,
     mixed,
@@ -80,6 +90,7 @@ class Lens:
             "contrast": self.contrast,
             "statistics": self.statistics,
             "noise": self.noise,
+            "layers": self.layers,
         }
         return list(axes[axis](**settings))
 
@@ -152,6 +163,21 @@ class Lens:
         return [
             {"axis": "noise", "batch_size": size, "layer": layer, "spread": s, "size": m, **count}
             for layer, (s, m) in found.items()
+        ]
+
+    def layers(self, images: int) -> Iterator[Task]:
+        """Yield how far running statistics are from those of so many training images."""
+        yield partial(self._layer_rows, images)
+
+    def _layer_rows(self, num_images: int) -> list[Row]:
+        size, network = self.loader.batch_size, self.subject.network
+        with self.subject.precision.autocast():
+            found = estimate(network, self._training_chunks(size, num_images), size)["precise"]
+        layers = batch_layers(network)
+        return [
+            {"axis": "layers", "layer": name, **distance(layers[name], moments)}
+            for name, moments in found.items()
+            if layers[name].running_mean is not None
         ]
 
     def cost(self, steps: int) -> Iterator[Task]:

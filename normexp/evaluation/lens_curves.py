@@ -30,6 +30,8 @@ def points(row: LensRow) -> Iterator[tuple[str, int, float]]:
         yield tag, row["batch_size"] or round(100 * (row["alpha"] or 0)), row["accuracy"]
     elif row["axis"] == "noise":
         yield f"noise/{row['layer']}", row["batch_size"], row["spread"]
+    elif row["axis"] == "layers":
+        yield f"shift/{row['layer']}", 0, row["shift"]
     else:
         for key in ("parameters", "multiply_adds", "step_seconds", "peak_memory"):
             if row[key] is not None:

@@ -30,11 +30,14 @@ def digest_of_weights(folder: RunFolder) -> str:
 
 def still_good(record: LensRecord | None, asked: Mapping[str, object]) -> dict[str, list[Row]]:
     """Return by axis the rows of `record` that hold for what is `asked` now."""
-    rows: dict[str, list[Row]] = {}
-    for row in record.rows if record else ():
-        axis = str(row["axis"])
-        if record and all(
-            record.settings.get(part) == asked[part] for part in ("common", "weights", axis)
-        ):
-            rows.setdefault(axis, []).append(row)
-    return rows
+    if record is None or any(
+        record.settings.get(part) != asked[part] for part in ("common", "weights")
+    ):
+        return {}
+    # One that was measured may have no rows, as layers of a network without running statistics.
+    axes = {*record.seconds, *(str(row["axis"]) for row in record.rows)}
+    return {
+        axis: [row for row in record.rows if row["axis"] == axis]
+        for axis in axes
+        if axis in asked and record.settings.get(axis) == asked[axis]
+    }

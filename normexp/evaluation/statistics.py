@@ -62,6 +62,28 @@ def fixed(name: str, moments: Mapping[str, Moments], batch_size: int) -> Statist
     return Statistics(name, partial(given, moments=moments), batch_size=batch_size)
 
 
+def distance(layer: nn.BatchNorm2d, precise: Moments) -> dict[str, float]:
+    """Return how far running statistics are from precise ones (`lens.py`, axis "layers")."""
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    mean, variance = (moment.double() for moment in precise)
+    running = layer.running_mean.double(), layer.running_var.double()
+    wide = variance.clamp_min(0) + layer.eps
+    # Running statistics that have come the share s from 0 and 1: s·mean and 1 + s·(variance − 1).
+    target = torch.cat([mean, variance - 1])
+    found = torch.cat([running[0], running[1] - 1])
+    share = ((found @ target) / (target @ target).clamp_min(TINY)).clamp(0, 1)
+    left = (found - share * target).square().sum() / found.square().sum().clamp_min(TINY)
+    counted = layer.num_batches_tracked
+    return {
+        "shift": ((running[0] - mean).square() / wide).mean().sqrt().item(),
+        "ratio": ((running[1] + layer.eps) / wide).log().mean().exp().item(),
+        "initial": 1 - share.item(),
+        "explained": 1 - min(left.item(), 1.0),
+        "batches": 0 if counted is None else int(counted),
+    }
+
+
 def batch_layers(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
     return {name: m for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
 

@@ -45,11 +45,21 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
     for module in trial.modules():  # the last may start at 0, and then all logits are 0 too
         if isinstance(module, nn.Linear) and not module.weight.any():
             nn.init.normal_(module.weight, generator=generator)
+    same = []
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for mode, num_images in ((True, min(batch_size, 8)), (False, 8)):
                 images = torch.randn(num_images, 3, *image_size, generator=generator)
                 logits = trial.train(mode)(images)
+                if not isinstance(logits, Tensor):
+                    entered.clear()
+                    raise TypeError(  # noqa: TRY301 (as what a layer raises)
+                        f"it returns {type(logits).__name__}, and logits (N, K) are needed; "
+                        "torchvision's networks with a second head: +model.network.aux_logits=false"
+                    )
+                if num_images > 1:
+                    spread = (logits - logits.mean(0)).abs().max()
+                    same.append(bool(spread < SAME * logits.abs().max().clamp_min(1e-6)))
             among_fewer = trial(images[:4])
     except (ValueError, TypeError, RuntimeError) as error:
         where = f"layer {entered[-1]} (input {shapes[entered[-1]]})" if entered else "the network"
@@ -57,8 +67,7 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
         raise ValueError(
             f"{where} cannot work in {mode_name} at batch_size={batch_size}: {error}"
         ) from error
-    spread = (logits - logits.mean(0)).abs().max()
-    if spread < SAME * logits.abs().max().clamp_min(1e-6):
+    if all(same):
         return (
             "the network gives every image the same answer: nothing but linear steps and average "
             "pooling follow a norm that fixes each image's mean; accuracy will be chance"

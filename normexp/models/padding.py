@@ -9,7 +9,7 @@ def set_padding_mode(network: nn.Module, mode: str) -> None:
     """Let every convolution of `network`, whoever wrote it, pad by `mode`, in place."""
     if mode not in PADDING_MODES:
         raise ValueError(f"model.padding_mode={mode}: one of {', '.join(PADDING_MODES)} is needed")
-    for module in network.modules():
+    for module in network.modules() if mode != "zeros" else ():  # it has others where it needs them
         if isinstance(module, nn.Conv2d):
             # A convolution reads its mode at each call.
             module.padding_mode = mode  # type: ignore[assignment]

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 class FrozenBatchNorm(nn.BatchNorm2d):
     """torch's batch norm up to the share `frozen_from` of the training, then with fixed statistics.
 
-    Scale and shift go on learning. `x` (N, C, H, W) comes back in the same shape and type.
+    From 0 on they are those that a pretrained network brings. Scale and shift go on learning. `x`
+    (N, C, H, W) comes back in the same shape and type.
     """
 
     frozen: Tensor  # whether the statistics are fixed, a boolean scalar
@@ -26,14 +27,14 @@ class FrozenBatchNorm(nn.BatchNorm2d):
         eps: float = 1e-5,
         momentum: float = 0.1,
     ) -> None:
-        if not 0 < frozen_from < 1:
+        if not 0 <= frozen_from < 1:
             raise ValueError(
-                f"frozen_from={frozen_from}: a share of the training above 0 and below 1 is needed"
+                f"frozen_from={frozen_from}: a share of the training from 0 and below 1 is needed"
             )
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.frozen_from = frozen_from
-        self.register_buffer("frozen", torch.tensor(False))
-        self._is_frozen = False  # to read the buffer on the device only once
+        self._is_frozen = frozen_from == 0  # to read the buffer on the device only once
+        self.register_buffer("frozen", torch.tensor(self._is_frozen))
         self.register_load_state_dict_post_hook(_look_again)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:

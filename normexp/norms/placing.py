@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from normexp.contracts import EmptySite, NamesPlaces, NormLayer, NormSite, Place
+from normexp.norms.found import FoundSite, Own
 
 HINTS: Mapping[object, str] = {
     nn.GroupNorm: "; it takes the number of groups first: norm=group norm.layer.num_groups=8 is it",
@@ -78,9 +79,11 @@ def place_norms(
     """
     places = places_of(network)
     if not places:
+        if getattr(layer, "func", layer) is Own:
+            return
         raise ValueError(
-            "the network has no norm: model.network must make its norms with its argument "
-            "norm_layer, as norm_layer(num_features)"
+            "the network has no norm that could be replaced: it makes none with an argument "
+            "norm_layer, and holds none of torch's norms; norm=own takes it as it is"
         )
     if init is not None:
         init(network, places)
@@ -101,7 +104,7 @@ def place_norms(
         if chosen is not None:
             site = network.get_submodule(place.name)
             assert isinstance(site, NormSite)
-            network.set_submodule(place.name, _layer_at(place, site.num_features, chosen))
+            network.set_submodule(place.name, _filled(site, place, chosen))
     for name in rules.keys() - used:
         have = ", ".join(sorted({p.role for p in places}))
         raise ValueError(
@@ -148,9 +151,17 @@ def _rule(name: str, conditions: Mapping[str, Any]) -> Rule:
     return rule
 
 
-def _layer_at(place: Place, num_features: int, layer: NormLayer) -> nn.Module:
+def _filled(site: NormSite, place: Place, layer: NormLayer) -> nn.Module:
     try:
-        return layer(num_features)
+        made = layer(site.num_features)
+        if isinstance(site, FoundSite):
+            return site.filled(made)
     except (TypeError, ValueError) as error:
         hint = HINTS.get(getattr(layer, "func", None), "")
         raise ValueError(f"the norm cannot stand at {place.name}: {error}{hint}") from error
+    if isinstance(made, Own):
+        raise ValueError(
+            f"the network has no norm of its own at {place.name}, as it is made with norm_layer; "
+            "norm=own is for networks of others"
+        )
+    return made

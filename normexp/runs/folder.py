@@ -35,6 +35,7 @@ class RunFolder:
     result_file = _File("result.json")  # what was found; where it is, the run is finished
     failure_file = _File("failure.json")  # why the run failed when it was last tried
     weights = _File("weights.pt")  # the trained network's state dict
+    recalibrated = _File("recalibrated.pt")  # the same, by `normexp recalibrate`
     checkpoint = _File("checkpoint.pt")  # everything that is needed to go on
     checkpoint_before = _File("checkpoint.before.pt")  # for when the other is not whole
     log = _File("train.log")  # what the training says, line by line

@@ -14,19 +14,28 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 PACKAGE = "normexp"
+WEIGHTS = "model.weights"
+"""The key of the digest of a file of weights."""
 
 
 def own_source(settings: object) -> dict[str, str]:
     """Return a digest by module, for each module of the user's own that `settings` name.
 
     The digest covers the module's file and what it imports from the same folder, also indirectly.
+    The file of `model.weights`, where there is one, has a digest too.
     """
     files = {
         name: file
         for target in targets(settings)
         if (name := target.rpartition(".")[0]) and (file := own_file(name))
     }
-    return {name: _digest(files[name]) for name in sorted(files)}
+    digests = {name: _digest(files[name]) for name in sorted(files)}
+    model = settings.get("model") if isinstance(settings, Mapping) else None
+    weights = Path(str(model.get("weights") if isinstance(model, Mapping) else None)).expanduser()
+    if weights.is_file():
+        with weights.open("rb") as content:
+            digests[WEIGHTS] = hashlib.file_digest(content, "sha256").hexdigest()[:8]
+    return digests
 
 
 def targets(node: object) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from normexp.errors import UserError
 from normexp.runs.plain import from_plain
+from normexp.runs.source import WEIGHTS
 from normexp.runs.values import LOCATIONS, digest, flat, hashable
 from normexp.settings import ASKED, PARTS, RUN, RUNTIME, check_keys, checked, keys_of
 
@@ -44,6 +45,8 @@ class DataSpec:
     root: str | None = None
     convert: bool | None = None
     resize: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ class ModelSpec:
     network: Part
     padding_mode: str
     own: Settings  # settings of this network alone, such as `depth`; its part refers to them
+    weights: str | None = None  # a file or a name of torchvision's, that the network starts with
+    recalibrate: int | None = None  # batches over which statistics are estimated at the start
+    freeze: tuple[str, ...] | None = None  # patterns of parameters that do not learn
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ class RunSpec:
     optimizer: OptimizerSpec
     numerics: int = NUMERICS
     source: Mapping[str, str] = field(default_factory=dict)
-    """The digest of each module of the user's own (`runs/source.py`)."""
+    """The digest of each module of the user's own, and of the weights (`runs/source.py`)."""
 
     @classmethod
     def from_settings(
@@ -122,7 +128,7 @@ class RunSpec:
         for group in ("data", "norm", "contrast", "optimizer"):
             check_keys(settings[group], KEYS[group], f"{group}.")
         model = dict(settings["model"])
-        known = {key: model.pop(key) for key in KEYS["model"]}
+        known = {key: model.pop(key) for key in KEYS["model"] if key in model}
         epochs = settings["epochs"] if settings["steps"] is None else None
         if epochs is None and settings["steps"] is None:
             raise UserError("epochs=null: a number of epochs, or of steps, is needed")
@@ -139,7 +145,8 @@ class RunSpec:
         own = plain["model"].pop("own")
         plain["model"] |= own
         optional = {
-            "data": ("root", "convert", "resize"),
+            "data": ("root", "convert", "resize", "mean", "std"),
+            "model": ("weights", "recalibrate", "freeze"),
             "norm": ("at", "conv", "activation", "init"),
         }
         for group, key in ((group, key) for group, keys in optional.items() for key in keys):
@@ -169,7 +176,11 @@ class RunSpec:
 
     @property
     def _identity(self) -> Settings:
-        return {**self.settings, "numerics": self.numerics, "source": self.source}
+        settings = self.settings
+        if WEIGHTS in self.source:  # what is in the file counts, not where it lies
+            model = {k: v for k, v in settings["model"].items() if k != "weights"}
+            settings = {**settings, "model": model}
+        return {**settings, "numerics": self.numerics, "source": self.source}
 
 
 class Design(StrEnum):

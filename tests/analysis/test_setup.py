@@ -7,7 +7,7 @@ from dataclasses import replace
 from helpers.made import made
 
 from normexp.analysis.rows import Run
-from normexp.analysis.setup import setup
+from normexp.analysis.setup import setup, unfair_none
 from normexp.runs.spec import Design
 from normexp.tuned import Trial, Tuned, key_of
 
@@ -30,6 +30,18 @@ def test_tuned_rates_are_said_to_be_even_where_they_are_equal() -> None:
     trials = (Trial(0.1, (1000,), (0.5,)),)
     tuned = [Tuned("cell", key_of(run.spec), 0.1, False, trials) for run in rows]
     assert setup(rows, tuned)["learning rate"].startswith("tuned for each norm")
+
+
+def test_a_residual_network_without_a_norm_has_a_fair_form() -> None:
+    residual = [replace_model(run) for run in runs(batch=0.1, none=0.1)]
+    assert "norm=fixup is the fair one" in unfair_none(residual)
+    assert unfair_none([*residual, *map(replace_model, runs(fixup=0.1))]) == ""
+    assert unfair_none(runs(batch=0.1, none=0.1)) == ""  # a plain network
+
+
+def replace_model(run: Run) -> Run:
+    model = replace(run.spec.model, name="resnet20")
+    return replace(run, spec=replace(run.spec, model=model))
 
 
 def test_seeds_and_their_design_are_named() -> None:

@@ -80,7 +80,8 @@ def test_a_run_is_seen_on_every_axis(runs: Path) -> None:
     assert answer.code == 0, answer.err
     rows = rows_of(runs, "batch")
     assert [row["axis"] for row in rows] == sorted(
-        (row["axis"] for row in rows), key=["cost", "contrast", "statistics", "noise"].index
+        (row["axis"] for row in rows),
+        key=["cost", "contrast", "statistics", "noise", "layers"].index,
     )
     # One unchanged, five severities twice, two of the curve, and one of three others.
     contrast = rows_where(rows, axis="contrast")
@@ -179,7 +180,7 @@ def test_an_axis_that_is_missing_or_asked_otherwise_is_measured_and_no_other(run
     assert rows_where(after, axis="cost") == rows_where(before, axis="cost")
     assert {row["draws"] for row in rows_where(after, axis="noise")} == {8}
     content = json.loads((run / "lens.json").read_text())
-    assert set(content["seconds"]) == {"cost", "contrast", "statistics", "noise"}
+    assert set(content["seconds"]) == {"cost", "contrast", "statistics", "noise", "layers"}
 
 
 def test_several_runs_are_seen_by_processes_and_end_in_a_table_and_a_picture(runs: Path) -> None:

@@ -261,6 +261,8 @@ def conf_files() -> list[Any]:
     # What a file asks of the user.
     needs = {
         "norm/custom": ("norm.layer._target_=torch.nn.BatchNorm2d",),
+        "model/custom": ("model.network._target_=custom",),
+        "model/timm": ("model.network.model_name=timm",),
         "data/images": (f"data.root={CONF.as_posix()}",),
     }
     found = []

@@ -7,6 +7,10 @@ import pytest
 from normexp.kernels import compiled
 
 NEED_RESIDUAL_BRANCHES = ("fixup", "skipinit")
+NEED_MORE = ("custom", "own")
+"""A template, and the norms of a network of others."""
+NETWORKS_OF_OTHERS = ("custom", "timm")
+"""Templates for networks."""
 
 needs_compiler = pytest.mark.skipif(compiled.library() is None, reason="no C++ compiler here")
 needs_winograd = pytest.mark.skipif(

@@ -9,6 +9,7 @@ import hydra
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.needs import NETWORKS_OF_OTHERS
 from hydra import initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -19,7 +20,11 @@ from normexp.contracts import EmptySite, NormLayer, NormSite
 from normexp.models.padding import set_padding_mode
 from normexp.norms.placing import places_of
 
-FILES = sorted(Path(build.conf_dir(), "model").glob("*.yaml"))
+FILES = [
+    file
+    for file in sorted(Path(build.conf_dir(), "model").glob("*.yaml"))
+    if file.stem not in NETWORKS_OF_OTHERS
+]
 MODELS = [file.stem for file in FILES]
 
 # Written down by hand. The CNN's widths are 32, 64, 64, 128, 128, 128 on maps of 32, 16, 16, 8, 8

@@ -18,7 +18,7 @@ from normexp.contracts import FollowsSteps, HasReadings, ScalesLearningRate
 torch.set_num_threads(1)
 
 CONF = Path(__file__).parents[2] / "conf" / "norm"
-TEMPLATES = {"custom"}
+TEMPLATES = {"custom", "own"}
 NOISY = {"instance_noisy", "group_noisy"}  # that draw random numbers, in training
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem not in TEMPLATES)
 PLACING = {"layer", "at", "conv", "activation", "init"}

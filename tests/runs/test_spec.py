@@ -47,6 +47,36 @@ def test_the_shipped_settings_are_taken_as_they_are(settings: DictConfig) -> Non
     assert (runtime.log_every, runtime.checkpoint_seconds, runtime.study) == (20, 60, None)
 
 
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [
+        ("data=generated", "cnn-batch-b128-none-s0-6ff0a6a1"),
+        ("data=cifar10 norm=both batch_size=4 seed=7", "cnn-both-b4-none-s7-3753d55f"),
+        (
+            "data=generated model=resnet20 norm=fixup contrast=jitter",
+            "resnet20-fixup-b128-jitter-s0-8b7a100c",
+        ),
+        (
+            "data=generated model=resnet18 norm=split steps=5 optimizer=adamw",
+            "resnet18-split-b128-none-s0-4c723fb6",
+        ),
+    ],
+)
+def test_runs_that_were_trained_keep_their_names(typed: str, known: str, compose: Compose) -> None:
+    assert name(compose(*typed.split())).startswith(known)
+
+
+def test_weights_count_by_their_content(compose: Compose, tmp_path: Path) -> None:
+    for file, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
+        (tmp_path / file).write_bytes(content)
+    names = [
+        name(compose("data=generated", f"model.weights={tmp_path / file}"))
+        for file in ("a.pt", "b.pt", "c.pt")
+    ]
+    assert names[0] == names[1]
+    assert len({*names, name(compose("data=generated"))}) == 3
+
+
 def test_a_name_tells_the_factors_and_ends_in_a_hash(compose: Compose) -> None:
     overrides = ("data=generated", "model=resnet20", "norm=instance", "contrast=jitter")
     parts = name(compose(*overrides, "batch_size=4", "seed=7")).split("-")
@@ -100,6 +130,10 @@ def test_every_setting_that_can_change_the_result_changes_the_name(settings: Dic
         "data.val_fraction": 0.3,
         "data.standardise": "image",
         "model.padding_mode": "reflect",
+        "model.weights": "weights.pt",
+        "model.freeze": "stem",
+        "data.mean": [0.5, 0.5, 0.5],
+        "data.std": [0.2, 0.2, 0.2],
     }
     for key, value in keys.items():
         if key in allowed:
@@ -112,7 +146,7 @@ def test_every_setting_that_can_change_the_result_changes_the_name(settings: Dic
             another = value / 2 + 0.01
         else:
             another = [1] if isinstance(value, list) else f"other{value}"
-        if value is None:
+        if value is None and key not in allowed:
             another = 50
         names.add(name(changed(settings, **{key.replace(".", "__"): another})))
     assert len(names) == 1 + len(keys)
@@ -175,9 +209,9 @@ def test_where_steps_are_given_epochs_make_no_difference(settings: DictConfig) -
     assert name(changed(settings, steps=51)) != name(one)
 
 
-@pytest.mark.parametrize("value", [float("-inf"), float("nan"), 0])
+@pytest.mark.parametrize("value", [float("-inf"), float("nan"), -1])
 def test_epochs_beside_steps_are_checked_all_the_same(settings: DictConfig, value: float) -> None:
-    with pytest.raises(UserError, match=r"epochs=.*a whole number of 1 or more or null"):
+    with pytest.raises(UserError, match=r"epochs=.*a whole number of 0 or more or null"):
         run_spec(changed(settings, steps=50, epochs=value))
 
 
@@ -186,7 +220,7 @@ A_NAME = "a name of letters, digits, '_' and '.' is needed"
 OUT_OF_RANGE = [
     *((("seed", value), "a whole number of 0 or more") for value in (-1, 0.5, "one", None, True)),
     *((("batch_size", value), "a whole number of 1 or more") for value in (0, -4, 2.5, "8", None)),
-    *((("epochs", value), "a whole number of 1 or more or null") for value in (0, 1.5, "ten")),
+    *((("epochs", value), "a whole number of 0 or more or null") for value in (-1, 1.5, "ten")),
     *((("steps", value), "a whole number of 1 or more or null") for value in (0, -1, 0.1)),
     *((("label_smoothing", value), "a number of 0 or more and below 1") for value in (-0.1, 1)),
     *((("precision", value), "one of auto, fp32, bf16") for value in ("fp16", None, 32)),

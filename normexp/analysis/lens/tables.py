@@ -13,8 +13,10 @@ def tables(rows: Sequence[LensRow]) -> str:
     parts = [
         *("contrast: accuracy, and share of predictions changed", _contrast(of["contrast"])),
         *("", "statistics: accuracy on the images and at severity 5", _statistics(rows)),
-        *("", "noise: spread over the other images, over size of values", _noise(of["noise"])),
     ]
+    if of["noise"]:
+        parts += ["", "noise: spread over the other images, over size of values"]
+        parts += [_noise(of["noise"])]
     for row in rows:
         if row["axis"] == "cost":
             parts += ["", _cost(row)]

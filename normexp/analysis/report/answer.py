@@ -11,6 +11,7 @@ from normexp.analysis.report.augmentation import Augmentation
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.report.comparisons import CellComparison, words
 from normexp.analysis.report.prose import listed, said, sentence
+from normexp.analysis.setup import unfair_none
 
 MOST_SENTENCES = 3
 
@@ -43,6 +44,8 @@ def answer(
         yield _alone(block)
     if tried is not None:
         yield from tried.sentences
+    if unfair := unfair_none(run for each in parts for run in each.runs):
+        yield unfair
 
 
 def _weight(own: Sequence[CellComparison]) -> tuple[int, float]:

@@ -1,0 +1,169 @@
+"""For networks in Python: swap their norms, recalibrate them, look at them through the lens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from normexp import build
+from normexp.analysis.lens.diagnosis import diagnosis
+from normexp.contracts import LabelledImages, NormLayer
+from normexp.evaluation import recalibration
+from normexp.evaluation.contrasts import Change
+from normexp.evaluation.statistics import (
+    RUNNING,
+    Statistics,
+    batch_layers,
+    distance,
+    estimate,
+    fixed,
+    of_batches,
+)
+from normexp.evaluation.subject import Subject
+from normexp.norms.found import make_sites, num_channels
+from normexp.norms.placing import place_norms
+from normexp.precision import Precision
+from normexp.runs.record import LensRow
+
+BATCHES = 200
+Batches = Iterable[Tensor | Sequence[Tensor]]
+"""Images (N, 3, H, W), or pairs of images and labels, as a `DataLoader` yields them."""
+
+
+def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
+    """Replace every norm of `network`, in place: batch, instance, group, layer norm and the like.
+
+    `norm` is the name of a norm of normexp, such as "instance", "group", "both" or "batch_frozen",
+    or a callable that takes the number of channels and returns a module that keeps the shape
+    (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning.
+    Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
+    global pooling. Raises ValueError or UserError where the network has no norm, or a norm does not
+    fit; the network is then as it was.
+
+        network = torchvision.models.resnet50(weights="DEFAULT")
+        normexp.swap_norms(network, "group")
+        normexp.swap_norms(network, functools.partial(nn.BatchNorm2d, momentum=0.01))
+    """
+    parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
+    own = {name: m for name, m in network.named_modules() if num_channels(m) is not None}
+    try:
+        staying = make_sites(network)
+        place_norms(network, **parts)
+    except Exception:
+        for name, module in own.items():
+            network.set_submodule(name, module)
+        raise
+    return staying
+
+
+def recalibrate(network: nn.Module, loader: Batches, batches: int = BATCHES) -> int:
+    """Re-estimate the running statistics of batch norm, in place, over the first `batches`.
+
+    `loader` yields training images (N, 3, H, W), or (images, labels), as the network takes them, on
+    its device. The weights stay, and so does its mode. Returns the number of layers; raises
+    ValueError where there is no batch.
+
+        normexp.recalibrate(network, train_loader)
+    """
+    return recalibration.recalibrate(network, islice(_images(loader), batches))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the lens found; printed, it is the diagnosis."""
+
+    rows: tuple[LensRow, ...]
+    """As `evaluation/lens.py` describes them, of the axes statistics, layers and contrast."""
+    diagnosis: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self.diagnosis)
+
+
+def lens(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    loader: Batches | None = None,
+    batch_size: int = 32,
+) -> Findings:
+    """Evaluate `network` in eval mode, with test-batch statistics, and at less contrast.
+
+    Test `images` (N, 3, H, W) are as the network takes them, in an order without meaning, `labels`
+    (N,) whole numbers. A `loader` of training batches, as for `recalibrate`, adds statistics that
+    are re-estimated over 200 of them. `batch_size` is that of the training. The network stays as it
+    is. Raises ValueError where images and labels differ in number.
+
+        print(normexp.lens(network, images, labels, train_loader))
+    """
+    if len(images) != len(labels) or not len(images):
+        raise ValueError(f"{len(images)} images and {len(labels)} labels: as many are needed")
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    subject = Subject(
+        network, LabelledImages(images, labels), _as_is, Precision("fp32", images.device), 0
+    )
+    sizes = {size for size in (1, 2, 8, 32, 128, batch_size) if size <= len(images)}
+    rows: list[LensRow] = []
+    if loader is not None:
+        rows += _re_estimated(subject, loader)
+    for statistics in (RUNNING, *map(of_batches, sorted(sizes))):
+        rows.append(_row(subject, "statistics", statistics, _change(1.0)))
+        for share in (1.0, 0.5, 0.15):
+            rows.append(_row(subject, "contrast", statistics, _change(share)))
+    for module, mode in modes.items():
+        module.training = mode
+    return Findings(tuple(rows), tuple(diagnosis(rows, batch_size, len(images))))
+
+
+def _re_estimated(subject: Subject, loader: Batches) -> Iterator[LensRow]:
+    batches = list(islice(_images(loader), BATCHES))
+    size = len(batches[0])
+    whole = [images for images in batches if len(images) == size]
+    precise = estimate(subject.network, whole, size)["precise"]
+    yield _row(subject, "statistics", fixed("precise", precise, size), _change(1.0))
+    for name, layer in batch_layers(subject.network).items():
+        if name in precise and layer.running_mean is not None:
+            yield {"axis": "layers", "layer": name, **distance(layer, precise[name])}
+
+
+def _row(subject: Subject, axis: str, statistics: Statistics, change: Change) -> LensRow:
+    reference = subject.logits(RUNNING.in_chunks(statistics.chunk), change)
+    return {
+        "axis": axis,
+        "change": change.name,
+        "level": change.level,
+        "statistics": statistics.name,
+        "batch_size": statistics.batch_size,
+        "alpha": None,
+        **subject.measures(subject.logits(statistics, change), reference),
+    }
+
+
+def _change(share: float) -> Change:
+    """Return less contrast about each image's channel means, which standardised images have too."""
+    name = "none" if share == 1 else "corruption"
+    return Change(name, share, _no_draws, partial(_about_mean, share=share))
+
+
+def _about_mean(images: Tensor, _: Tensor, share: float) -> Tensor:
+    mean = images.mean((2, 3), keepdim=True)
+    return images if share == 1 else mean + share * (images - mean)
+
+
+def _no_draws(number: int, _: torch.Generator) -> Tensor:
+    return torch.empty(number, 0)
+
+
+def _as_is(images: Tensor) -> Tensor:
+    return images
+
+
+def _images(loader: Batches) -> Iterator[Tensor]:
+    for batch in loader:
+        yield batch if isinstance(batch, Tensor) else batch[0]

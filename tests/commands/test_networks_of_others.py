@@ -1,0 +1,139 @@
+"""A network of the user's own: trained, evaluated by its weights alone, recalibrated."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.typed import Answer, normexp
+from torch import nn
+
+from normexp import tensors
+from normexp.models.others import load_weights, state_dict
+
+OWN = """\
+from torch import nn
+
+def small(num_classes, width=8):
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(4),
+        nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes),
+    )
+"""
+NETWORK = "model.network._target_=own_network.small"
+DATA = (
+    "data=generated",
+    "data.source.num_train=200",
+    "data.source.num_test=50",
+    "data.limit=50",
+    "batch_size=9",
+    "precision=fp32",
+    "runtime.threads=1",
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "own_network.py").write_text(OWN)
+    monkeypatch.delitem(sys.modules, "own_network", raising=False)
+    return tmp_path
+
+
+def right(home: Path, *arguments: str) -> str:
+    answer: Answer = normexp(home, *arguments)
+    assert answer.code == 0, answer.err
+    return answer.out
+
+
+def test_a_network_is_trained_looked_at_and_recalibrated(home: Path) -> None:
+    right(home, "train", "model=custom", NETWORK, "norm=own", "steps=4", *DATA)
+    (run,) = home.glob("outputs/runs/small-own-b9-none-s0-*")
+    state = tensors.load(run / "weights.pt")
+    for name in state:
+        if name.endswith("running_mean"):
+            state[name] = state[name] + 5
+    torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, home / "state.pt")
+    seen = right(home, "evaluate", NETWORK, "model.weights=state.pt", *DATA, "images=50")
+    assert "precise of 9" in seen
+    assert "cost:" not in seen  # nothing is trained
+    assert seen.splitlines()[-1].startswith("At half the contrast")
+    again = right(home, "evaluate", NETWORK, "model.weights=state.pt", *DATA, "images=50")
+    assert "is evaluated already" in again
+
+    told = right(home, "recalibrate", NETWORK, "model.weights=state.pt", *DATA, "batches=3")
+    assert "2 layers recalibrated over 3 batches of 9" in told
+    new = tensors.load(home / "state-recalibrated.pt")
+    for name, value in state.items():
+        assert torch.equal(new[name], value) != ("running" in name), name
+
+    told = right(home, "recalibrate", f"run={run.name}", "batches=2", "trust=true")
+    assert "2 layers recalibrated over 2 batches of 9" in told
+    assert (run / "recalibrated.pt").exists()
+
+
+def test_pretrained_weights_are_tuned_further_with_another_norm(home: Path) -> None:
+    right(home, "train", "model=custom", NETWORK, "norm=own", "steps=2", *DATA)
+    (run,) = home.glob("outputs/runs/small-own-*")
+    start = tensors.load(run / "weights.pt")
+    weights = ("model=custom", NETWORK, f"model.weights={run}/weights.pt")
+    right(home, "train", *weights, "norm=own", "epochs=0", "study=as_it_is", *DATA)
+    (same,) = (r for r in home.glob("outputs/runs/small-own-*") if r != run)
+    assert all(torch.equal(v, start[k]) for k, v in tensors.load(same / "weights.pt").items())
+
+    frozen = ("model.freeze=[0.*,4.*]", "model.recalibrate=2", "steps=2")
+    right(home, "train", *weights, "norm=group", "norm.layer.num_groups=2", *frozen, *DATA)
+    (tuned,) = home.glob("outputs/runs/small-group-*")
+    state = tensors.load(tuned / "weights.pt")
+    for name in ("0.weight", "4.bias"):
+        assert torch.equal(state[name], start[name])
+    assert not torch.equal(state["1.weight"], start["1.weight"])
+    assert "1.running_mean" not in state
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("train model=custom", "model.network._target_ is not given"),
+        ("train model=timm", "model.network.model_name is not given"),
+        (f"train model=custom {NETWORK} model.weights=none.pt", "there is no such file"),
+        (f"train model=custom {NETWORK} model.weights=own_network.py", "cannot be read as a state"),
+        (f"train model=custom {NETWORK} model.freeze=conv", "fits no parameter, such as 0.weight"),
+        (f"train model=custom {NETWORK} model.freeze=*", "leaves nothing to train"),
+        (f"evaluate run=x {NETWORK}", "a run has its own settings"),
+        (f"recalibrate {NETWORK}", "model.weights is not given"),
+        (
+            "train model=custom model.network._target_=torchvision.models.googlenet "
+            "+model.network.init_weights=true norm=own",
+            "it returns GoogLeNetOutputs, and logits (N, K) are needed",
+        ),
+        ("train model=cnn norm=own", "has no norm of its own at stage0.0.norm"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(typed: str, words: str, home: Path) -> None:
+    command, *arguments = typed.split()
+    answer = normexp(home, command, *arguments, *DATA, *(["steps=1"] * (command == "train")))
+    assert answer.code == 1
+    assert words in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_timm_that_is_not_there_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    answer = normexp(home, "train", "model=timm", "model.network.model_name=resnet18", *DATA)
+    assert "pip install 'normexp[timm]'" in answer.err
+
+
+def test_weights_of_another_network_are_refused_and_those_of_another_head_left_out(
+    tmp_path: Path,
+) -> None:
+    file = str(tmp_path / "state.pt")
+    torch.save(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, 7)).state_dict(), file)
+    other = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, 3))
+    (note,) = load_weights(other, file, num_classes=3)
+    assert "1.bias, 1.weight" in note
+    assert torch.equal(other.get_parameter("0.weight"), state_dict(file)["0.weight"])
+    with pytest.raises(Exception, match="0 of its 4 tensors are missing and 2 have another shape"):
+        load_weights(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(5, 3)), file, num_classes=9)

@@ -1,0 +1,169 @@
+"""Norms of networks of others: found by type, replaced, and their values carried over."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import pytest
+import torch
+from timm import create_model
+from timm.layers.norm import LayerNorm2d
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+from torchvision.models import convnext_tiny, densenet121, resnet18, shufflenet_v2_x0_5, vgg11_bn
+from torchvision.ops import FrozenBatchNorm2d
+
+import normexp
+from normexp.contracts import NormSite
+from normexp.norms.found import ChannelsLast, make_sites
+from normexp.norms.ibn import IBN
+from normexp.norms.instance import InstanceNorm
+from normexp.norms.scale_shift import ScaleShift
+
+
+def images(number: int = 2, size: int = 64) -> Tensor:
+    return torch.randn(number, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def seeded(network: nn.Module) -> Tensor:
+    """Its logits, with dropout from one seed."""
+    torch.manual_seed(0)
+    logits: Tensor = network(images())
+    return logits
+
+
+def settled(network: nn.Module) -> nn.Module:
+    """The network with scales, shifts and running statistics of its own."""
+    generator = torch.Generator().manual_seed(1)
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        if tensor.ndim == 1 and tensor.is_floating_point() and "fc" not in name:
+            tensor.data = 0.5 + torch.rand(tensor.shape, generator=generator)
+    return network.eval()
+
+
+Norm = TypeVar("Norm", bound=nn.Module)
+
+
+def one_norm(norm: Norm) -> tuple[nn.Sequential, Norm]:
+    """A convolution and `norm`, of six channels, and `norm`."""
+    network = nn.Sequential(nn.Conv2d(3, 6, 1), norm)
+    settled(network)
+    return network, norm
+
+
+NETWORKS = (resnet18, shufflenet_v2_x0_5)
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_in_the_place_of_batch_norm_changes_no_bit(
+    make: Callable[[], nn.Module], training: bool
+) -> None:
+    network = settled(make())
+    swapped = copy.deepcopy(network)
+    assert normexp.swap_norms(swapped, "batch") == []
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert not set(map(id, norms)) & set(map(id, swapped.modules()))
+    assert torch.equal(*(seeded(each.train(training)) for each in (network, swapped)))
+    for name, value in network.state_dict().items():
+        assert torch.equal(swapped.state_dict()[name], value), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [vgg11_bn, densenet121])
+def test_batch_norm_for_batch_norm_changes_no_bit_in_more_families(
+    make: Callable[[], nn.Module],
+) -> None:
+    test_batch_norm_in_the_place_of_batch_norm_changes_no_bit(make, training=True)
+
+
+def test_frozen_batch_norm_evaluates_as_batch_norm() -> None:
+    network = settled(resnet18())
+    swapped = copy.deepcopy(network)
+    normexp.swap_norms(swapped, "batch_frozen")
+    assert torch.equal(network(images()), swapped(images()))
+
+
+def test_torchvision_s_frozen_batch_norm_thaws() -> None:
+    network = settled(resnet18(norm_layer=FrozenBatchNorm2d))
+    before = network(images())
+    normexp.swap_norms(network, "batch")
+    assert isinstance(network.bn1, nn.BatchNorm2d)
+    torch.testing.assert_close(network(images()), before)
+
+
+def test_scale_and_shift_go_to_parts_of_the_channels_in_their_order() -> None:
+    network, own = one_norm(nn.BatchNorm2d(6))
+    split = partial(IBN, instance_fraction=1 / 3, eps=1e-5, momentum=0.1)
+    normexp.swap_norms(network, split)
+    ibn = network[1]
+    assert isinstance(ibn, IBN)
+    assert ibn.batch.running_var is not None
+    assert own.running_var is not None
+    assert torch.equal(torch.cat([ibn.instance.weight, ibn.batch.weight]), own.weight)
+    assert torch.equal(torch.cat([ibn.instance.bias, ibn.batch.bias]), own.bias)
+    assert torch.equal(ibn.batch.running_var, own.running_var[2:])
+
+
+def test_a_scale_that_means_something_else_is_not_carried_over() -> None:
+    network, _ = one_norm(nn.BatchNorm2d(6))
+    normexp.swap_norms(network, "none")
+    assert isinstance(network[1], ScaleShift)
+    assert torch.equal(network[1].weight, torch.ones(6))
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [nn.InstanceNorm2d(6, affine=True), nn.GroupNorm(2, 6), LayerNorm2d(6), nn.SyncBatchNorm(6)],
+)
+def test_each_kind_of_norm_is_found(norm: nn.Module) -> None:
+    network, _ = one_norm(norm)
+    normexp.swap_norms(network, "instance")
+    assert isinstance(network[1], InstanceNorm)
+    assert torch.equal(network[1].weight, norm.get_parameter("weight"))
+
+
+def test_the_activation_within_a_norm_stays() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 6, 1), BatchNormAct2d(6))
+    normexp.swap_norms(network, "batch")
+    assert network(images()).min() == 0
+
+
+def test_a_norm_of_channels_last_and_one_of_tokens() -> None:
+    network = convnext_tiny()
+    staying = normexp.swap_norms(network, "batch")
+    assert staying == ["classifier.0"]  # on one pixel
+    last = [name for name, m in network.named_modules() if isinstance(m, ChannelsLast)]
+    assert len(last) == 18  # a block's, on (N, H, W, C)
+    assert network.get_submodule("features.1.0.block.2.norm").num_features == 96
+    assert network.train()(images()).shape == (2, 1000)
+    vit = create_model("vit_tiny_patch16_224", num_classes=4)
+    with pytest.raises(ValueError, match="no norm that could be replaced"):
+        normexp.swap_norms(vit, "batch")
+
+
+def test_a_norm_that_does_not_fit_leaves_the_network_as_it_was() -> None:
+    network, before = one_norm(nn.BatchNorm2d(6))
+    with pytest.raises(ValueError, match="num_groups=8 does not divide 6"):
+        normexp.swap_norms(network, "group")
+    assert network[1] is before
+
+
+def test_a_network_without_norms_says_so() -> None:
+    with pytest.raises(ValueError, match="no norm that could be replaced"):
+        normexp.swap_norms(create_model("dm_nfnet_f0", num_classes=2), "instance")
+
+
+def test_a_norm_that_stands_twice_is_refused() -> None:
+    norm = nn.BatchNorm2d(3)
+    with pytest.raises(ValueError, match="norms 0 and 2 are one"):
+        normexp.swap_norms(nn.Sequential(norm, nn.ReLU(), norm), "batch")
+
+
+def test_a_site_takes_what_libraries_hand_to_norms() -> None:
+    site = NormSite(4, 1e-3, momentum=0.1, affine=True, device="cpu", dtype=torch.float32)
+    assert site.num_features == 4
+    assert make_sites(nn.Sequential(site, nn.Linear(2, 2))) == []
