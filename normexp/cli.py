@@ -64,7 +64,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Return the exit code of `normexp <arguments>`."""
     word = arguments[0] if arguments else "--help"
-    if word == "help" and {*arguments[1:2]} <= {*COMMANDS}:  # normexp help train, or help alone
+    # normexp help train, or help alone
+    if word == "help" and {*arguments[1:2]} <= {*COMMANDS, "-h", "--help"}:
         return run([*arguments[1:2], "--help"])
     if word == COMPLETE:
         completion = importlib.import_module("normexp.commands.completion")

@@ -138,7 +138,7 @@ MISTAKES = {
     "norm=[": ("'norm=['", "quote"),
     "norm=a=b": ("'norm=a=b'", "quote"),
     "batch_size": ("'batch_size'", "key=value"),
-    "seed=0,1": ("seed=0,1", "--multirun"),
+    "seed=0,1": ("seed=0,1", "add -m"),
     "model=5": ("Config group override must be a string", "int"),
     "seed=${oops}": ("'oops' not found",),
     # Parts that cannot be made, or do not fit.
@@ -307,7 +307,7 @@ def test_a_fault_of_normexp_is_a_line_with_its_place(
     def faulty(*_: object) -> None:
         raise RuntimeError("of a test")
 
-    monkeypatch.setattr("normexp.commands.runs.catalogue", faulty)
+    monkeypatch.setattr("normexp.commands.runs.read_runs", faulty)
     answer = normexp(tmp_path, "runs")
     assert answer.code == 1
     assert_one_line(answer.err, ("test_cli.py:", "RuntimeError: of a test"))

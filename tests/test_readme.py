@@ -1,4 +1,4 @@
-"""Every command in the README runs. Small settings stand in for long ones."""
+"""Every command of the README and its pages runs. Small settings stand in for long ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from PIL import Image
 
 from normexp import cli
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```\w*\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [
-    line.partition("#")[0].strip()
-    for block in BLOCKS
-    for line in block.splitlines()
-    if re.match(r"(normexp|tensorboard) |scripts/\w", line)
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/answers.md", "docs/norms.md", "docs/settings.md", "docs/sweeps.md")
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(
+        r"```\w*\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL
+    )
 ]
+COMMANDS = list(
+    dict.fromkeys(
+        line.partition("#")[0].strip()
+        for block in BLOCKS
+        for line in block.replace("\\\n", " ").splitlines()
+        if re.match(r"(normexp|tensorboard) |scripts/\w", line)
+    )
+)
 FAIR = [c for c in COMMANDS if c.startswith("normexp tune") or "lr=tuned" in c]
 """Commands that go together, and need processes of their own."""
 SMALL = [
@@ -82,7 +91,7 @@ def run(command: str) -> int:
     "command",
     [c for c in COMMANDS if c.startswith("normexp") and "tensorboard" not in c and c not in FAIR],
 )
-def test_a_command_of_the_readme_runs(command: str, home: Path) -> None:
+def test_a_command_runs(command: str, home: Path) -> None:
     assert run(command) == 0
 
 
@@ -115,11 +124,11 @@ def test_tensorboard_starts_on_the_outputs(command: str, home: Path) -> None:
         server.kill()
 
 
-ROOT = Path(__file__).parents[1]
-TREE = next(block for block in BLOCKS if "contracts.py" in block)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TREE = next(each for each in CONTRIBUTING.split("```\n") if "contracts.py" in each)
 
 
-def test_the_tree_of_the_readme_is_that_of_the_repository() -> None:
+def test_the_tree_in_contributing_is_that_of_the_repository() -> None:
     named, inside = set(), ROOT
     for line in TREE.splitlines():
         names = re.match(r"( *)((?:[\w.]+(?:/|\.py) ?)+)", line)
@@ -156,12 +165,12 @@ def test_a_script_of_the_readme_is_there(command: str) -> None:
     subprocess.run(["bash", "-n", str(script)], check=True)
 
 
-PAGES = [
+NETWORKS = [
     (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("networks.md", "questions.md")
 ]
 TRAININGS = [
     command
-    for page in PAGES
+    for page in NETWORKS
     for command in re.findall(r"^normexp train .*$|(?<=`)normexp train [^`]*", page, re.MULTILINE)
     if "…" not in command
 ]

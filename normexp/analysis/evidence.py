@@ -34,7 +34,14 @@ class Evidence:
 
 def own(outputs: Sequence[Path], study: str | None = None) -> Evidence:
     """Return the runs below some folders, of one study or all; raises UserError if none is."""
-    return _of(read_runs(*outputs), outputs, study)
+    found = read_runs(*outputs)
+    if not found.entries and not found.left_out:
+        where = " and ".join(map(str, outputs))
+        raise UserError(
+            f"there is no run in {where}; make one: normexp train, or take those that normexp "
+            f"ships: study={SHIPPED}"
+        )
+    return _of(found, outputs, study)
 
 
 def _of(found: Catalogue, outputs: Sequence[Path], study: str | None) -> Evidence:

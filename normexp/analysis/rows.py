@@ -15,7 +15,6 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRow
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Design, RunSpec
-from normexp.settings import SHIPPED
 
 Cell = tuple[object, ...]
 
@@ -111,10 +110,7 @@ def of_study(found: Catalogue, outputs: Sequence[Path], study: str | None) -> li
     if not entries and found.left_out:
         raise UserError(found.left_out[0])
     if not entries:
-        raise UserError(
-            f"there is no run in {where}; make one: normexp train, or take those that normexp "
-            f"ships: study={SHIPPED}"
-        )
+        raise UserError(f"there is no run in {where}; make one: normexp train")
     wanted = [entry for entry in entries if study is None or study in entry.record.studies]
     if not wanted:
         known = sorted({name for entry in entries for name in entry.record.studies})

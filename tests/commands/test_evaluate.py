@@ -223,7 +223,7 @@ def test_a_mistake_is_told_in_a_line(runs: Path) -> None:
     assert mistake(runs, f"run={run}", "images=0").startswith("images=0: ")
     assert mistake(runs, f"run={run}", "noise.drawz=3").startswith("there is no setting")
     (run / "weights.pt").write_bytes(b"something else")
-    assert "weights.pt does not fit" in mistake(runs, f"run={run}")
+    assert "weights.pt is damaged" in mistake(runs, f"run={run}")
     (run / "weights.pt").unlink()
     assert "weights.pt is not there" in mistake(runs, f"run={run}")
     (run / "result.json").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -27,8 +28,8 @@ def test_every_choice_and_every_setting_of_conf_has_its_words(group: str, file: 
 def test_the_help_of_a_command_has_its_settings_and_fits_80_columns(command: str) -> None:
     lines = of_command(command).splitlines()
     assert max(map(len, lines)) <= 80
-    shown = {line.split("=")[0].strip() for line in lines if line.startswith("  ")}
-    shown = {word.split()[0] for word in shown if word}
+    named = (re.match(r"  ([a-z][\w./]*)(?:=|  |$)", line) for line in lines)
+    shown = {match[1] for match in named if match}
     assert {setting.key for setting in COMMANDS[command]} <= shown
     others = {s.key for c in COMMANDS for s in COMMANDS[c]} - {s.key for s in COMMANDS[command]}
     assert not others & shown - {*GROUPS}

@@ -245,8 +245,7 @@ def test_a_norm_that_cannot_be_measured_does_not_keep_the_others_back(tmp_path: 
 def test_the_help_shows_the_settings(tmp_path: Path) -> None:
     answer = normexp(tmp_path, "probe", "--help")
     assert answer.code == 0
-    assert "batch_size: 32" in answer.out
-    assert "norm: batch, batch_frozen, batch_memory" in answer.out
+    assert "batch_size=32" in answer.out
 
 
 def test_the_old_word_answers_with_the_new_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,8 +65,8 @@ def test_claims_report_and_runs_know_the_reference(tmp_path: Path) -> None:
     assert "12 runs" in report.out
     page = tmp_path / "outputs" / "reports" / "reference" / "index.html"
     assert "in this study: cnn" in page.read_text()
-    table = normexp(tmp_path, "runs", "study=reference").out.splitlines()
-    assert [line.split()[1] for line in table[1:]] == ["batch", "instance", "none"]
+    table = normexp(tmp_path, "runs", "study=reference", "columns=norm", "format=csv").out
+    assert [line.split(",")[0] for line in table.splitlines()[1:]] == ["batch", "instance", "none"]
     for command in ("runs", "report"):
         answer = normexp(tmp_path / "theirs", command)
         assert answer.code == 1
@@ -98,9 +99,9 @@ def test_the_folders_of_several_machines_make_one_table(tmp_path: Path) -> None:
     make_study(tmp_path / "b", ["both"], [4], 2, lambda *_: 0.6)
     unfinished = make_run(tmp_path / "a", "unfinished", norm="both", batch_size=4, seed=1)
     folders = "outputs=[a,b]"
-    table = normexp(tmp_path, "runs", folders)
-    assert [line.split()[4] for line in table.out.splitlines()[1:]] == ["3", "2"], table
-    assert "unfinished" not in table.out
+    table = normexp(tmp_path, "runs", folders, "columns=norm", "format=json").out
+    assert [(row["norm"], row["seeds"]) for row in json.loads(table)] == [("batch", 3), ("both", 2)]
+    assert "unfinished" not in table
     assert "unfinished" in normexp(tmp_path, "runs", "outputs=a").out
     advice = normexp(tmp_path, *ADVISE, f"runtime.{folders}").out
     assert "norms: batch; both" in advice
@@ -133,7 +134,7 @@ def test_trainings_take_runs_that_ship_and_verify_trains_them_again(
     grid = normexp(tmp_path, "train", "-m", *one)
     assert grid.code == 0, grid.err
     assert "1 of 1 runs" in grid.err
-    assert grid.out.splitlines()[1].split()[:3] == ["cnn", "batch", "9"]  # it is in the table
+    assert "norm=batch batch_size=9" in grid.out  # it is in the table
 
     verified = normexp(mine, "verify", f"row={row.name}")
     assert verified.code == 0, verified.err

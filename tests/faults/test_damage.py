@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from normexp import tensors
-from normexp.runs.catalogue import catalogue
+from normexp.runs.catalogue import read_runs
 from normexp.runs.files import DamagedFileError, read_record, write_sealed
 from normexp.runs.record import RunRecord
 from normexp.runs.result import RunResult
@@ -73,16 +73,15 @@ def test_a_damaged_record_is_never_read_as_another(name: str, finished: Path) ->
 
 
 @pytest.mark.parametrize("name", ["result.json", "run.json"])
-def test_the_table_of_runs_outlives_damaged_records(
-    name: str, finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_table_of_runs_outlives_damaged_records(name: str, finished: Path) -> None:
     file = finished / name
     outputs, original = finished.parent.parent, read(file)
     for what, content in damaged(file.read_bytes()):
         file.write_bytes(content)
-        entries = catalogue(outputs)
+        table = read_runs(outputs)
+        entries = table.entries
         failures = [str(entry.failure) for entry in entries]
-        noticed = "damaged" in capsys.readouterr().err + " ".join(failures)
+        noticed = "damaged" in " ".join([*table.problems, *failures])
         assert noticed or read(file) == original, what
         if noticed:
             assert [entry.result for entry in entries] == [None] * (name == "result.json")

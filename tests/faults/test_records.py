@@ -247,4 +247,4 @@ def test_wrong_records_are_named_and_hide_no_other(
 def test_the_good_runs_are_shown(damaged: tuple[Path, dict[str, str]]) -> None:
     answer = normexp(damaged[0], "runs", "norm=instance")
     assert "50.0" in answer.out
-    assert "6 finished" in answer.out or answer.out.count("3 finished") == 2
+    assert answer.out.count("finished") == 2

@@ -247,7 +247,7 @@ OUT_OF_RANGE = [
         for value in ("a b", "../x")
     ),
     (("study", ""), "a name of letters"),
-    *((("runtime.threads", value), "a whole number of 1 or more or null") for value in (0, 1.5)),
+    *((("runtime.threads", value), "a whole number from 1 to 1024 or null") for value in (0, 1.5)),
     *((("runtime.log_every", value), "a whole number of 1 or more") for value in (0, None)),
     *((("runtime.checkpoint_seconds", value), "a number above 0") for value in (0, -1, "often")),
     *((("runtime.outputs", value), "a text") for value in (None, 3, "")),

@@ -18,7 +18,7 @@ NORMS = (
     *("batch_frozen", "instance_noisy", "by_depth", "skipinit", "group_noisy", "dyt", "rms2d"),
     *("weight", "batch_memory", "stem_instance", "group_batch", "no_stem", "evonorm_s0", "derf"),
     *("extended_batch", "weight_std", "evonorm_b0", "instance_not_stem", "layer_batch", "custom"),
-    *("grn", "mean", "weight_std_batch", "weight_mean_batch"),
+    *("grn", "mean", "weight_std_batch", "weight_mean_batch", "own"),
 )
 """In the order of their looks; those that are compared most have the colours furthest apart."""
 
