@@ -275,6 +275,12 @@ ASKED = (
         required=False,
     ),
     Setting("max_seeds", COUNT, "most seeds of a cell with until=decided", required=False),
+    Setting(
+        "skip_impossible",
+        Flag(),
+        "with -m, leave out the runs whose settings cannot work; false: start none then",
+        required=False,
+    ),
 )
 """Why a run is asked for."""
 

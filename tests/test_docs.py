@@ -31,7 +31,6 @@ SMALL = ("steps=1", "batch_size=8", "runtime.threads=1", "kernels=none", "hydra/
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder, in which modules are found, and which forgets them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NORMEXP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "path", list(sys.path))

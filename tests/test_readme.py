@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -51,6 +52,9 @@ def test_there_are_commands() -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder with the README's files, images in ~/pictures, and a finished run."""
     monkeypatch.chdir(tmp_path)
+    # The kernels are compiled once, not once a home.
+    cache = os.environ.get("NORMEXP_CACHE", "~/.cache/normexp")
+    monkeypatch.setenv("NORMEXP_CACHE", str(Path(cache).expanduser()))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "path", list(sys.path))

@@ -98,10 +98,15 @@ class ProcessLauncher(Launcher):
                 raise UserError(f"{error}; nothing was started; choose one: {command}") from error
             except UserError as error:
                 where = f" (in the cell {label})" if label else ""
+                if self._config.skip_impossible and len(job_overrides) > 1:
+                    print(f"left out: {error}{where}", file=sys.stderr)
+                    continue
                 raise UserError(f"{error}{where}; nothing was started") from error
             folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
             cell = Cell(label or spec.name, spec, runtime, folder, tuple(arguments))
             cells.setdefault(spec.name, cell)
+        if not cells:
+            raise UserError("no run can work; nothing was started")
         return list(cells.values())
 
 

@@ -204,6 +204,7 @@ class Runtime:
     study: str | None  # the study that the run is asked for by
     until: str | None = None  # `decided`: seeds are added until the comparisons of the sweep are
     max_seeds: int | None = None
+    skip_impossible: bool = False  # whether a sweep leaves out what cannot work
     reference: bool = True  # whether a run that normexp ships counts as finished
 
     @classmethod

@@ -17,25 +17,34 @@ from normexp.sweep.pool import Child, Pool, Task
 from normexp.sweep.scheduler import carry_out
 
 
-def refuse_bad_cells(
+def impossible(
     cells: Sequence[Cell], begin: type[Child], is_stopping: Callable[[], bool]
-) -> None:
-    """Raise UserError if one of the `cells`, which have not begun, cannot work."""
+) -> dict[str, str]:
+    """Return by label why some of the `cells`, which have not begun, cannot work.
+
+    Raises UserError if there is one and they are not to be left out (`skip_impossible`).
+    """
     if len(cells) < 2:  # a single one says it itself
-        return
+        return {}
     # First weights and order of images make no difference.
-    distinct = {json.dumps({**cell.spec.settings, "seed": 0}): cell for cell in cells}
-    problems = _problems(list(distinct.values()), begin, is_stopping)
+    alike: dict[str, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(json.dumps({**cell.spec.settings, "seed": 0}), []).append(cell)
+    problems = _problems([same[0] for same in alike.values()], begin, is_stopping)
     if is_stopping():
-        return
+        return {}
     if problems is None:
         print("the cells could not be checked before the start", file=sys.stderr)
-        return
-    bad = [(cell, p) for cell, p in zip(distinct.values(), problems, strict=True) if p]
-    if bad:
-        cell, problem = bad[0]
+        return {}
+    bad = [(same, p) for same, p in zip(alike.values(), problems, strict=True) if p]
+    if bad and not cells[0].runtime.skip_impossible:
+        (cell, *_), problem = bad[0]
         others = f"; {len(bad) - 1} more cells cannot work" if len(bad) > 1 else ""
-        raise UserError(f"{problem} (in the cell {cell.label}){others}; nothing was started")
+        raise UserError(
+            f"{problem} (in the cell {cell.label}){others}; nothing was started; "
+            "skip_impossible=true trains the others"
+        )
+    return {cell.label: problem for same, problem in bad for cell in same}
 
 
 def _problems(

@@ -34,7 +34,7 @@ OOM_KILLS = oom_kills()  # before this process began any
 class Ended:
     """What became of a cell."""
 
-    how: str  # `finished`, `diverged`, `failed`, `stopped`, or `in progress` in another process
+    how: str  # `finished`, `diverged`, `failed`, `stopped`, `left out`, or `in progress` elsewhere
     words: str
 
     @property

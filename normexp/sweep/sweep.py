@@ -16,7 +16,7 @@ from normexp.runs.spec import Settings
 from normexp.runs.text import aligned
 from normexp.shipped import conf_dir, defaults, shipped
 from normexp.sweep.cell import Cell
-from normexp.sweep.check import refuse_bad_cells
+from normexp.sweep.check import impossible
 from normexp.sweep.ended import Ended, failed, found, how_it_ended
 from normexp.sweep.forecast import start_line
 from normexp.sweep.fork import ForkedChild, child_class, share_images
@@ -59,16 +59,18 @@ def ends_of(
         new = [cell for cell in missing if not cell.has_begun]
         settings = [cell.spec.settings for cell in missing]
         begin = Child if jobs else child_class(settings, plan.slots)
-        refuse_bad_cells(new, begin, lambda: stop.is_asked)
+        bad = impossible(new, begin, lambda: stop.is_asked)
+        missing = [cell for cell in missing if cell.label not in bad]
         if begin is ForkedChild and not stop.is_asked:
             share_images(settings, read)
         engine = jobs or Pool(plan.slots, begin)
-        ends = carry_out_cells(missing, plan.threads, engine, stop, Screen(cells))
-    unfinished = sum(not cell.is_finished for cell in cells)
+        possible = [cell for cell in cells if cell.label not in bad]
+        ends = carry_out_cells(missing, plan.threads, engine, stop, Screen(possible))
+    unfinished = sum(not cell.is_finished for cell in possible)
     if stop.signal_number and unfinished:
         done = f"{len(cells) - unfinished} of {len(cells)} runs finished"
         raise Stopped(stop.signal_number, f"stopped with {done}")
-    return ends
+    return ends | {label: Ended("left out", problem) for label, problem in bad.items()}
 
 
 def conclude(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> None:
@@ -136,7 +138,9 @@ def summary(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> str:
         result = cell.result()
         end = found(result) if result else ends.get(cell.label)
         if end and end.how != "finished":
-            lines.append(f"{end.how}: {cell.label}: {end.words}\n  see {cell.folder.path}")
+            lines.append(f"{end.how}: {cell.label}: {end.words}")
+            if cell.folder.path.exists():
+                lines.append(f"  see {cell.folder.path}")
     return "\n".join([*lines, *next_commands(cells)])
 
 

@@ -40,7 +40,7 @@ def typed(where: Path, *arguments: str) -> str:
 def test_a_run_a_sweep_and_a_report_work(tmp_path: Path) -> None:
     tiny = ("train", *SMALL, "epochs=1", "study=here")
     assert "there is no C++ compiler" in typed(tmp_path, *tiny)
-    assert "2 finished" in typed(tmp_path, *tiny, "-m", "norm=instance", "seed=0,1")
+    assert "2 runs in 1 cell" in typed(tmp_path, *tiny, "-m", "norm=instance", "seed=0,1")
     assert len(list(tmp_path.glob("outputs/runs/*/result.json"))) == 3
     assert "3 runs" in typed(tmp_path, "report", "study=here")
     assert not list(tmp_path.glob("outputs/runs/*/*lock*"))

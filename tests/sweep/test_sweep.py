@@ -138,6 +138,24 @@ def test_a_cell_that_cannot_work_is_told_before_any_is_started(
     assert not outputs.exists()
 
 
+def test_a_cell_that_cannot_work_is_left_out_where_that_is_asked_for(
+    make: Make,
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    skip = "skip_impossible=true"
+    cells = [
+        make(f"{each} {skip}") for each in ("seed=0", "norm=group seed=0", "norm=group seed=1")
+    ]
+    check = "print('[null, \"maps of 1×1\"]')"
+    monkeypatch.setattr(pool, "CHILD", stand_ins.child(check))
+    sweep(cells, keep_images)
+    assert states(outputs) == ["finished"]
+    out = capfd.readouterr().out
+    assert f"left out: norm=group seed=1 {skip}: maps of 1×1\n" in out
+
+
 def test_a_check_that_breaks_stops_nothing(
     make: Make, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
