@@ -111,7 +111,7 @@ def leaves(value: Any, key: str = "") -> dict[str, Any]:
     }
 
 
-OTHER = ("runtime", "study", "until", "max_seeds")
+OTHER = ("runtime", "study", "until", "max_seeds", "skip_impossible")
 """Settings that cannot change the result."""
 
 
