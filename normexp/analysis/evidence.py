@@ -1,7 +1,7 @@
 """What an answer rests on: the user's own runs, or those that normexp ships."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from normexp.analysis.claims.measured import measured_of, measured_rows
@@ -10,7 +10,7 @@ from normexp.errors import UserError
 from normexp.runs import reference
 from normexp.runs.catalogue import Catalogue, read_runs
 from normexp.settings import SHIPPED, typed
-from normexp.tuned import TRIALS, Tuned, shipped_cells, tuned_cells
+from normexp.tuned import TRIALS, Tuned, key_of, shipped_cells, tuned_cells
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,23 @@ def own_or_shipped(outputs: Sequence[Path], study: str | None) -> Evidence:
 
 
 def chosen(outputs: Sequence[Path], study: str | None) -> Evidence:
-    """Return the runs of a study, or all; raises UserError where there is none."""
+    """Return the runs of a study, or all; raises UserError where there is none.
+
+    Of those that normexp ships, the ones at the tuned learning rate where there is one.
+    """
     if study != SHIPPED:
         return own(outputs, study)
     found = shipped()
     if not found.runs:
         raise UserError(f"study={study}: {found.words}")
-    return found
+    # Beside a tuned norm the same one at another rate is no answer.
+    rates = {cell.key: cell.lr for cell in found.tuned}
+    kept = [run for run in found.runs if rates.get(key_of(run.spec), _rate(run)) == _rate(run)]
+    return replace(found, runs=kept)
+
+
+def _rate(run: Run) -> float:
+    return run.spec.optimizer.lr
 
 
 def _words(found: Sequence[Run]) -> str:
