@@ -143,6 +143,6 @@ def what_it_takes(findings: Sequence[Finding]) -> str:
         have = min(len(comparison.pairs.seeds) for comparison in open_)
         words = f"about {seeds}" if seeds < MANY_SEEDS else f"more than {MANY_SEEDS}"
         leads = {f.planned.name: f.comparison.graded for f in findings if f.comparison in open_}
-        lead = "; ".join(f"{name} {each.lead}" for name, each in leads.items() if each)
+        lead = "; ".join(f"{name}: {each.lead}" for name, each in leads.items() if each)
         parts.append(f"{words} seeds would decide it, {have} are there ({lead})")
     return "; ".join(parts)

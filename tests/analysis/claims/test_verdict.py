@@ -133,7 +133,7 @@ def test_one_seed_decides_nothing() -> None:
     assert word(claim(), {("instance", 2): [0.9], ("batch", 2): [0.2]}) == (
         "open",
         "about 6 seeds would decide it, 1 are there "
-        "(norm=instance against norm=batch ahead by 70.0 points in 1 of 1 seed)",
+        "(norm=instance against norm=batch: ahead by 70.0 points in 1 of 1 seed)",
     )
 
 
