@@ -33,7 +33,9 @@ def compare(then: RunResult, again: RunResult, others: Sequence[float]) -> Compa
     `others` are the test accuracies in percent of the other seeds of its cell. Both results are
     trimmed (`runs/trimmed.py`).
     """
-    if replace(again, timing=then.timing, environment=then.environment) == then:
+    # Runs of before have no inputs.
+    inputs = again.inputs if then.inputs else None
+    if replace(again, timing=then.timing, environment=then.environment, inputs=inputs) == then:
         return Compared(Outcome.EQUAL, f"{Outcome.EQUAL}: {_accuracy(then)}")
     changed = f"{_accuracy(then)}, now {_accuracy(again)}"
     if is_same_kind(then.environment, again.environment):

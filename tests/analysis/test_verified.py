@@ -9,7 +9,7 @@ from helpers.made import result, spec
 
 from normexp.analysis.intervals import prediction_interval
 from normexp.analysis.verified import Outcome, compare, without_verdict
-from normexp.runs.result import Environment, RunResult
+from normexp.runs.result import Environment, Inputs, RunResult
 
 OTHERS = (60.0, 61.0, 62.0, 63.0, 64.0)
 HERE = replace(result(spec(), 0.62).environment, instructions="AVX2")
@@ -36,6 +36,14 @@ def test_equal_bits_are_equal_whatever_the_machine_and_the_time_it_took() -> Non
     again = found(0.62, OTHER)
     again = replace(again, timing=replace(again.timing, seconds=999.0))
     assert compare(found(0.62), again, OTHERS).outcome is Outcome.EQUAL
+
+
+def test_a_run_from_before_inputs_were_recorded_may_be_equal() -> None:
+    inputs = Inputs(32, 32, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+    now = replace(found(0.62), inputs=inputs)
+    assert compare(found(0.62), now, OTHERS).outcome is Outcome.EQUAL
+    other = replace(now, inputs=replace(inputs, mean=(0.4, 0.5, 0.5)))
+    assert compare(now, other, OTHERS).outcome is Outcome.OUTSIDE
 
 
 @pytest.mark.parametrize(
