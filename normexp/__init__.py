@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from normexp.runs.catalogue import catalogue
     from normexp.runs.folder import RunFolder
     from normexp.runs.result import RunResult
-    from normexp.runs.spec import RunSpec, Runtime
+    from normexp.runs.runtime import Runtime
+    from normexp.runs.spec import RunSpec
 
 __version__ = "0.1.0"
 __all__ = [
@@ -63,7 +64,7 @@ _MODULES = {
     "RunFolder": "runs.folder",
     "RunResult": "runs.result",
     "RunSpec": "runs.spec",
-    "Runtime": "runs.spec",
+    "Runtime": "runs.runtime",
     "SwitchableNorm": "norms.switchable",
     "Trained": "api",
     "UserError": "errors",

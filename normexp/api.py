@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from normexp import build
+from normexp import build, inputs
 from normexp.commands.quoting import quoted
 from normexp.commands.train import carry_out
 from normexp.commands.trust import require_trusted
 from normexp.errors import UserError
+from normexp.kinds import typed
 from normexp.runs.catalogue import catalogue
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Settings
-from normexp.settings import typed
 
 if TYPE_CHECKING:  # torch takes seconds to import, and `results` needs none of it
     from PIL.Image import Image
@@ -186,5 +186,5 @@ def _standardiser(spec: RunSpec, result: RunResult) -> Standardise:
     from normexp.data.standardise import of_record
 
     if result.inputs is None:
-        return build.standardiser(spec.data, build.images(spec).train)
+        return inputs.standardiser(spec.data, inputs.images(spec).train)
     return of_record(result.inputs.mean, result.inputs.std, spec.data.red_scale)

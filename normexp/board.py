@@ -16,7 +16,8 @@ from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from normexp.errors import visible
-from normexp.settings import RUN, Flag, Kind, Number, Part
+from normexp.kinds import Flag, Kind, Number, Part
+from normexp.settings import RUN
 
 
 def _type_of(kind: Kind) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from normexp import shipped
+from normexp import inputs, shipped
 from normexp.errors import UserError, as_user_error, raised_in, suggestion
 from normexp.parts import make, plain
 from normexp.runs.names import several
+from normexp.runs.runtime import Runtime
 from normexp.runs.source import own_source
-from normexp.runs.spec import DataSpec, RunSpec, Runtime, Settings
+from normexp.runs.spec import RunSpec, Settings
 from normexp.runs.tree import images_digest
 from normexp.settings import ASKED, keys_of
 from normexp.tuned import WORD, tuned_rate
@@ -24,10 +25,6 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs non
     import torch
     from torch import nn
 
-    from normexp.contracts import DataSource, LabelledImages
-    from normexp.data.loader import Loader
-    from normexp.data.split import Split
-    from normexp.data.standardise import Standardise
     from normexp.engine.fit import Training
 
 
@@ -91,9 +88,9 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
     keep_freed_memory()
     precision = Precision.choose(spec.precision, device)
     with as_user_error():
-        data = images(spec).to(device)
-        standardise = standardiser(spec.data, data.train)
-        train_loader = loader(spec, data.train, standardise)
+        data = inputs.images(spec).to(device)
+        standardise = inputs.standardiser(spec.data, data.train)
+        train_loader = inputs.loader(spec, data.train, standardise)
     with as_user_error(f"norm={spec.norm.name}, model={spec.model.name}: "):
         net, notes = network_and_notes(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
@@ -105,7 +102,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         freeze(net, spec.model.freeze)
     if spec.model.recalibrate:
         with precision.autocast():
-            recalibrate(net, first_batches(train_loader, spec.model.recalibrate))
+            recalibrate(net, inputs.first_batches(train_loader, spec.model.recalibrate))
     of = spec.optimizer
     images_per_step = spec.batch_size * spec.accumulate
     schedule = Schedule.scaled(of.lr, of.warmup, images_per_step, of.batch_exponent)
@@ -126,58 +123,6 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         environment=describe(precision, used),
         feature_spread=feature_spread(net, standardise(to_unit(data.train.images[:NUM_IMAGES]))),
     ), [*data.notes, *notes, *(f"warning: {warning}" for warning in warnings if warning)]
-
-
-_sources: dict[str, DataSource] = {}
-"""What this process has read, by its part: runs of one sweep share one copy."""
-
-
-def images(spec: RunSpec) -> Split:
-    from normexp.contracts import DataSource
-    from normexp.data.gain import with_gains
-    from normexp.data.split import split
-
-    key = repr(spec.data.source)
-    if key not in _sources:
-        made = make(spec.data.source, "data.source")
-        if not isinstance(made, DataSource):
-            raise UserError(f"data.source: {type(made).__name__} is no DataSource")
-        _sources[key] = made
-    source = _sources[key]
-    if spec.data.gain_spread is not None:
-        source = with_gains(source, spec.data.gain_spread, spec.seed)
-    return split(source, spec.data.limit, spec.data.val_fraction)
-
-
-def standardiser(data: DataSpec, train: LabelledImages) -> Standardise:
-    """Return what standardises images, measured on the training images."""
-    from normexp.data import standardise
-
-    given = None if data.mean is None or data.std is None else (data.mean, data.std)
-    if given is None and (data.mean or data.std):
-        raise UserError("data.mean and data.std go together: give both, or neither")
-    return standardise.standardiser(data.standardise, train.images, data.red_scale, given)
-
-
-def loader(spec: RunSpec, train: LabelledImages, standardise: Standardise) -> Loader:
-    from normexp.contracts import Contrast
-    from normexp.data.loader import Augmentation, Loader
-
-    contrast = make(spec.contrast.augmentation, "contrast.augmentation")
-    if not isinstance(contrast, Contrast):
-        raise UserError(
-            f"contrast.augmentation: {type(contrast).__name__} is no Contrast; it needs draw() and "
-            "to be called with images"
-        )
-    augmentation = Augmentation(spec.data.crop, spec.data.flip, contrast)
-    return Loader(train, spec.batch_size, spec.seed, augmentation, standardise)
-
-
-def first_batches(loader: Loader, number: int) -> Iterator[torch.Tensor]:
-    """Yield the images of the first `number` training batches, or of an epoch if it has fewer."""
-    epoch = loader.epoch(0)
-    for i in range(min(number, loader.batches_per_epoch)):
-        yield epoch.batch(i)[0]
 
 
 def network(spec: RunSpec, num_classes: int) -> nn.Module:

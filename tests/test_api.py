@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import normexp
-from normexp import build, tensors
+from normexp import inputs, tensors
 from normexp.api import Trained
 from normexp.data.standardise import to_unit
 from normexp.shipped import choices
@@ -44,7 +44,7 @@ def test_a_trained_run_is_loaded_with_its_settings_result_and_weights(trained: T
 
 
 def test_its_predictions_on_the_test_images_are_those_of_the_run(trained: Trained) -> None:
-    test = build.images(trained.spec).test
+    test = inputs.images(trained.spec).test
     names = trained.predict(test.images.numpy())
     right = [name == trained.classes[i] for name, i in zip(names, test.labels, strict=True)]
     assert trained.result.test is not None
@@ -54,7 +54,7 @@ def test_its_predictions_on_the_test_images_are_those_of_the_run(trained: Traine
 def test_arrays_files_and_pil_images_are_the_same_pictures(
     trained: Trained, tmp_path: Path
 ) -> None:
-    array = build.images(trained.spec).test.images[:2].numpy()
+    array = inputs.images(trained.spec).test.images[:2].numpy()
     files = [tmp_path / f"{i}.png" for i in range(2)]
     for pixels, file in zip(array, files, strict=True):
         Image.fromarray(pixels).save(file)
@@ -94,7 +94,7 @@ def test_what_is_exported_gives_the_same_logits_for_any_number_of_images(
 ) -> None:
     trained.export(tmp_path / "network.pt2")
     program = torch.export.load(tmp_path / "network.pt2").module()
-    array = build.images(trained.spec).test.images[:5].numpy()
+    array = inputs.images(trained.spec).test.images[:5].numpy()
     logits = program(to_unit(torch.from_numpy(array)).contiguous())
     torch.testing.assert_close(logits, trained.logits(array), rtol=1e-4, atol=1e-5)
 

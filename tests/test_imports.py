@@ -22,13 +22,14 @@ ROWS = (
     ("hydra_plugins",),
     ("commands", "on_networks"),
     ("build", "sweep", "analysis"),
+    ("inputs",),
     ("engine", "kernels", "parts", "tuned"),
     ("evaluation",),
     ("data", "models", "norms"),
     ("board", "environment", "tensors"),
     ("precision", "runs", "shipped"),
     ("settings", "contracts"),
-    ("home",),
+    ("home", "kinds"),
     ("errors", "screen"),
     ("__version__",),
 )
@@ -71,7 +72,7 @@ def room(module: str) -> str:
 
 def test_the_imports_are_found() -> None:
     assert ("normexp.parts", "hydra.utils") in IMPORTS
-    assert ("normexp.build", "normexp.data.loader") in IMPORTS  # inside a function
+    assert ("normexp.inputs", "normexp.data.loader") in IMPORTS  # inside a function
     assert ("normexp.data.cache", "normexp.tensors") in IMPORTS  # from normexp import tensors
     assert any(room(name) == "hydra_plugins" for name, _ in OURS)
 
@@ -104,7 +105,7 @@ def test_analysis_and_the_sweep_import_no_torch() -> None:
 
 def test_the_door_and_the_records_import_the_standard_library_only() -> None:
     for name, module in IMPORTS:
-        if room(name) in ("cli", "errors", "screen", "settings", "shipped", "runs"):
+        if room(name) in ("cli", "errors", "screen", "settings", "kinds", "shipped", "runs"):
             is_ours = module.split(".")[0] == "normexp"
             is_lock = (name, module) == ("normexp.runs.lock", "filelock")  # where there is no fcntl
             is_known = is_ours or is_lock or module.split(".")[0] in sys.stdlib_module_names

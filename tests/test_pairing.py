@@ -11,7 +11,8 @@ from helpers.needs import NEED_RESIDUAL_BRANCHES
 from torch import Tensor, nn
 
 from normexp import build
-from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import RunSpec
 
 Specs = Callable[..., RunSpec]
 

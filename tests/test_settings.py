@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from normexp import build, settings
+from normexp import build, kinds
 from normexp.errors import UserError
-from normexp.settings import COMMANDS, Number, Setting, checked, typed
+from normexp.kinds import Number, typed
+from normexp.settings import COMMANDS, Setting, checked
 
 CONF = Path(build.conf_dir())
 GROUPS = ("data", "model", "norm", "contrast", "optimizer")
@@ -83,22 +84,22 @@ def test_every_setting_is_described_once(command: str) -> None:
         (Number(least=0, below=1), [0, 0.999], [1, -0.1, float("nan")]),
         (Number(above=0, optional=True), [1e-9, None], [0, "much"]),
         (Number(least=0.5, most=0.999), [0.5, 0.999], [0.4, 1]),
-        (settings.Flag(), [True, False], [1, "true", None]),
-        (settings.Text(), ["a"], ["", None, 3]),
-        (settings.Text(optional=True), ["a", None], ["", 3]),
-        (settings.Name(), ["a.b_1", 2024], ["a b", "a/b", "a-b", "", None, True]),
-        (settings.Choice(("a", "b")), ["a"], ["c", None, 1]),
-        (settings.Numbers(Number(least=0)), [[], [0, 1.5]], [1, [-1], ["a"]]),
-        (settings.Part(), [{"_target_": "x"}], [None, "x"]),
+        (kinds.Flag(), [True, False], [1, "true", None]),
+        (kinds.Text(), ["a"], ["", None, 3]),
+        (kinds.Text(optional=True), ["a", None], ["", 3]),
+        (kinds.Name(), ["a.b_1", 2024], ["a b", "a/b", "a-b", "", None, True]),
+        (kinds.Choice(("a", "b")), ["a"], ["c", None, 1]),
+        (kinds.Numbers(Number(least=0)), [[], [0, 1.5]], [1, [-1], ["a"]]),
+        (kinds.Part(), [{"_target_": "x"}], [None, "x"]),
     ],
 )
 def test_a_kind_takes_its_range_and_nothing_else(
-    kind: settings.Kind, good: list[object], bad: list[object]
+    kind: kinds.Kind, good: list[object], bad: list[object]
 ) -> None:
     table = (Setting("group.key", kind, "for a test"),)
     for value in good:
         assert checked({"group": {"key": value}}, table)["group"]["key"] == (
-            str(value) if isinstance(kind, settings.Name) else value
+            str(value) if isinstance(kind, kinds.Name) else value
         )
     for value in bad:
         with pytest.raises(UserError) as caught:

@@ -156,14 +156,14 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
 
 def keep_images(settings: Settings) -> None:
     """Read a run's images for the forks of this process; print what is to be said of them, once."""
-    from normexp import build
+    from normexp import inputs
     from normexp.environment import one_thread
     from normexp.runs.spec import RunSpec
 
     spec = RunSpec.from_settings(settings)
     with one_thread():
-        images = build.images(spec)
-        build.standardiser(spec.data, images.train)
+        images = inputs.images(spec)
+        inputs.standardiser(spec.data, images.train)
     for line in images.notes:
         print_once(line)
 

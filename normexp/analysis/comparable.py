@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import log
 
 from normexp.analysis.rows import Run
-from normexp.settings import typed
+from normexp.kinds import typed
 
 
 def comparable(near: Sequence[Run], batch_size: int) -> list[Run]:

@@ -13,7 +13,7 @@ from normexp.analysis.grades import EVIDENCE, Evidence, Grade, Graded, at_chance
 from normexp.analysis.intervals import Adjusted, Interval
 from normexp.analysis.power import MIN_SEEDS, seeds_to_decide
 from normexp.analysis.scores import Scores
-from normexp.runs.spec import Design
+from normexp.runs.runtime import Design
 
 K = TypeVar("K")
 Outcome = Literal["more", "less", "same", "open", "chance", "not drawn", "missing"]

@@ -7,9 +7,10 @@ from pathlib import Path
 from normexp.analysis.claims.measured import measured_of, measured_rows
 from normexp.analysis.rows import MeasuredNetwork, Run, of_study
 from normexp.errors import UserError
+from normexp.kinds import typed
 from normexp.runs import reference
 from normexp.runs.catalogue import Catalogue, read_runs
-from normexp.settings import SHIPPED, typed
+from normexp.settings import SHIPPED
 from normexp.tuned import TRIALS, Tuned, key_of, shipped_cells, tuned_cells
 
 

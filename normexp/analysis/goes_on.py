@@ -7,7 +7,7 @@ from statistics import fmean
 
 from normexp.analysis.compare import Comparison
 from normexp.analysis.rows import Run
-from normexp.settings import typed
+from normexp.kinds import typed
 
 UNTIL = "until=decided"
 MOST_SEEDS = 20  # that `until=decided` adds up to by itself

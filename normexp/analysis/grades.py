@@ -14,7 +14,7 @@ from normexp.analysis.sequential import (
     sequential_difference,
     sequential_equivalence,
 )
-from normexp.runs.spec import Design
+from normexp.runs.runtime import Design
 
 
 class Grade(StrEnum):

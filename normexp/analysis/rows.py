@@ -14,7 +14,8 @@ from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRow
 from normexp.runs.result import RunResult
-from normexp.runs.spec import Design, RunSpec
+from normexp.runs.runtime import Design
+from normexp.runs.spec import RunSpec
 
 Cell = tuple[object, ...]
 

@@ -6,9 +6,9 @@ from itertools import islice
 from pathlib import Path
 
 from normexp.analysis.rows import Run, design_of
+from normexp.kinds import typed
 from normexp.runs.result import Environment
-from normexp.runs.spec import Design
-from normexp.settings import typed
+from normexp.runs.runtime import Design
 from normexp.tuned import Tuned, key_of
 
 JPEG = (".jpg", ".jpeg")

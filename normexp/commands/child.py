@@ -18,7 +18,8 @@ from normexp.commands.composed import folders_of
 from normexp.errors import one_line, show
 from normexp.runs.folder import RunFolder
 from normexp.runs.plain import from_plain
-from normexp.runs.spec import RunSpec, Runtime, Settings
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import RunSpec, Settings
 
 
 def main() -> int:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from normexp.commands.help import every_key
 from normexp.errors import UserError
-from normexp.settings import COMMANDS, PARTS, Choice, Flag, Setting
+from normexp.kinds import Choice, Flag
+from normexp.settings import COMMANDS, PARTS, Setting
 from normexp.shipped import GROUPS, choices, own_folders, own_words, shipped
 
 SCRIPTS = {

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,19 +13,18 @@ from omegaconf import DictConfig
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.analysis.lens.tables import comparison, short_names, tables
 from normexp.commands.composed import composed
-from normexp.commands.found import tell
+from normexp.commands.found import finished, named
 from normexp.commands.looking import lens_on, lens_on_network, spec_of
 from normexp.commands.quoting import is_of_network
 from normexp.commands.report import checked_settings
-from normexp.errors import UserError, suggestion
+from normexp.errors import UserError
 from normexp.evaluation import lens_file
-from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, unreadable
-from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
+from normexp.runs.runtime import Runtime
 from normexp.runs.source import WEIGHTS
-from normexp.runs.spec import Runtime, Settings
+from normexp.runs.spec import Settings
 from normexp.settings import EVALUATE
 from normexp.sweep.fork import child_class
 from normexp.sweep.plan import Machine, Plan
@@ -110,57 +108,6 @@ def axes_of(settings: Settings) -> Settings:
     common = {key: settings[key] for key in ("seed", "images")}
     layers = {"images": settings["statistics"]["precise_images"]}
     return {"common": common, **{axis: {**settings, "layers": layers}[axis] for axis in AXES}}
-
-
-def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
-    """Return the runs that the settings name; raises UserError where there is none."""
-    if (run is None) == (study is None):
-        raise UserError("name the runs: run=<folder or name, with * for several> or study=<name>")
-    if study is not None:
-        found_runs = read_runs(outputs)
-        tell(found_runs.problems)
-        entries = found_runs.entries
-        studies = {each for entry in entries for each in entry.record.studies}
-        if found := matching(entries, {"study": str(study)}):
-            return found
-        hint = suggestion(str(study), studies) if studies else "no run is of any study"
-        raise UserError(f"study={study}: no run in {outputs} is of it; {hint}")
-    pattern = str(run).rstrip("/")
-    path = Path(pattern).expanduser()
-    places = [(path.parent, path.name), (outputs / "runs", pattern)]
-    folders = [
-        folder
-        for place, name in places
-        for folder in map(RunFolder, sorted(place.glob("*")))
-        if fnmatch(folder.name, name) and folder.has_record()
-    ]
-    if not folders:
-        known = [folder.name for folder in RunFolder.all_below(outputs)]
-        hint = suggestion(path.name, known) if known else f"{outputs} has none"
-        raise UserError(f"run={run}: there is no such run; {hint}")
-    entries, problems = [], []
-    for folder in {f.path.resolve(): f for f in folders}.values():
-        try:
-            entries.append(entry := read_entry(folder))
-            problems += [entry.problem] if entry.problem else []
-        except (OSError, DamagedFileError) as error:
-            problems.append(f"left out: {unreadable(error)}")
-    if not entries:
-        raise UserError(problems[0])
-    tell(problems)
-    return entries
-
-
-def finished(entries: Sequence[Entry]) -> list[Entry]:
-    """Return those that are finished, and tell of the others."""
-    good = [entry for entry in entries if entry.state == "finished"]
-    for entry in entries:
-        if entry.state != "finished" and good:
-            print(f"left out, as it is {entry.state}: {entry.folder.path}", file=sys.stderr)
-    if not good:
-        states = ", ".join(sorted({entry.state for entry in entries}))
-        raise UserError(f"{entries[0].folder.name}: {states}; only a finished run can be evaluated")
-    return good
 
 
 def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> None:

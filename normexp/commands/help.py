@@ -8,10 +8,12 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from textwrap import fill, wrap
+from textwrap import fill
 
+from normexp.commands.columns import WIDTH, about, entry, first_sentence
 from normexp.errors import UserError, suggestion
-from normexp.settings import ASKED, COMMANDS, PARTS, RUN, RUNTIME, Part, Setting
+from normexp.kinds import Part
+from normexp.settings import ASKED, COMMANDS, PARTS, RUN, RUNTIME, Setting
 from normexp.shipped import (
     GROUPS,
     Shipped,
@@ -24,9 +26,6 @@ from normexp.shipped import (
     prefixed,
     shipped,
 )
-
-WIDTH = 80
-INDENT = 24
 
 OF_GROUPS = {
     "data": "images",
@@ -193,16 +192,6 @@ def words(setting: Setting) -> str:
     return setting.words if isinstance(setting.kind, Part) else f"{setting.words} [{kind}]"
 
 
-def entry(key: str, value: str | None, text: str) -> str:
-    """Return `key=value` and its words, within the width."""
-    typed = f"  {key}" if value is None else f"  {key}={value}"
-    lines = wrap(text, WIDTH - INDENT, break_on_hyphens=False) or [""]
-    if len(typed) < INDENT - 1:
-        typed, lines = f"{typed:<{INDENT}}{lines[0]}".rstrip(), lines[1:]
-    typed = fill(typed, WIDTH, subsequent_indent=" " * INDENT, drop_whitespace=False)
-    return "\n".join([typed, *(" " * INDENT + line for line in lines)])
-
-
 def own_entries(group: str, of: Shipped) -> Iterator[str]:
     """Yield the settings that a part has for itself."""
     values = prefixed(group, of)
@@ -213,21 +202,3 @@ def group_words(group: str, own: Sequence[Path]) -> str:
     """Return what a group is, and its choices."""
     names = [name for name in choices(group, own) if not name.endswith("_full")]
     return f"{OF_GROUPS[group]}: {', '.join(names)}"
-
-
-def about(of: Shipped) -> Iterator[str]:
-    """Yield the comment at the top of a file, as paragraphs and examples within the width."""
-    paragraph: list[str] = []
-    for line in [*of.words, ""]:
-        if paragraph and (not line or line.startswith("normexp ")):
-            yield fill(" ".join(paragraph), WIDTH)
-            paragraph = []
-        if line.startswith("normexp "):
-            yield fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
-        elif line:
-            paragraph.append(line)
-
-
-def first_sentence(of: Shipped) -> str:
-    """Return the first sentence of a file's comment."""
-    return re.split(r"(?<=[.?!])(?<!al\.) ", " ".join(of.words))[0].rstrip(".")

@@ -14,12 +14,13 @@ from normexp import build
 from normexp.commands.quoting import refuse_lists
 from normexp.commands.trust import require_trusted
 from normexp.errors import UserError, as_user_error
+from normexp.kinds import typed
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import Environment
-from normexp.runs.spec import RunSpec, Runtime, Settings
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import RunSpec, Settings
 from normexp.runs.tree import images_digest
-from normexp.settings import typed
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made needs it
     from torch import nn

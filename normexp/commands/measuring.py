@@ -8,7 +8,7 @@ import hydra
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from normexp import build
+from normexp import build, inputs
 from normexp.analysis.claims.claim import Claim, MeasurementPlan
 from normexp.analysis.claims.measured import write_measured
 from normexp.errors import UserError, as_user_error
@@ -43,9 +43,9 @@ def values(plan: MeasurementPlan, where: str, cfg: DictConfig) -> dict[str, floa
         torch.set_num_threads(runtime.threads)
     device = choose_device(runtime.device)
     with as_user_error(where):
-        images = build.images(spec).to(device)
-        standardise = build.standardiser(spec.data, images.train)
-        loader = build.loader(spec, images.train, standardise)
+        images = inputs.images(spec).to(device)
+        standardise = inputs.standardiser(spec.data, images.train)
+        loader = inputs.loader(spec, images.train, standardise)
         network = build.network(spec, len(images.classes)).to(device)
         if plan.batches > loader.batches_per_epoch:
             raise UserError(

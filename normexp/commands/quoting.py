@@ -7,7 +7,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 from normexp.errors import UserError
-from normexp.settings import OUTPUTS, RUN, keys_of, typed
+from normexp.kinds import typed
+from normexp.settings import OUTPUTS, RUN, keys_of
 
 FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
 """Settings whose values are names of files or folders."""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from normexp.commands.composed import composed
-from normexp.commands.evaluate import OF_A_TRAINING, finished, named
+from normexp.commands.evaluate import OF_A_TRAINING
+from normexp.commands.found import finished, named
 from normexp.commands.looking import lens_on, lens_on_network, spec_of
 from normexp.commands.quoting import is_of_network
 from normexp.errors import UserError
-from normexp.runs.spec import Runtime, Settings
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS, checked
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -64,9 +66,9 @@ def lens_and_file(settings: Settings, of_network: Sequence[str]) -> tuple[Lens, 
 def write(settings: Settings, lens: Lens, file: Path) -> str:
     """Recalibrate the network, write its state dict, and return what has changed, in lines."""
     from normexp import tensors
-    from normexp.build import first_batches
     from normexp.evaluation.recalibration import recalibrate
     from normexp.evaluation.statistics import RUNNING
+    from normexp.inputs import first_batches
 
     subject, loader = lens.subject, lens.loader
     before = subject.logits(RUNNING)

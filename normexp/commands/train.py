@@ -17,7 +17,8 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked, revisit
 from normexp.runs.reference import take, taken_words
 from normexp.runs.result import RunResult
-from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import RunSpec
 from normexp.tuned import NotTunedError
 
 # Settings of a sweep, which one run by hand has no use for.

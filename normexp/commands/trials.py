@@ -7,8 +7,8 @@ from typing import Protocol
 from normexp.commands.grid import Grid
 from normexp.commands.rates import rounded
 from normexp.errors import UserError
+from normexp.kinds import typed
 from normexp.runs.spec import RunSpec
-from normexp.settings import typed
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude

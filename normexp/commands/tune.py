@@ -23,8 +23,9 @@ from normexp.commands.rates import (
 )
 from normexp.commands.trials import Launcher, ToTune, trial, trials
 from normexp.errors import UserError
+from normexp.kinds import typed
 from normexp.runs.text import aligned
-from normexp.settings import OWN_STUDY, checked, typed
+from normexp.settings import OWN_STUDY, checked
 from normexp.tuned import WORD, Trial, Tuned, TunedFile, add_to_file, file_of, key_of, read_tuned
 
 HELP = """\

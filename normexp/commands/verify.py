@@ -22,7 +22,8 @@ from normexp.runs import reference
 from normexp.runs.folder import RunFolder
 from normexp.runs.reference import Row
 from normexp.runs.result import RunResult
-from normexp.runs.spec import NUMERICS, DataSpec, RunSpec, Runtime
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import NUMERICS, DataSpec, RunSpec
 from normexp.runs.trimmed import trimmed_result
 from normexp.settings import SHIPPED
 

@@ -14,15 +14,8 @@ from normexp.evaluation.inputs import accuracy_by_gain, accuracy_without_channel
 from normexp.evaluation.modes import mode_gap
 from normexp.runs.bits import packed
 from normexp.runs.plain import to_plain
-from normexp.runs.result import (
-    ByGain,
-    ChannelValues,
-    ImageCounts,
-    Inputs,
-    RunResult,
-    TestResult,
-    Timing,
-)
+from normexp.runs.result import ChannelValues, ImageCounts, Inputs, RunResult, Timing
+from normexp.runs.tested import ByGain, TestResult
 
 
 def findings(training: Training, finite: bool) -> RunResult:

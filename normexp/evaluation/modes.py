@@ -8,7 +8,7 @@ from normexp.contracts import LabelledImages
 from normexp.evaluation.accuracy import Evaluator
 from normexp.evaluation.statistics import RUNNING, of_batches
 from normexp.evaluation.subject import Subject
-from normexp.runs.result import ModeGap
+from normexp.runs.tested import ModeGap
 
 # Twice so many images go through the network, below a fiftieth of all but the smallest trainings.
 NUM_IMAGES = 512

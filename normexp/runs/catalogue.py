@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from normexp.errors import visible
+from normexp.kinds import typed
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
 from normexp.runs.result import RunResult
 from normexp.runs.spec import Settings
-from normexp.settings import typed
 
 SKEW_SECONDS = 3600.0
 """How far the clocks of two machines may be apart."""

@@ -10,7 +10,8 @@ from typing import TypeVar
 from normexp.runs.files import DamagedFileError, check_sealed, read_record, set_aside, write_record
 from normexp.runs.record import Failure, LensRecord, RunRecord
 from normexp.runs.result import RunResult
-from normexp.runs.spec import Design, RunSpec
+from normexp.runs.runtime import Design
+from normexp.runs.spec import RunSpec
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from typing import IO
 
 from normexp.errors import UserError
 from normexp.runs.folder import RunFolder
-from normexp.runs.spec import Design, RunSpec
+from normexp.runs.runtime import Design
+from normexp.runs.spec import RunSpec
 
 fcntl: ModuleType | None
 try:

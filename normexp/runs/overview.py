@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from normexp.errors import UserError, suggestion
+from normexp.kinds import typed
 from normexp.runs.catalogue import Entry
 from normexp.runs.text import aligned
-from normexp.settings import typed
 
 FIRST = ("model", "norm", "batch_size", "contrast")
 FOUND = ("seeds", "test %", "at contrast 5", "age", "state")

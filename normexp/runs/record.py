@@ -15,7 +15,8 @@ from normexp.errors import UserError
 from normexp.runs.migration import migrated_lens, migrated_result, migrated_run
 from normexp.runs.plain import Plain, from_plain, to_plain
 from normexp.runs.result import Environment, RunResult
-from normexp.runs.spec import Design, RunSpec
+from normexp.runs.runtime import Design
+from normexp.runs.spec import RunSpec
 
 FORMAT = 1
 DEEPEST = 20  # settings in each other; `conf/` has 5

@@ -23,7 +23,8 @@ from normexp.runs.lock import locked
 from normexp.runs.plain import Plain, from_plain, to_plain
 from normexp.runs.record import LensRecord, Measurements, RunRecord
 from normexp.runs.result import RunResult
-from normexp.runs.spec import Design, RunSpec, Runtime
+from normexp.runs.runtime import Design, Runtime
+from normexp.runs.spec import RunSpec
 from normexp.settings import SHIPPED
 
 FILE = Path(__file__).with_name("reference.xz")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +15,7 @@ from normexp.errors import UserError
 from normexp.runs.plain import from_plain
 from normexp.runs.source import WEIGHTS
 from normexp.runs.values import LOCATIONS, digest, flat, hashable
-from normexp.settings import ASKED, PARTS, RUN, RUNTIME, check_keys, checked, keys_of
+from normexp.settings import PARTS, RUN, check_keys, checked, keys_of
 
 NUMERICS = 2  # raised by a change of the code that changes results beyond rounding, or random draws
 
@@ -181,42 +180,3 @@ class RunSpec:
             model = {k: v for k, v in settings["model"].items() if k != "weights"}
             settings = {**settings, "model": model}
         return {**settings, "numerics": self.numerics, "source": self.source}
-
-
-class Design(StrEnum):
-    """How the number of seeds of a cell came about, which decides how comparisons are tested."""
-
-    PLANNED = "planned"
-    SEQUENTIAL = "sequential"  # seeds were added after a look at the runs before
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Settings that cannot change the result: where and how a run is carried out."""
-
-    outputs: str
-    cache_dir: str
-    device: str
-    threads: int | None  # CPU threads, or None for one a core
-    jobs: int | None  # runs of a sweep at a time, or None for as many as pay
-    log_every: int  # steps between two points of a training curve
-    checkpoint_seconds: float
-    study: str | None  # the study that the run is asked for by
-    until: str | None = None  # `decided`: seeds are added until the comparisons of the sweep are
-    max_seeds: int | None = None
-    skip_impossible: bool = False  # whether a sweep leaves out what cannot work
-    reference: bool = True  # whether a run that normexp ships counts as finished
-
-    @classmethod
-    def from_settings(cls, settings: Settings, asked: Settings) -> Runtime:
-        """Check settings below `runtime`, and why the run is asked for.
-
-        Raises UserError with the value and what is allowed.
-        """
-        check_keys(settings, keys_of(RUNTIME, "runtime"), "runtime.")
-        values = checked({"runtime": settings, **asked}, (*ASKED, *RUNTIME))
-        return from_plain(cls, {**values.pop("runtime"), **values})
-
-    @property
-    def design(self) -> Design:
-        return Design.SEQUENTIAL if self.until else Design.PLANNED

@@ -12,7 +12,8 @@ from normexp.runs.lock import InProgressError, revisit
 from normexp.runs.plain import to_plain
 from normexp.runs.reference import take
 from normexp.runs.result import RunResult
-from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import RunSpec
 from normexp.sweep.pool import Task
 
 

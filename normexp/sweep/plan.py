@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from normexp.runs.spec import Runtime
+from normexp.runs.runtime import Runtime
 
 # A run with torch takes 0.8 GB before its data and activations; one that uses CUDA takes more.
 GIGABYTES_PER_RUN = 1.5

@@ -14,7 +14,7 @@ from normexp.analysis.measures import accuracy, at_contrast
 from normexp.analysis.rows import Run
 from normexp.analysis.scores import Chance, Scores, accuracies, by_seed, chance_of, others
 from normexp.errors import UserError
-from normexp.runs.spec import Design
+from normexp.runs.runtime import Design
 
 MARGIN = 0.5
 FAMILY = Family("all")

@@ -8,7 +8,7 @@ from helpers.made import made
 
 from normexp.analysis.rows import Run
 from normexp.analysis.setup import setup, unfair_none
-from normexp.runs.spec import Design
+from normexp.runs.runtime import Design
 from normexp.tuned import Trial, Tuned, key_of
 
 

@@ -15,7 +15,7 @@ from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.folder import RunFolder
 from normexp.runs.looks import looked_before
-from normexp.runs.spec import Runtime
+from normexp.runs.runtime import Runtime
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 

@@ -28,8 +28,8 @@ from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.renorm import BatchRenorm
 from normexp.norms.switchable import SwitchableNorm
 from normexp.precision import Precision
-from normexp.runs.result import ModeGap
 from normexp.runs.spec import RunSpec
+from normexp.runs.tested import ModeGap
 
 Specs = Callable[..., RunSpec]
 assert_close = partial(torch.testing.assert_close, check_dtype=False)

@@ -17,15 +17,9 @@ from normexp.runs.bits import packed
 from normexp.runs.files import write_record
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRecord
-from normexp.runs.result import (
-    Environment,
-    EpochResult,
-    ModeGap,
-    RunResult,
-    TestResult,
-    Timing,
-)
+from normexp.runs.result import Environment, EpochResult, RunResult, Timing
 from normexp.runs.spec import RunSpec, Settings
+from normexp.runs.tested import ModeGap, TestResult
 
 Found = float | str
 """A test accuracy as a share, or `diverged`, `failed` or `unfinished`."""

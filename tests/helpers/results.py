@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from normexp.runs.result import (
-    Environment,
-    EpochResult,
-    ModeGap,
-    RunResult,
-    TestResult,
-    Timing,
-)
+from normexp.runs.result import Environment, EpochResult, RunResult, Timing
+from normexp.runs.tested import ModeGap, TestResult
 
 ENVIRONMENT = Environment("0.1", "3.12", "2.15", "cpu", "any", 1, "fp32", "none")
 

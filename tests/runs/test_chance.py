@@ -6,7 +6,7 @@ from math import sqrt
 
 import pytest
 
-from normexp.runs.result import ModeGap, TestResult
+from normexp.runs.tested import ModeGap, TestResult
 
 
 def made(confusion: list[list[int]]) -> TestResult:

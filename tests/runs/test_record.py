@@ -23,8 +23,10 @@ from normexp.runs.record import (
     from_json,
     to_json,
 )
-from normexp.runs.result import ByGain, ChannelValues, RunResult
-from normexp.runs.spec import Design, RunSpec
+from normexp.runs.result import ChannelValues, RunResult
+from normexp.runs.runtime import Design
+from normexp.runs.spec import RunSpec
+from normexp.runs.tested import ByGain
 
 Specs = Callable[..., RunSpec]
 

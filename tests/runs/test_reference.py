@@ -18,7 +18,7 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
 from normexp.runs.reference import About, take
 from normexp.runs.result import EpochResult
-from normexp.runs.spec import Design, Runtime
+from normexp.runs.runtime import Design, Runtime
 from normexp.runs.trimmed import trimmed_command, trimmed_record, trimmed_result
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from normexp.build import run_spec
 from normexp.errors import UserError
-from normexp.runs.spec import RunSpec, Runtime
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import RunSpec
 
 Compose = Callable[..., DictConfig]
 

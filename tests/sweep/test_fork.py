@@ -122,12 +122,12 @@ print(child.said(), end="")
 CHILD = """
 import json, sys
 import torch
-from normexp import build
+from normexp import build, inputs
 from normexp.runs.spec import RunSpec
 
 torch.set_num_threads(2)
 ones = torch.ones(10**6) + 1  # by two threads
-test = build.images(RunSpec.from_settings(json.loads(sys.argv[1]))).test
+test = inputs.images(RunSpec.from_settings(json.loads(sys.argv[1]))).test
 print(ones.mean().item(), test.images[..., 0].sum().item())
 """
 

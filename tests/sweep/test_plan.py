@@ -9,7 +9,7 @@ import pytest
 from helpers.stand_in import Compose
 
 from normexp import build
-from normexp.runs.spec import Runtime
+from normexp.runs.runtime import Runtime
 from normexp.sweep.plan import Machine, Plan
 
 CPU = Machine(cores=8, gigabytes=100.0, gpus={})

@@ -11,7 +11,7 @@ from typing import Literal
 
 from normexp.analysis.rows import MeasuredNetwork, Row, Run
 from normexp.errors import UserError
-from normexp.settings import typed
+from normexp.kinds import typed
 
 Kind = Literal["algebra", "measured", "trained"]
 """One outcome by construction, a self-test; of networks at the start; of trained ones."""

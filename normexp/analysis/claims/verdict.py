@@ -12,8 +12,8 @@ from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.compare import Comparison, Family, compare, weakest
 from normexp.analysis.power import MANY_SEEDS
 from normexp.analysis.rows import MeasuredNetwork, Row, Run, design_of
-from normexp.runs.spec import Design
-from normexp.settings import typed
+from normexp.kinds import typed
+from normexp.runs.runtime import Design
 
 OUTCOMES = {
     "more": "more",

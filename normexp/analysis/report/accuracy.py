@@ -20,7 +20,7 @@ from normexp.analysis.right_images import interval_of
 from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import counts
 from normexp.analysis.spread import PERCENT as PERCENT_RANGE
-from normexp.settings import typed
+from normexp.kinds import typed
 
 PERCENT = "test accuracy, %"
 LEVELS = ("0", *SEVERITIES)  # contrast severities; 0: unchanged

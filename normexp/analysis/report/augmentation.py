@@ -13,7 +13,7 @@ from normexp.analysis.report.blocks import splitting
 from normexp.analysis.report.prose import listed, said
 from normexp.analysis.rows import Run, cells, design_of
 from normexp.analysis.scores import accuracies, chance_of
-from normexp.settings import typed
+from normexp.kinds import typed
 
 KEY, PLAIN = "contrast", "none"
 MOST_LISTED = 4

@@ -14,7 +14,7 @@ from normexp.analysis.rows import Run, cells
 from normexp.analysis.scores import Chance, Scores, accuracies, chance_of, counts, ended
 from normexp.analysis.spread import PERCENT, Range, Spread, spread
 from normexp.errors import UserError
-from normexp.settings import typed
+from normexp.kinds import typed
 
 ONE_COLUMN = "all"
 MOST_PANELS = 4

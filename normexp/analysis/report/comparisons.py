@@ -11,8 +11,8 @@ from normexp.analysis.report.blocks import Block
 from normexp.analysis.right_images import Images, images_of
 from normexp.analysis.rows import Run, design_of
 from normexp.errors import UserError
-from normexp.runs.spec import Design
-from normexp.settings import typed
+from normexp.kinds import typed
+from normexp.runs.runtime import Design
 
 DEFAULT_REFERENCE = "batch"
 

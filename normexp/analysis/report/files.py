@@ -19,8 +19,8 @@ from normexp.analysis.report.blocks import Block
 from normexp.analysis.report.comparisons import CellComparison
 from normexp.analysis.rows import Run
 from normexp.analysis.spread import Spread
+from normexp.kinds import typed
 from normexp.runs.text import csv_text
-from normexp.settings import typed
 
 STATES = ("finished", "diverged", "failed", "unfinished")
 MEASURES: Mapping[str, Measure] = {

@@ -9,7 +9,7 @@ from normexp.analysis.grades import lead
 from normexp.analysis.intervals import t_interval
 from normexp.analysis.render.document import NONE, Table, interval, number
 from normexp.analysis.report.blocks import Block, short
-from normexp.settings import typed
+from normexp.kinds import typed
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from normexp.analysis.render.document import Figure, Section, Table, with_interv
 from normexp.analysis.render.figures import Axis, Line, lines
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.spread import SHARE
-from normexp.settings import typed
+from normexp.kinds import typed
 
 
 def readings_section(block: Block, level: float, name: str) -> Section | None:

@@ -8,7 +8,7 @@ from normexp.analysis.render.document import Figure, Section, Table, with_interv
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.rows import Run
 from normexp.analysis.spread import PERCENT
-from normexp.settings import typed
+from normexp.kinds import typed
 
 STATISTICS = ("statistics", "batch_size", "alpha")  # the keys that tell choices of statistics apart
 

@@ -8,7 +8,7 @@ from normexp.analysis.compare import Comparison
 from normexp.analysis.render.document import number
 from normexp.analysis.report.blocks import Block, short
 from normexp.analysis.report.comparisons import CellComparison
-from normexp.settings import typed
+from normexp.kinds import typed
 
 NONE = {"norm": "no norm", "contrast": "no augmentation"}
 PLAIN_NORMS = ("batch", "instance", "group", "layer")

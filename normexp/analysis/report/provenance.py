@@ -10,8 +10,8 @@ from normexp.analysis.render.document import NONE, Section, Table, number, plura
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.rows import Run
 from normexp.analysis.scores import counts
+from normexp.kinds import typed
 from normexp.runs.result import Environment
-from normexp.settings import typed
 
 
 def state_section(runs: Sequence[Run], blocks: Sequence[Block]) -> Section:

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from normexp.analysis.render.document import NONE, Section, Table, number
 from normexp.analysis.rows import Run
-from normexp.settings import typed
+from normexp.kinds import typed
 from normexp.tuned import Tuned, key_of
 
 

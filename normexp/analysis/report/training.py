@@ -18,7 +18,7 @@ from normexp.analysis.render.document import NONE, Figure, Section, Table, point
 from normexp.analysis.report.blocks import Block, short
 from normexp.analysis.rows import Run
 from normexp.analysis.spread import PERCENT, spread
-from normexp.settings import typed
+from normexp.kinds import typed
 
 HEAD = ("train accuracy, %", "train − test, points")
 TARGETS = (30, 50, 70, 90)
