@@ -142,7 +142,8 @@ def load(folder: str | Path, trust: bool = False) -> Trained:
 def results(outputs: str | Path = "outputs") -> list[dict[str, object]]:
     """Return a row for each run below `outputs`: its settings, and what it found.
 
-    Accuracies are shares; None where a run is not finished, or diverged.
+    Accuracies are shares; None where a run is not finished, or diverged; that of
+    validation also where it was not trained.
 
     >>> pandas.DataFrame(normexp.results("outputs")).groupby("norm").test_accuracy.mean()
     """
@@ -150,9 +151,10 @@ def results(outputs: str | Path = "outputs") -> list[dict[str, object]]:
     for entry in catalogue(Path(outputs).expanduser()):
         result, factors = entry.result, entry.factors
         test = result.test if result else None
+        last = result.last_epoch if result else None
         found = {
             "state": entry.state,
-            "val_accuracy": result.history[-1].val_accuracy if test and result else None,
+            "val_accuracy": last.val_accuracy if last else None,
             "test_accuracy": test.accuracy if test else None,
             **{
                 f"test_accuracy_contrast_{s}": test.contrast[str(s)] if test else None

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-import torch
 from torch import Tensor, nn
 
 from normexp import build
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.contracts import LabelledImages, NormLayer
 from normexp.evaluation import recalibration
-from normexp.evaluation.contrasts import Change
-from normexp.evaluation.statistics import (
-    RUNNING,
-    Statistics,
-    batch_layers,
-    distance,
-    estimate,
-    fixed,
-    of_batches,
-)
+from normexp.evaluation.contrasts import Change, no_draws
+from normexp.evaluation.lens import layer_rows, row_of
+from normexp.evaluation.recalibration import precise
+from normexp.evaluation.statistics import RUNNING, Statistics, fixed, mode_kept, of_batches
 from normexp.evaluation.subject import Subject
 from normexp.norms.found import make_sites, num_channels
 from normexp.norms.placing import place_norms
@@ -43,7 +36,7 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
     (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning.
     Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
     global pooling. Raises ValueError or UserError where the network has no norm, or a norm does not
-    fit; the network is then as it was.
+    fit; its norms are then as they were.
 
         network = torchvision.models.resnet50(weights="DEFAULT")
         normexp.swap_norms(network, "group")
@@ -103,61 +96,52 @@ def lens(
     """
     if len(images) != len(labels) or not len(images):
         raise ValueError(f"{len(images)} images and {len(labels)} labels: as many are needed")
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    subject = Subject(
-        network, LabelledImages(images, labels), _as_is, Precision("fp32", images.device), 0
-    )
     sizes = {size for size in (1, 2, 8, 32, 128, batch_size) if size <= len(images)}
     rows: list[LensRow] = []
-    if loader is not None:
-        rows += _re_estimated(subject, loader)
-    for statistics in (RUNNING, *map(of_batches, sorted(sizes))):
-        rows.append(_row(subject, "statistics", statistics, _change(1.0)))
-        for share in (1.0, 0.5, 0.15):
-            rows.append(_row(subject, "contrast", statistics, _change(share)))
-    for module, mode in modes.items():
-        module.training = mode
+    with mode_kept(network):
+        network.eval()
+        subject = Subject(
+            network, LabelledImages(images, labels), _as_is, Precision("fp32", images.device), 0
+        )
+        if loader is not None:
+            rows += _re_estimated(subject, loader)
+        for statistics in (RUNNING, *map(of_batches, sorted(sizes))):
+            rows.append(_plain_row(subject, statistics))
+            rows += [_contrast_row(subject, statistics, share) for share in (1.0, 0.5, 0.15)]
     return Findings(tuple(rows), tuple(diagnosis(rows, batch_size, len(images))))
 
 
 def _re_estimated(subject: Subject, loader: Batches) -> Iterator[LensRow]:
-    batches = list(islice(_images(loader), BATCHES))
-    size = len(batches[0])
-    whole = [images for images in batches if len(images) == size]
-    precise = estimate(subject.network, whole, size)["precise"]
-    yield _row(subject, "statistics", fixed("precise", precise, size), _change(1.0))
-    for name, layer in batch_layers(subject.network).items():
-        if name in precise and layer.running_mean is not None:
-            yield {"axis": "layers", "layer": name, **distance(layer, precise[name])}
+    moments, size = precise(subject.network, islice(_images(loader), BATCHES))
+    yield _plain_row(subject, fixed("precise", moments, size))
+    yield from layer_rows(subject.network, moments)
 
 
-def _row(subject: Subject, axis: str, statistics: Statistics, change: Change) -> LensRow:
+def _plain_row(subject: Subject, statistics: Statistics) -> LensRow:
+    """Return the row of unchanged images, against running statistics."""
+    change = _change(1.0)
     reference = subject.logits(RUNNING.in_chunks(statistics.chunk), change)
-    return {
-        "axis": axis,
-        "change": change.name,
-        "level": change.level,
-        "statistics": statistics.name,
-        "batch_size": statistics.batch_size,
-        "alpha": None,
-        **subject.measures(subject.logits(statistics, change), reference),
-    }
+    found = subject.measures(subject.logits(statistics, change), reference)
+    return row_of("statistics", change, statistics) | {"alpha": None} | found
+
+
+def _contrast_row(subject: Subject, statistics: Statistics, share: float) -> LensRow:
+    """Return the row of less contrast, against the unchanged images under the same statistics."""
+    change = _change(share)
+    reference = subject.logits(statistics, _change(1.0))
+    found = subject.measures(subject.logits(statistics, change), reference)
+    return row_of("contrast", change, statistics) | found
 
 
 def _change(share: float) -> Change:
     """Return less contrast about each image's channel means, which standardised images have too."""
     name = "none" if share == 1 else "corruption"
-    return Change(name, share, _no_draws, partial(_about_mean, share=share))
+    return Change(name, share, no_draws, partial(_about_mean, share=share))
 
 
 def _about_mean(images: Tensor, _: Tensor, share: float) -> Tensor:
     mean = images.mean((2, 3), keepdim=True)
     return images if share == 1 else mean + share * (images - mean)
-
-
-def _no_draws(number: int, _: torch.Generator) -> Tensor:
-    return torch.empty(number, 0)
 
 
 def _as_is(images: Tensor) -> Tensor:

@@ -124,6 +124,15 @@ def readable(value: str) -> str:
     return re.sub(r"\$\{([\w.]+)\}", r"<\1>", value)
 
 
+FOLDER_FLAGS = ("--config-dir", "-cd", "--config-path", "-cp")
+"""Of Hydra, for folders of settings."""
+
+
 def own_folders(typed: Sequence[str]) -> list[Path]:
-    """Return the folders of one's own that `--config-dir` names."""
-    return [Path(folder) for folder in re.findall(r"--config-dir[= ](\S+)", " ".join(typed))]
+    """Return the folders of one's own that Hydra's flags name."""
+    folders = []
+    for each, following in zip(typed, [*typed, ""][1:], strict=True):
+        flag, sign, value = each.partition("=")
+        if flag in FOLDER_FLAGS:
+            folders.append(Path(value if sign else following).expanduser())
+    return folders

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers.made import make_study
+from helpers.made import make_run, make_study
 from helpers.typed import SMALL
 from omegaconf import OmegaConf
 from PIL import Image
@@ -67,7 +68,10 @@ def test_arrays_files_and_pil_images_are_the_same_pictures(
 
 
 def test_a_photograph_of_another_size_is_scaled_and_cut(trained: Trained, tmp_path: Path) -> None:
-    Image.new("L", (100, 60), 77).save(tmp_path / "grey.png")
+    picture = Image.new("L", (100, 60), 77)
+    for left in (0, 85):  # black edges, which the cut takes off
+        picture.paste(0, (left, 0, left + 15, 60))
+    picture.save(tmp_path / "grey.png")
     images = trained.images(tmp_path / "grey.png")
     assert images.shape == (1, 3, 32, 32)
     torch.testing.assert_close(images, torch.full_like(images, 77 / 255))
@@ -107,6 +111,15 @@ def test_onnx_is_written_where_it_is_installed(trained: Trained, tmp_path: Path)
         return
     trained.export(tmp_path / "network.onnx")
     assert (tmp_path / "network.onnx").stat().st_size > 1000
+
+
+def test_a_network_that_was_not_trained_has_no_validation_accuracy(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, 0.5)
+    whole = folder.result()
+    assert whole
+    folder.finish(replace(whole, history=()))
+    (row,) = normexp.results(tmp_path)
+    assert (row["val_accuracy"], row["test_accuracy"]) == (None, 0.5)
 
 
 def test_results_are_a_row_a_run_with_settings_and_findings(tmp_path: Path) -> None:

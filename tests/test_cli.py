@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.typed import SMALL, normexp
+from helpers.typed import SMALL, normexp, write_module
 
 from normexp import __version__
 from normexp.cli import COMMANDS
@@ -95,10 +95,8 @@ def test_a_setting_can_be_taken_away(tmp_path: Path) -> None:
 def test_a_norm_of_the_users_own_is_found_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "ada.py").write_text(
-        "from torch import nn\n\nclass Own(nn.BatchNorm2d):\n    pass\n"
-    )
-    monkeypatch.delitem(sys.modules, "ada", raising=False)
+    own = "from torch import nn\n\nclass Own(nn.BatchNorm2d):\n    pass\n"
+    write_module(tmp_path, monkeypatch, "ada", own)
     answer = normexp(
         tmp_path, "train", *SMALL, "steps=1", "norm=custom", "norm.layer._target_=ada.Own"
     )
@@ -268,14 +266,13 @@ FAULTS = {
 
 @pytest.fixture
 def own_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_parts.py").write_text(OWN)
+    write_module(tmp_path, monkeypatch, "own_parts", OWN)
     for group, key, target in (("data", "source", "maker"), ("model", "network", "Network")):
         part = (
             f"{key}: {{_target_: own_parts.{target}, _partial_: {str(group == 'model').lower()}}}"
         )
         (tmp_path / "conf" / group).mkdir(parents=True)
         (tmp_path / "conf" / group / "own_parts.yaml").write_text(f"name: own\n{part}\n")
-    monkeypatch.delitem(sys.modules, "own_parts", raising=False)
 
 
 @pytest.mark.parametrize(("typed", "parts"), FAULTS.items(), ids=FAULTS)

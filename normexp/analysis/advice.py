@@ -8,12 +8,13 @@ from normexp.analysis.comparable import by_norm, comparable, distance
 from normexp.analysis.compare import Comparison, Family, Pairs, compare, ranked, tied
 from normexp.analysis.goes_on import goes_on
 from normexp.analysis.grades import Grade
-from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast, speed
+from normexp.analysis.measures import accuracy, at_contrast, speed
 from normexp.analysis.render.document import interval, number, plural, with_interval
 from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import Scores, accuracies, chance_of
 from normexp.analysis.setup import setup, unfair_none
 from normexp.analysis.spread import PERCENT, spread
+from normexp.runs.tested import SEVERITIES
 from normexp.tuned import Tuned
 
 NEAR = 2  # batch sizes that differ by up to this factor are near

@@ -21,16 +21,19 @@ def comparable(near: Sequence[Run], batch_size: int) -> list[Run]:
 
 def by_norm(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Return the runs of each norm; where a norm was run in several ways, of each of these."""
-    keys = [key for key in dict.fromkeys(k for run in runs for k in run.factors) if _is_own(key)]
+    keys = [key for key in dict.fromkeys(k for run in runs for k in run.factors) if _is_norms(key)]
+    same: dict[str, list[Run]] = {}
+    for run in runs:
+        same.setdefault(run.spec.norm.name, []).append(run)
+    varying = {
+        norm: [key for key in keys if len({repr(run.factors.get(key)) for run in own}) > 1]
+        for norm, own in same.items()
+    }
     found: dict[str, list[Run]] = {}
     for run in runs:
-        same = [other.factors for other in runs if other.spec.norm.name == run.spec.norm.name]
-        varying = [
-            f"{key}={typed(run.factors.get(key))}"
-            for key in keys
-            if key != "seed" and len({repr(factors.get(key)) for factors in same}) > 1
-        ]
-        found.setdefault(" ".join([run.spec.norm.name, *varying]), []).append(run)
+        norm = run.spec.norm.name
+        words = [f"{key}={typed(run.factors.get(key))}" for key in varying[norm]]
+        found.setdefault(" ".join([norm, *words]), []).append(run)
     return found
 
 
@@ -40,4 +43,8 @@ def distance(run: Run, batch_size: int) -> float:
 
 
 def _is_own(key: str) -> bool:
-    return key == "seed" or key.split(".")[0] == "norm"
+    return key == "seed" or _is_norms(key)
+
+
+def _is_norms(key: str) -> bool:
+    return key.split(".")[0] == "norm"

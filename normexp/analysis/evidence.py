@@ -6,6 +6,7 @@ from pathlib import Path
 
 from normexp.analysis.claims.measured import measured_of, measured_rows
 from normexp.analysis.rows import MeasuredNetwork, Run, of_study
+from normexp.analysis.setup import budget_words
 from normexp.errors import UserError
 from normexp.kinds import typed
 from normexp.runs import reference
@@ -89,7 +90,7 @@ def _words(found: Sequence[Run]) -> str:
     which = f"the {SHIPPED} study that normexp ships (version {reference.about().version})"
     if not found:
         return f"{which} has no run but those that chose learning rates"
-    parts = (_network, _images, _budget, _machine)
+    parts = (_network, _images, budget_words, _machine)
     regime = ", ".join(_each(found, part) for part in parts)
     return f"From {which}, {len(found)} runs; in this study: {regime}"
 
@@ -108,11 +109,6 @@ def _images(run: Run) -> str:
     name = reference.IMAGES.get(str(data.source.get("content")), data.name)
     number = counts and f"{counts.train:,} training and {counts.test:,} test images, "
     return f"{number or ''}{name}"
-
-
-def _budget(run: Run) -> str:
-    spec = run.spec
-    return f"{spec.steps} steps" if spec.epochs is None else f"{spec.epochs} epochs"
 
 
 def _machine(run: Run) -> str:

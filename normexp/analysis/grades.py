@@ -51,10 +51,14 @@ class Graded:
     below_margin: bool  # the mean is nearer to 0 than the margin
     lead: str
 
+    @property
+    def is_decided_below(self) -> bool:
+        """Whether it is decided, but nearer to 0 than the margin."""
+        return self.grade is Grade.DECIDED and self.below_margin
+
     def text(self) -> str:
         """Return the grade in words, as "decided, but below the margin"."""
-        below = self.grade is Grade.DECIDED and self.below_margin
-        return f"{self.grade}, but below the margin" if below else str(self.grade)
+        return f"{self.grade}, but below the margin" if self.is_decided_below else str(self.grade)
 
 
 def fixed_design(differences: Mapping[K, Seeds], margin: float) -> dict[K, Evidence]:

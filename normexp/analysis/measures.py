@@ -10,7 +10,6 @@ from normexp.analysis.rows import Run
 from normexp.runs.result import EpochResult
 
 Measure = Callable[[Run], float | None]
-SEVERITIES = ("1", "2", "3", "4", "5")
 
 
 def accuracy(run: Run) -> float | None:
@@ -90,5 +89,4 @@ def curve(run: Run, over: str) -> tuple[Sequence[float], Sequence[float]] | None
 
 
 def _last_epoch(run: Run) -> EpochResult | None:
-    result = run.result
-    return result.history[-1] if result and result.test and result.history else None
+    return run.result.last_epoch if run.result else None

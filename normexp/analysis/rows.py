@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from normexp.errors import UserError, sentence, suggestion
-from normexp.runs.catalogue import Catalogue, Entry, read_runs
+from normexp.runs.catalogue import Catalogue, Entry
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import LensRow
@@ -65,24 +65,25 @@ class Run:
         """Its settings by dotted key, and `numerics`: runs of others are other runs."""
         return {**self.spec.factors, "numerics": self.spec.numerics}
 
-    @cached_property
+    @property
     def lens(self) -> Sequence[LensRow]:
         """The rows of its `lens.json`; none where it was not evaluated."""
-        try:
-            record = self.folder.lens()
-        except (OSError, DamagedFileError):  # `problem_of_lens` says so
-            return ()
-        rows = record.rows if record else ()
-        return [row for row in rows if not NEEDED.get(str(row["axis"]), set()) - row.keys()]
+        return self._lens[0]
 
     def problem_of_lens(self) -> str | None:
         """Return why its `lens.json` cannot be read, and what to do."""
+        return self._lens[1]
+
+    @cached_property
+    def _lens(self) -> tuple[Sequence[LensRow], str | None]:
         try:
-            self.folder.lens()
+            record = self.folder.lens()
         except (OSError, DamagedFileError) as error:
             what = f"{self.folder.lens_file} cannot be read: {sentence(error)}"
-            return f"{what}; normexp evaluate run={self.name} measures again"
-        return None
+            return (), f"{what}; normexp evaluate run={self.name} measures again"
+        rows = record.rows if record else ()
+        whole = [row for row in rows if not NEEDED.get(str(row["axis"]), set()) - row.keys()]
+        return whole, None
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,6 @@ class MeasuredNetwork:
 
 Row = Run | MeasuredNetwork
 R = TypeVar("R", bound=Row)
-
-
-def runs(*outputs: Path, study: str | None = None) -> list[Run]:
-    """Return the runs below `outputs`, of one study or all; raises UserError if there is none."""
-    return of_study(read_runs(*outputs), outputs, study)
 
 
 def of_study(found: Catalogue, outputs: Sequence[Path], study: str | None) -> list[Run]:

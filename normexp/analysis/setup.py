@@ -84,12 +84,18 @@ def _models(runs: Sequence[Run]) -> Iterator[str]:
         yield f"{words}, {count} parameters" if sizes else words
 
 
+def budget_words(run: Run) -> str:
+    """Return how long a run trains, in steps or epochs."""
+    spec = run.spec
+    return f"{spec.steps} steps" if spec.epochs is None else f"{spec.epochs} epochs"
+
+
 def _budgets(runs: Iterable[Run]) -> Iterator[str]:
     """Yield each budget with the batch sizes that had it."""
     sizes: dict[str, set[int]] = {}
     for run in runs:
         spec = run.spec
-        budget = f"{spec.steps} steps" if spec.epochs is None else f"{spec.epochs} epochs"
+        budget = budget_words(run)
         accumulate = f" with {spec.accumulate} batches a step" if spec.accumulate > 1 else ""
         sizes.setdefault(budget + accumulate, set()).add(spec.batch_size)
     for budget, own in sizes.items():

@@ -15,7 +15,7 @@ from threading import Thread
 from normexp import build
 from normexp.commands import evaluate, train
 from normexp.commands.composed import folders_of
-from normexp.errors import one_line, show
+from normexp.errors import UserError, one_line, show
 from normexp.runs.folder import RunFolder
 from normexp.runs.plain import from_plain
 from normexp.runs.runtime import Runtime
@@ -67,8 +67,11 @@ def problem(spec: Settings, runtime: Settings) -> str | None:
     """Return why a run cannot work, or None if it can."""
     try:
         build.training(from_plain(RunSpec, spec), from_plain(Runtime, runtime))
-    except Exception as error:
+    except UserError as error:
         return one_line(error)
+    except Exception as error:
+        # A fault makes no cell impossible: where those are left out, the run is to fail of it.
+        return None if runtime["skip_impossible"] else one_line(error)
     return None
 
 

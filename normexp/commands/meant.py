@@ -14,11 +14,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from normexp.commands.quoting import GROUPS
+from normexp.settings import PARTS
+from normexp.shipped import own_folders
 
 Plain = dict[str, object]
-FLAGS = ("--config-dir", "-cd", "--config-path", "-cp")
-"""Of Hydra, for folders of settings."""
 NAMES = "-_./"
 
 
@@ -30,11 +29,11 @@ def meant_for_others(arguments: Sequence[str], conf: str) -> tuple[list[str], li
     """
     typed = dict(each.split("=", 1) for each in arguments if "=" in each and each[0] != "-")
     name = typed.get("experiment", "")
-    folders = [Path(conf), *_folders(arguments)]
+    folders = [Path(conf), *own_folders(arguments)]
     experiment = _read(folders, "experiment", name)
     meant = {**_choices(_read(folders, "", "train")), **_choices(experiment)}
     overrides, lines = [], []
-    for group in sorted(GROUPS & typed.keys() & experiment.keys()):
+    for group in sorted({*PARTS} & typed.keys() & experiment.keys()):
         choice = typed[group]
         if choice == meant.get(group) or not _is_name(choice):
             continue
@@ -47,16 +46,9 @@ def meant_for_others(arguments: Sequence[str], conf: str) -> tuple[list[str], li
             what = f"{_as_typed(own[key])} as of {group}={choice}" if key in own else "left out"
             lines.append(
                 f"{dotted}={value} of experiment={name} is meant for {group}={meant.get(group)}; "
-                f"it is {what}; for another type {dotted}=..."
+                f"it is {what}; {dotted}=... gives another"
             )
     return overrides, lines
-
-
-def _folders(arguments: Sequence[str]) -> Iterator[Path]:
-    for flag, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        word, sign, value = flag.partition("=")
-        if word in FLAGS:
-            yield Path(value if sign else following).expanduser()
 
 
 def _is_name(choice: object) -> bool:

@@ -8,12 +8,10 @@ from hydra.errors import HydraException
 
 from normexp.errors import UserError
 from normexp.kinds import typed
-from normexp.settings import OUTPUTS, RUN, keys_of
+from normexp.settings import OUTPUTS, PARTS, RUN, keys_of
 
 FILES = ("data.root", "runtime.outputs", "runtime.cache_dir", "run")
 """Settings whose values are names of files or folders."""
-GROUPS = frozenset(setting.key.split(".")[0] for setting in RUN if setting.key.endswith(".name"))
-"""Settings of a training that are a choice of a file in `conf/`."""
 OPTIONAL_GROUPS = ("scale", "experiment")
 
 
@@ -62,7 +60,7 @@ def refuse_lists(arguments: Sequence[str]) -> None:
             raise UserError(f"{argument}: a training has one folder; only what reads has several")
         group, _, value = argument.partition("=")
         group = group.lstrip("+").partition("@")[0]
-        if group not in (*GROUPS, *OPTIONAL_GROUPS) or "[" not in value:
+        if group not in (*PARTS, *OPTIONAL_GROUPS) or "[" not in value:
             continue
         try:
             override = OverridesParser.create().parse_override(argument)

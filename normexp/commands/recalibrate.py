@@ -6,25 +6,25 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from normexp.commands.composed import composed
 from normexp.commands.evaluate import OF_A_TRAINING
 from normexp.commands.found import finished, named
 from normexp.commands.looking import lens_on, lens_on_network, spec_of
 from normexp.commands.quoting import is_of_network
+from normexp.commands.report import checked_settings
 from normexp.errors import UserError
 from normexp.runs.runtime import Runtime
 from normexp.runs.spec import Settings
-from normexp.settings import COMMANDS, checked
+from normexp.settings import COMMANDS
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from normexp.evaluation.lens import Lens
 
-TABLE = COMMANDS["recalibrate"]
-OWN = [setting.key for setting in TABLE]
+OWN = [setting.key for setting in COMMANDS["recalibrate"]]
 
 
 def main() -> int:
@@ -34,8 +34,7 @@ def main() -> int:
 
     @composed("recalibrate")
     def task(cfg: DictConfig) -> None:
-        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-        settings = checked(settings, TABLE)
+        settings = checked_settings(cfg, "recalibrate")
         print(write(settings, *lens_and_file(settings, of_network)))
 
     return task()

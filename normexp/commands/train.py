@@ -43,7 +43,7 @@ def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
     if take(folder, spec, command, runtime):
         print(taken_words(f"{folder.name} is", folder.name))
-    result = folder.result() if folder.is_finished() else None
+    result = folder.whole_result()
     if result:
         print(f"{folder.name} is finished already")
         if result.test and (lost := folder.lost_weights()):

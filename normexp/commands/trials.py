@@ -62,7 +62,9 @@ def trials(launcher: Launcher, study: str, wanted: Sequence[tuple[ToTune, float,
     ends = launcher.carry_out(cells)
     if any(not cell.is_finished for cell in cells):
         conclude(cells, ends)
-        raise UserError("no rate is chosen before all trials are finished; type it again then")
+        raise UserError(
+            "no rate is chosen before all trials are finished; the same command tries again"
+        )
     for (of, rate, seed), cell in zip(wanted, cells, strict=True):
         result = cell.result()
         assert result is not None

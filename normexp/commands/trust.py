@@ -9,12 +9,11 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
-from normexp import build
-from normexp.commands.quoting import GROUPS
 from normexp.errors import UserError
 from normexp.runs.spec import Settings
+from normexp.settings import PARTS
+from normexp.shipped import choices
 
 FAMILIES = {
     "torch.nn": ("torch.nn", "Module"),
@@ -79,7 +78,7 @@ def _is_known(target: object, part: Mapping[str, object]) -> bool:
 @cache
 def own_parts() -> frozenset[str]:
     """Return the targets in the shipped settings of a training."""
-    files = [file for group in GROUPS for file in Path(build.conf_dir(), group).glob("*.yaml")]
+    files = [file for group in PARTS for file in choices(group).values()]
     texts = [file.read_text(encoding="utf-8") for file in files]
     return frozenset(name for text in texts for name in re.findall(r"_target_: *([\w.]+)", text))
 

@@ -44,7 +44,11 @@ def until_decided(lists: Sequence[Sequence[str]], cells: Sequence[Cell], work: C
     new: Sequence[Cell] = cells
     while new:
         ends = work(new)
-        cells = [*cells, *(cell for cell in new if cell not in cells)]
+        left_out = {label: end.words for label, end in ends.items() if end.how == "left out"}
+        for label, words in left_out.items():
+            print(f"left out: {label}: {words}")
+        known = [*cells, *(cell for cell in new if cell not in cells)]
+        cells = [cell for cell in known if cell.label not in left_out]
         stop_unless_finished(cells, ends)
         series = by_name(cells)
         judged = judge([Run.of(read_entry(cell.folder)) for cell in cells])
@@ -88,7 +92,7 @@ def stop_unless_finished(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> No
     if missing:
         conclude(cells, ends)
         raise UserError(
-            f"{count(missing, 'cell')} not finished; the same command goes on once they are"
+            f"{count(missing, 'cell')} not finished; the same command goes on from there"
         )
 
 

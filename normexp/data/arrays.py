@@ -24,10 +24,13 @@ def from_arrays(
 
     >>> normexp.from_arrays(train=(x, y), test=(x2, y2), classes=("cat", "dog"))
     """
-    sets = [None if each is None else _labelled(*each, len(classes)) for each in (train, test, val)]
-    assert sets[0] is not None
-    assert sets[1] is not None
-    return DataSource(sets[0], sets[1], tuple(classes), sets[2])
+    number = len(classes)
+    return DataSource(
+        train=_labelled(*train, number),
+        test=_labelled(*test, number),
+        classes=tuple(classes),
+        val=None if val is None else _labelled(*val, number),
+    )
 
 
 def _labelled(images: ArrayLike, labels: ArrayLike, num_classes: int) -> LabelledImages:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,29 +18,25 @@ NAME_WIDTH = 28
 BAR = "{desc} |{bar}| {remaining} left"
 
 
+def bars(total: int, name: str, **how: Any) -> tuple[Any, Any]:
+    """Return a bar, and a line of text below it; both are disabled where there is no terminal."""
+    both: dict[str, Any] = {"leave": False, "disable": None, "dynamic_ncols": True}
+    bar = tqdm(total=total, desc=name, bar_format=BAR, position=0, **both, **how)
+    return bar, tqdm(bar_format="{desc}", position=1, **both)
+
+
 class Progress:
     """Within its `with`, a bar over the steps and the latest numbers below it."""
 
     def __init__(self, name: str, total_steps: int) -> None:
         self._name, self._total = cut(name, NAME_WIDTH), total_steps
-        self._validation = self._epoch = ""
+        self._validation, self._step = "", 0
         self._first_step: int | None = None
         self._began = time.monotonic()
         self._written_at = -LINE_SECONDS
 
     def __enter__(self) -> Progress:
-        self._bar = tqdm(
-            total=self._total,
-            desc=self._name,
-            bar_format=BAR,
-            position=0,
-            leave=False,
-            disable=None,
-            dynamic_ncols=True,
-        )
-        self._numbers = tqdm(
-            bar_format="{desc}", position=1, leave=False, disable=None, dynamic_ncols=True
-        )
+        self._bar, self._numbers = bars(self._total, self._name)
         return self
 
     def __exit__(
@@ -56,7 +53,7 @@ class Progress:
         numbers = f"loss {loss:.3f}{self._validation}, {images_per_second:.0f} images/s"
         if self._first_step is None:
             self._first_step, self._began = step, time.monotonic()
-        self._epoch = epoch
+        self._step = step
         if not self._bar.disable:
             self._bar.set_description_str(f"{self._name}, epoch {epoch}", refresh=False)
             self._numbers.set_description_str(f"  {numbers}", refresh=False)
@@ -70,9 +67,8 @@ class Progress:
     def end_epoch(self, line: str, val_accuracy: float) -> None:
         """Keep the validation accuracy; write the `line` where one is due, or the last."""
         self._validation = f", validation {100 * val_accuracy:.1f} %"
-        number, _, epochs = self._epoch.partition("/")
         is_due = time.monotonic() - self._written_at > LINE_SECONDS
-        if self._bar.disable and (is_due or number == epochs):
+        if self._bar.disable and (is_due or self._step == self._total):
             self._write(line)
 
     def note(self, line: str) -> None:

@@ -97,12 +97,10 @@ class Tracker:
         step, timing = result.steps, result.timing
         last = {"cost/seconds": timing.seconds, "cost/images_per_second": timing.images_per_second}
         if test := result.test:
-            by_severity = [test.accuracy, *test.contrast.values()]
-            for severity, accuracy in enumerate(by_severity):
+            for severity, accuracy in enumerate([test.accuracy, *test.contrast.values()]):
                 self._writer.add_scalar("contrast/accuracy", accuracy, severity)
-                last[f"test/accuracy_contrast_{severity}"] = accuracy
-            del last["test/accuracy_contrast_0"]
-            last |= {f"test/{k}": v for k, v in vars(test).items() if isinstance(v, float)}
+            last |= {f"test/accuracy_contrast_{s}": share for s, share in test.contrast.items()}
+            last |= {"test/loss": test.loss, "test/accuracy": test.accuracy}
             last["test/mode_gap"] = test.mode_gap.accuracy
             if result.history:  # with epochs=0 there is none
                 last["test/gap"] = result.history[-1].train_accuracy - test.accuracy

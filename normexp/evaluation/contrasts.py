@@ -25,12 +25,12 @@ class Change:
 
 
 def unchanged() -> Change:
-    return Change("none", 1.0, _no_draws, lambda images, _: to_unit(images))
+    return Change("none", 1.0, no_draws, lambda images, _: to_unit(images))
 
 
 def corruption(share: float) -> Change:
     """Return the corruption of CIFAR-10-C, in uint8 (`corruption.py`)."""
-    return Change("corruption", share, _no_draws, partial(_corrupt, share=share))
+    return Change("corruption", share, no_draws, partial(_corrupt, share=share))
 
 
 def contrast(name: str, share: float) -> Change:
@@ -50,7 +50,7 @@ def channel_gain(level: float) -> Change:
 
 def power(level: float) -> Change:
     """Return x^level: the control, which no scale and shift undoes."""
-    return Change("gamma", level, _no_draws, lambda images, _: to_unit(images) ** level)
+    return Change("gamma", level, no_draws, lambda images, _: to_unit(images) ** level)
 
 
 def all_changes(
@@ -78,7 +78,7 @@ def _between(level: float) -> ChannelGain:
     return ChannelGain(min(level, 1.0), max(level, 1.0))
 
 
-def _no_draws(number: int, _: torch.Generator) -> Tensor:
+def no_draws(number: int, _: torch.Generator) -> Tensor:
     return torch.empty(number, 0)
 
 

@@ -51,7 +51,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from normexp.data.loader import Loader
 from normexp.evaluation.contrasts import Change, all_changes, corruption, unchanged
@@ -61,6 +61,7 @@ from normexp.evaluation.noise import spreads
 from normexp.evaluation.statistics import (
     CHUNK,
     RUNNING,
+    Moments,
     Statistics,
     batch_layers,
     distance,
@@ -103,7 +104,7 @@ class Lens:
     def _contrast_rows(self, change: Change, statistics: Statistics) -> list[Row]:
         reference = self.subject.logits(statistics)
         logits = self.subject.logits(statistics, change)
-        row = _row("contrast", change, statistics)
+        row = row_of("contrast", change, statistics)
         return [row | self.subject.measures(logits, reference)]
 
     def statistics(
@@ -126,7 +127,7 @@ class Lens:
         for change in (unchanged(), corruption(SEVERITIES[5])):
             logits = self.subject.logits(statistics, change)
             reference = self.subject.logits(RUNNING.in_chunks(statistics.chunk), change)
-            row = _row("statistics", change, statistics) | {"alpha": statistics.alpha}
+            row = row_of("statistics", change, statistics) | {"alpha": statistics.alpha}
             rows.append(row | self.subject.measures(logits, reference))
         return rows
 
@@ -173,12 +174,7 @@ class Lens:
         size, network = self.loader.batch_size, self.subject.network
         with self.subject.precision.autocast():
             found = estimate(network, self._training_chunks(size, num_images), size)["precise"]
-        layers = batch_layers(network)
-        return [
-            {"axis": "layers", "layer": name, **distance(layers[name], moments)}
-            for name, moments in found.items()
-            if layers[name].running_mean is not None
-        ]
+        return layer_rows(network, found)
 
     def cost(self, steps: int) -> Iterator[Task]:
         yield partial(self._cost_rows, steps)
@@ -197,7 +193,17 @@ class Lens:
         ]
 
 
-def _row(axis: str, change: Change, statistics: Statistics) -> Row:
+def row_of(axis: str, change: Change, statistics: Statistics) -> Row:
     """Return the keys of a row that tell what was changed and which statistics were used."""
     changed = {"axis": axis, "change": change.name, "level": change.level}
     return changed | {"statistics": statistics.name, "batch_size": statistics.batch_size}
+
+
+def layer_rows(network: nn.Module, precise: Mapping[str, Moments]) -> list[Row]:
+    """Return how far running statistics are from precise ones, a row for each layer."""
+    layers = batch_layers(network)
+    return [
+        {"axis": "layers", "layer": name, **distance(layers[name], moments)}
+        for name, moments in precise.items()
+        if layers[name].running_mean is not None
+    ]

@@ -8,7 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from normexp.evaluation.statistics import batch_layers, estimate
+from normexp.evaluation.statistics import Moments, batch_layers, estimate, mode_kept
 
 
 @torch.no_grad()
@@ -19,18 +19,27 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> int:
     have changed, and leaves the network's mode as it was. Raises ValueError if there is no batch.
     Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021.
     """
-    batches = iter(batches)
-    first = next(batches, None)
-    if first is None:
-        raise ValueError("no batch is given, and running statistics need one at least")
-    modes = {module: module.training for module in network.modules()}
-    same = (batch for batch in chain([first], batches) if len(batch) == len(first))
-    moments = estimate(network, same, len(first))["precise"]
+    with mode_kept(network):
+        moments, _ = precise(network, batches)
+    changed = 0
     for name, layer in batch_layers(network).items():
         if name in moments and layer.running_mean is not None and layer.running_var is not None:
             mean, variance = moments[name]
             layer.running_mean.copy_(mean)
             layer.running_var.copy_(variance)
-    for module, mode in modes.items():
-        module.training = mode
-    return len(moments)
+            changed += 1
+    return changed
+
+
+def precise(network: nn.Module, batches: Iterable[Tensor]) -> tuple[dict[str, Moments], int]:
+    """Estimate the population's moments by layer over `batches` (N, 3, H, W); return them and N.
+
+    All batches have as many images as the first; others are left out. Raises ValueError if there
+    is no batch.
+    """
+    batches = iter(batches)
+    first = next(batches, None)
+    if first is None:
+        raise ValueError("no batch is given, and running statistics need one at least")
+    same = (batch for batch in chain([first], batches) if len(batch) == len(first))
+    return estimate(network, same, len(first))["precise"], len(first)

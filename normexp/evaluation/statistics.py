@@ -89,6 +89,17 @@ def batch_layers(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
 
 
 @contextmanager
+def mode_kept(network: nn.Module) -> Iterator[None]:
+    """Put each module back into the mode that it was in."""
+    modes = {module: module.training for module in network.modules()}
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
 def given(network: nn.Module, moments: Mapping[str, Moments]) -> Iterator[None]:
     with _replaced(network, lambda name, layer, x: _evaluate(layer, moments[name], x)):
         yield

@@ -124,12 +124,16 @@ class RunFolder:
         """Return what the lens found, or None; raises DamagedFileError."""
         return _if_there(self.lens_file, LensRecord)
 
+    def whole_result(self) -> RunResult | None:
+        """Return what was found, or None where there is no result that is whole."""
+        try:
+            return self.result()
+        except DamagedFileError:
+            return None
+
     def is_finished(self) -> bool:
         """Whether a whole result is there."""
-        try:
-            return self.result() is not None
-        except DamagedFileError:
-            return False
+        return self.whole_result() is not None
 
     def is_known(self, study: str | None, design: Design = Design.PLANNED) -> bool:
         """Whether there is a record that says that the run belongs to `study` and `design`."""
@@ -147,15 +151,15 @@ class RunFolder:
         A run that was planned is sequential once it is asked for so, and never the reverse.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if self.is_known(study, design):
-            return
+        before: RunRecord | None = None
         try:
-            record = self.record()
+            before = self.record()
         except (FileNotFoundError, DamagedFileError):
-            record = RunRecord(spec, command)
             if self.record_file.exists() and not self.record_file.is_file():
                 set_aside(self.record_file)  # a folder cannot be replaced
-        write_record(self.record_file, _asked_too(record, study, design))
+        record = _asked_too(before or RunRecord(spec, command), study, design)
+        if record != before:
+            write_record(self.record_file, record)
 
     def mend(self) -> list[str]:
         """Set damaged records aside and remove temporary files; return what to tell the user."""

@@ -111,6 +111,11 @@ class RunResult:
             raise ValueError(".classes are none")
 
     @property
+    def last_epoch(self) -> EpochResult | None:
+        """The last epoch; None where the run diverged, or was not trained."""
+        return self.history[-1] if self.test and self.history else None
+
+    @property
     def has_learned(self) -> bool:
         return self.test is not None and not self.test.is_at_chance
 

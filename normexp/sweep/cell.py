@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, revisit
 from normexp.runs.plain import to_plain
@@ -36,8 +35,7 @@ class Cell:
     def result(self) -> RunResult | None:
         """Return its result, None where there is none that is whole; one is read once."""
         if not self._read:
-            with suppress(DamagedFileError):
-                self._read.extend(filter(None, [self.folder.result()]))
+            self._read.extend(filter(None, [self.folder.whole_result()]))
         return self._read[0] if self._read else None
 
     @property

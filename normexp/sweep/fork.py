@@ -17,13 +17,14 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn
 
 from normexp.engine.interrupt import SIGNALS
+from normexp.runs.source import targets
 from normexp.runs.spec import Settings
 from normexp.sweep.pool import CHILD, Child, Process
 
@@ -56,10 +57,10 @@ def import_training(settings: Iterable[Settings]) -> None:
         package = importlib.import_module(f"normexp.{part}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    parts = {target for each in settings for target in _targets(each)}
+    parts = {target for each in settings for target in targets(each)}
     rooms = tuple(f"normexp.{room}." for room in (*IMPORTED, "models"))
     # A record may come from somebody else; what is no part of a training is not even imported.
-    ours = {part.rpartition(".")[0] for part in parts if str(part).startswith(rooms)}
+    ours = {part.rpartition(".")[0] for part in parts if part.startswith(rooms)}
     for name in sorted(ours.union(ALSO_IMPORTED)):
         importlib.import_module(name)
     Image.preinit()  # the formats that TensorBoard's writer asks for
@@ -74,18 +75,9 @@ def share_images(settings: Iterable[Settings], read: Callable[[Settings], object
     """
     distinct = {json.dumps(each["data"]): each for each in settings}
     for each in distinct.values():
-        if all(part.startswith("normexp.") for part in _targets(each["data"])):
+        if all(part.startswith("normexp.") for part in targets(each["data"])):
             with suppress(Exception):
                 read(each)
-
-
-def _targets(node: object) -> Iterator[str]:
-    if isinstance(node, list):
-        node = dict(enumerate(node))
-    if isinstance(node, dict):
-        yield from ([node["_target_"]] if "_target_" in node else [])
-        for each in node.values():
-            yield from _targets(each)
 
 
 class ForkedChild(Child):

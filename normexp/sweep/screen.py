@@ -10,17 +10,15 @@ from collections.abc import Iterable, Sequence
 
 from tqdm import tqdm
 
+from normexp.engine.progress import LINE_SECONDS, bars
 from normexp.runs.text import cut, time_left
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.pool import Tail
 
 REFRESH_SECONDS = 1.0
-LINE_SECONDS = 60.0
-"""Between two lines where there is no terminal."""
 EPOCH = re.compile(r"epoch (\d+): .* ([\d.]+) images/s")
 """What a run's log says at the end of each epoch."""
-BAR = "{desc} |{bar}| {remaining} left"
 
 
 class Screen:
@@ -38,19 +36,8 @@ class Screen:
 
     def __enter__(self) -> Screen:
         # Runs differ too much for the last ones to tell of the next: no smoothing.
-        self._bar = tqdm(
-            total=len(self._cells),
-            initial=self._finished,
-            desc=self._count(),
-            bar_format=BAR,
-            position=0,
-            smoothing=0,
-            leave=False,
-            disable=None,
-            dynamic_ncols=True,
-        )
-        self._running = tqdm(
-            bar_format="{desc}", position=1, leave=False, disable=None, dynamic_ncols=True
+        self._bar, self._running = bars(
+            len(self._cells), self._count(), initial=self._finished, smoothing=0
         )
         return self
 

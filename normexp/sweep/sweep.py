@@ -60,6 +60,9 @@ def ends_of(
         settings = [cell.spec.settings for cell in missing]
         begin = Child if jobs else child_class(settings, plan.slots)
         bad = impossible(new, begin, lambda: stop.is_asked)
+        if len(bad) == len(cells):
+            reasons = "; ".join(dict.fromkeys(bad.values()))
+            raise UserError(f"no run can work; nothing was started: {reasons}")
         missing = [cell for cell in missing if cell.label not in bad]
         if begin is ForkedChild and not stop.is_asked:
             share_images(settings, read)
@@ -133,7 +136,8 @@ def start(cell: Cell, engine: Pool | Jobs, threads: int | None) -> Ended | None:
 
 def summary(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> str:
     """Return the table of the sweep's cells, what to know of some of them, and where to look."""
-    lines = [table([read_entry(cell.folder) for cell in cells if cell.folder.record_file.exists()])]
+    entries = [read_entry(cell.folder) for cell in cells if cell.folder.record_file.exists()]
+    lines = [table(entries)] if entries else []
     for cell in cells:
         result = cell.result()
         end = found(result) if result else ends.get(cell.label)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import pytest
 
@@ -123,29 +125,25 @@ def simulated_table(rng: np.random.Generator) -> dict[int, dict[int, float]]:
     return table
 
 
-@pytest.mark.slow
-def test_grade_and_shown_interval_agree_in_10000_simulated_tables() -> None:
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize(
+    ("design", "tables", "seed", "least"),
+    [
+        pytest.param(fixed_design, 10_000, 0, 500, marks=pytest.mark.slow, id="fixed"),
+        pytest.param(sequential_design, 250, 1, 5, id="sequential"),
+    ],
+)
+def test_grade_and_shown_interval_agree_in_simulated_tables(
+    design: Callable[..., Mapping[int, Evidence]], tables: int, seed: int, least: int
+) -> None:
+    rng = np.random.default_rng(seed)
     seen = dict.fromkeys(Grade, 0)
-    for _ in range(10_000):
+    for _ in range(tables):
         table = simulated_table(rng)
-        for j, evidence in fixed_design(table, MARGIN).items():
+        for j, evidence in design(table, MARGIN).items():
             found = grade(table[j], evidence, MARGIN)
             assert agrees(found, evidence), (table, j, found)
             seen[found.grade] += 1
-    assert all(count > 500 for name, count in seen.items() if name is not Grade.NOT_ABOVE_CHANCE)
-
-
-def test_grade_and_shown_interval_agree_in_a_sequential_design() -> None:
-    rng = np.random.default_rng(1)
-    seen = dict.fromkeys(Grade, 0)
-    for _ in range(250):
-        table = simulated_table(rng)
-        for j, evidence in sequential_design(table, MARGIN).items():
-            found = grade(table[j], evidence, MARGIN)
-            assert agrees(found, evidence), (table, j, found)
-            seen[found.grade] += 1
-    assert all(count > 5 for name, count in seen.items() if name is not Grade.NOT_ABOVE_CHANCE)
+    assert all(count > least for name, count in seen.items() if name is not Grade.NOT_ABOVE_CHANCE)
 
 
 def test_the_order_of_grades_is_the_same_decided_likely_open() -> None:

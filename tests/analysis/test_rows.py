@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from helpers.made import Found, leave_lens, make_run, make_study
+from helpers.rows import runs
 
 from normexp.analysis.measures import accuracy, at_contrast, gap, steps_to
-from normexp.analysis.rows import cells, runs
+from normexp.analysis.rows import cells
 from normexp.errors import UserError
 
 

@@ -266,8 +266,9 @@ def copied(home: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def view(copied: Path) -> Callable[[], int]:
+    from helpers.rows import runs
+
     from normexp.analysis.report.report import Choices
-    from normexp.analysis.rows import runs
     from normexp.analysis.tensorboard import write_view
 
     def write() -> int:

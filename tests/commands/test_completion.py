@@ -73,6 +73,7 @@ def test_bash_completes_a_line(line: str, normexp_on_path: None) -> None:
 def test_a_script_is_printed_that_its_shell_can_read(shell: str, tmp_path: Path) -> None:
     answer = normexp(tmp_path, "completion", shell)
     assert answer.code == 0
+    assert "normexp complete " in answer.out
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     subprocess.run([shell, "-n"], input=answer.out, text=True, check=True)

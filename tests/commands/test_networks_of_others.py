@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.typed import Answer, normexp
+from helpers.typed import Answer, normexp, write_module
 from torch import nn
 
 from normexp import tensors
@@ -37,8 +37,7 @@ DATA = (
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "own_network.py").write_text(OWN)
-    monkeypatch.delitem(sys.modules, "own_network", raising=False)
+    write_module(tmp_path, monkeypatch, "own_network", OWN)
     return tmp_path
 
 

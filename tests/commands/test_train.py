@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.typed import SMALL, Answer, normexp
+from helpers.typed import SMALL, Answer, normexp, write_module
 from omegaconf import DictConfig
 
 from normexp import build
@@ -307,8 +307,7 @@ STOPPED = (
 @pytest.fixture
 def stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a user's own norm, which stops the process in its sixth step."""
-    (tmp_path / "stopping.py").write_text(STOPPING)
-    monkeypatch.delitem(sys.modules, "stopping", raising=False)
+    write_module(tmp_path, monkeypatch, "stopping", STOPPING)
     return tmp_path
 
 

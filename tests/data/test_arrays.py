@@ -22,11 +22,11 @@ def test_arrays_are_kept_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "words"),
     [
-        (IMAGES / 255, [0, 1], "uint8"),
-        (IMAGES.transpose(0, 3, 1, 2), [0, 1], "uint8"),
-        (IMAGES, [0.0, 1.0], "whole numbers"),
-        (IMAGES, [0], "whole numbers"),
-        (IMAGES, [1, 2], "0 to 1"),
+        (IMAGES / 255, [0, 1], r"images float64 \(2, 4, 5, 3\): uint8 \(N, H, W, 3\) is needed"),
+        (IMAGES.transpose(0, 3, 1, 2), [0, 1], r"images uint8 \(2, 3, 4, 5\): uint8"),
+        (IMAGES, [0.0, 1.0], r"labels float64 \(2,\): whole numbers \(2,\) are needed"),
+        (IMAGES, [0], r"labels int64 \(1,\): whole numbers \(2,\) are needed"),
+        (IMAGES, [1, 2], "labels from 1 to 2: 0 to 1"),
     ],
 )
 def test_what_is_no_set_of_images_is_refused_with_its_shape(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from helpers.made import leave_lens, make_run, make_study
+from helpers.results import sealed
 from helpers.typed import Answer, normexp
 
 from normexp.commands import evaluate, tensorboard
@@ -40,13 +40,6 @@ CONTENTS: dict[str, bytes] = {
     "a long number": b'{"a": ' + b"9" * 10**4 + b"}",
 }
 """What may stand in a file instead of a record."""
-
-
-def sealed(plain: dict[str, Any]) -> str:
-    """A record with the checksum that fits it."""
-    content = {key: value for key, value in plain.items() if key != "checksum"}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return json.dumps({**content, "checksum": digest})
 
 
 def deep(levels: int) -> Any:
@@ -208,7 +201,6 @@ def test_what_users_write_is_text_in_every_file(
     damaged: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where, _ = damaged
-    monkeypatch.setitem(COMMANDS, "report", ())
     assert typed("report", where, monkeypatch).code == 0
     folder = where / "outputs/reports/all"
     page, md, tex, table = (

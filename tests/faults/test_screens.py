@@ -17,7 +17,7 @@ TRAIN = ("train", *SMALL, "kernels=none")
 
 def assert_finished(folder: Path, number: int) -> None:
     assert len(list(folder.glob("outputs/runs/*/result.json"))) == number
-    assert not list(folder.glob("outputs/runs/*/failed*"))
+    assert not list(folder.glob("outputs/runs/*/failure.json"))
 
 
 def test_a_closed_pipe_ends_no_training(tmp_path: Path) -> None:

@@ -72,9 +72,7 @@ def make_run(
     """Leave the folder of a run of `spec(**changes)` that found this."""
     of = spec(**changes)
     folder = RunFolder(outputs / "runs" / of.name)
-    folder.open(
-        of, f"normexp train norm={of.norm.name} batch_size={of.batch_size} seed={of.seed}", study
-    )
+    folder.open(of, command_of(of), study)
     if found == "failed":
         folder.record_failure("no space is left")
     elif found != "unfinished":

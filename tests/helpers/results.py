@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from typing import Any
+
 from normexp.runs.result import Environment, EpochResult, RunResult, Timing
 from normexp.runs.tested import ModeGap, TestResult
 
@@ -29,3 +33,10 @@ def result(accuracy: float = 0.8) -> RunResult:
         timing=Timing(1.0, (1.0,), 36.0),
         environment=ENVIRONMENT,
     )
+
+
+def sealed(plain: dict[str, Any]) -> str:
+    """`plain` with the checksum that fits it, as documented: SHA-256 of its sorted JSON."""
+    content = {key: value for key, value in plain.items() if key != "checksum"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**content, "checksum": digest})

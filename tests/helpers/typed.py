@@ -79,3 +79,9 @@ def copy_new(source: Path, target: Path) -> None:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copy(compiled, beside := file.with_name(f".{file.name}.{os.getpid()}"))
             beside.replace(file)
+
+
+def write_module(folder: Path, patch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """Write a module of the user's own, and forget one of that name that was imported before."""
+    (folder / f"{name}.py").write_text(text)
+    patch.delitem(sys.modules, name, raising=False)

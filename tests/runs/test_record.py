@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from helpers.results import ENVIRONMENT, result
+from helpers.results import ENVIRONMENT, result, sealed
 
 from normexp.runs.files import DamagedFileError, read_record, write_record
 from normexp.runs.folder import RunFolder
@@ -29,13 +27,6 @@ from normexp.runs.spec import RunSpec
 from normexp.runs.tested import ByGain
 
 Specs = Callable[..., RunSpec]
-
-
-def sealed(plain: dict[str, Any]) -> str:
-    """`plain` with the checksum that fits it, as documented: SHA-256 of its sorted JSON."""
-    content = {key: value for key, value in plain.items() if key != "checksum"}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return json.dumps({**content, "checksum": digest})
 
 
 def changed(record: object, *keys: str | int, to: object) -> str:

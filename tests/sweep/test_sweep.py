@@ -16,6 +16,7 @@ from helpers.stand_in import FINISH, Compose, StandIn, stand_in
 from helpers.waiting import wait_until
 
 from hydra_plugins.normexp_launcher.launcher import keep_images
+from normexp.commands import child
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.lock import locked
@@ -156,6 +157,16 @@ def test_a_cell_that_cannot_work_is_left_out_where_that_is_asked_for(
     assert f"left out: norm=group seed=1 {skip}: maps of 1×1\n" in out
 
 
+def test_where_no_cell_can_work_nothing_is_started_and_the_reason_is_told(
+    make: Make, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A single one too, as it is what a second command finds where the others are finished.
+    monkeypatch.setattr(pool, "CHILD", stand_ins.child("print('[\"maps of 1×1\"]')"))
+    with pytest.raises(UserError, match=r"no run can work; nothing was started: maps of 1×1"):
+        sweep([make("norm=group skip_impossible=true")], keep_images)
+    assert not outputs.exists()
+
+
 def test_a_check_that_breaks_stops_nothing(
     make: Make, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,3 +228,20 @@ def test_a_second_signal_ends_all_at_once(make: Make) -> None:
         sweep([cell], keep_images)
     assert stopped.type is KeyboardInterrupt
     assert time.monotonic() - began < GRACE_SECONDS / 2
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_a_fault_makes_no_cell_impossible(
+    skip: bool, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(error: Exception) -> str | None:
+        def training(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("normexp.build.training", training)
+        asked = make(f"seed=0 skip_impossible={str(skip).lower()}").asked()
+        return child.problem(asked["spec"], asked["runtime"])  # type: ignore[arg-type]
+
+    fault = raising(RuntimeError("of a test"))
+    assert fault is None if skip else "RuntimeError: of a test" in str(fault)
+    assert raising(UserError("8 groups")) == "8 groups"

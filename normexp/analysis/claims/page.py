@@ -164,8 +164,6 @@ def ends(interval: Interval | None, unit: str) -> str:
     return f"[{shown(interval.low, unit)}, {shown(interval.high, unit)}]"
 
 
-def shown(value: float | None, unit: str) -> str:
+def shown(value: float, unit: str) -> str:
     """Return a number with as many digits as tell something."""
-    if value is None:
-        return number(None)
     return f"{number(value)} %" if unit == "%" else f"{value:.3g}".replace("-", "−")

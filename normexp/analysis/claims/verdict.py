@@ -11,6 +11,7 @@ from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.compare import Comparison, Family, compare, weakest
 from normexp.analysis.power import MANY_SEEDS
+from normexp.analysis.render.document import plural
 from normexp.analysis.rows import MeasuredNetwork, Row, Run, design_of
 from normexp.kinds import typed
 from normexp.runs.runtime import Design
@@ -132,17 +133,17 @@ def what_it_takes(findings: Sequence[Finding]) -> str:
     parts = []
     for outcome, words in (("missing", "no runs"), ("chance", "nothing above chance")):
         if count := sum(f.comparison.outcome == outcome for f in findings):
-            parts.append(f"{count} of {len(findings)} comparisons have {words}")
+            parts.append(f"{words} for {count} of {plural(len(findings), 'comparison')}")
     for finding in findings:
         if finding.comparison.outcome == "not drawn":
             notes = "; ".join(filter(None, finding.comparison.pairs.notes))
             parts.append(f"{finding.planned.name} is not drawn: {notes}")
-    open_ = [f.comparison for f in findings if f.comparison.outcome == "open"]
+    open_ = [f for f in findings if f.comparison.outcome == "open"]
     if open_:
-        seeds = max(comparison.seeds_needed for comparison in open_)
-        have = min(len(comparison.pairs.seeds) for comparison in open_)
+        seeds = max(f.comparison.seeds_needed for f in open_)
+        have = min(len(f.comparison.pairs.seeds) for f in open_)
         words = f"about {seeds}" if seeds < MANY_SEEDS else f"more than {MANY_SEEDS}"
-        leads = {f.planned.name: f.comparison.graded for f in findings if f.comparison in open_}
+        leads = {f.planned.name: f.comparison.graded for f in open_}
         lead = "; ".join(f"{name}: {each.lead}" for name, each in leads.items() if each)
         parts.append(f"{words} seeds would decide it, {have} are there ({lead})")
     return "; ".join(parts)

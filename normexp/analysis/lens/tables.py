@@ -9,14 +9,16 @@ STATISTICS = {"running": "running statistics", "batch": "test-batch statistics"}
 
 
 def tables(rows: Sequence[LensRow]) -> str:
-    of = {axis: [row for row in rows if row["axis"] == axis] for axis in ("contrast", "noise")}
     parts = [
-        *("contrast: accuracy, and share of predictions changed", _contrast(of["contrast"])),
+        *(
+            "contrast: accuracy, and share of predictions changed",
+            _contrast(_axis(rows, "contrast")),
+        ),
         *("", "statistics: accuracy on the images and at severity 5", _statistics(rows)),
     ]
-    if of["noise"]:
+    if noise := _axis(rows, "noise"):
         parts += ["", "noise: spread over the other images, over size of values"]
-        parts += [_noise(of["noise"])]
+        parts += [_noise(noise)]
     for row in rows:
         if row["axis"] == "cost":
             parts += ["", _cost(row)]

@@ -5,7 +5,7 @@ from math import log2
 
 from normexp.analysis.collapse import collapse_warning
 from normexp.analysis.compare import not_worse
-from normexp.analysis.measures import SEVERITIES, accuracy, at_contrast, balanced_accuracy
+from normexp.analysis.measures import accuracy, at_contrast, balanced_accuracy
 from normexp.analysis.render import figures
 from normexp.analysis.render.document import (
     Figure,
@@ -21,6 +21,7 @@ from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import counts
 from normexp.analysis.spread import PERCENT as PERCENT_RANGE
 from normexp.kinds import typed
+from normexp.runs.tested import SEVERITIES
 
 PERCENT = "test accuracy, %"
 LEVELS = ("0", *SEVERITIES)  # contrast severities; 0: unchanged
@@ -78,8 +79,8 @@ def _over_images(block: Block, name: str) -> list[Table]:
     head, rows = block.table(lambda s, c: interval(intervals.get((s, c))) or "–")
     caption = (
         "The 95 % interval of the test accuracy over seeds and test images (crossed random "
-        "effects): what another seed on other images like these may give. None for less than three "
-        "seeds, where a run diverged, and where runs had different test images."
+        "effects): what another seed on other images like these may give. None for fewer than "
+        "three seeds, where a run diverged, and where runs had different test images."
     )
     return [Table(f"{name}images", caption, head, rows)]
 
@@ -134,11 +135,11 @@ def _warnings(block: Block) -> list[str]:
     words = []
     if few := seeds.count(1) + seeds.count(2):
         words.append(
-            f"{plural(few, 'cell')} of {len(seeds)} stand on one or two seeds: they have no "
-            "interval, and nothing can be concluded from them."
+            f"On one or two seeds: {few} of {plural(len(seeds), 'cell')}; there is no interval, "
+            "and nothing can be concluded."
         )
     if empty := seeds.count(0):
-        words.append(f"{plural(empty, 'cell')} of {len(seeds)} have no result (yet).")
+        words.append(f"Without a result (yet): {empty} of {plural(len(seeds), 'cell')}.")
     for at, scores in found.items():
         if scores.is_at_chance:
             words.append(f"{block.row(*at)}: not above chance. {_hint(block.cell(*at))}".strip())

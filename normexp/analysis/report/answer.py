@@ -39,7 +39,7 @@ def answer(
     ranked = sorted(by_series.values(), key=_weight, reverse=True)
     yield from map(sentence, ranked[:MOST_SENTENCES])
     if len(ranked) > MOST_SENTENCES:
-        yield words([each for own in ranked for each in own])[0]
+        yield words([each for own in ranked for each in own])
     if not ranked:
         yield _alone(block)
     if tried is not None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from normexp.analysis.compare import Comparison, Family, Pairs, compare
 from normexp.analysis.measures import accuracy
-from normexp.analysis.render.document import NONE, Section, Table, interval, number, p_value
+from normexp.analysis.render.document import Section, Table
 from normexp.analysis.report.blocks import splitting
+from normexp.analysis.report.comparisons import graded_cells
 from normexp.analysis.report.prose import listed, said
 from normexp.analysis.rows import Run, cells, design_of
 from normexp.analysis.scores import accuracies, chance_of
@@ -67,7 +68,9 @@ class Augmentation:
 
     def section(self, name: str) -> Section:
         """Return the table."""
-        rows = [[f"{place}: {kind} − none", *_line(each)] for kind, place, each in self.found]
+        rows = [
+            [f"{place}: {kind} − none", *graded_cells(each)] for kind, place, each in self.found
+        ]
         caption = (
             "Does contrast augmentation help? Test accuracy with it less that without, in points, "
             "all other settings and the seed alike; the comparisons of this table are one family, "
@@ -83,14 +86,9 @@ def _effect(each: Comparison) -> str:
         "less": "harms",
         "same": "makes no difference for",
         "open": "open for",
+        "chance": "not above chance for",
+        "not drawn": "not drawn for",
+        "missing": "without a pair of runs for",
     }
     grade = f" ({each.graded.text()})" if each.graded and each.outcome in ("more", "less") else ""
-    return words.get(each.outcome, each.outcome) + grade
-
-
-def _line(each: Comparison) -> list[str]:
-    graded = each.graded
-    if graded is None:
-        return ["0", NONE, NONE, each.text, NONE]
-    ends = interval(graded.interval, 2) or NONE
-    return [str(graded.seeds), number(graded.mean, 2), ends, each.text, p_value(graded.p)]
+    return words[each.outcome] + grade

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from normexp.analysis.compare import Comparison, Family, Pairs, compare
 from normexp.analysis.goes_on import Further, goes_on
@@ -47,7 +48,7 @@ class CellComparison:
         sides = zip((self.series, self.reference), self.comparison.pairs.notes, strict=False)
         return "; ".join(f"{typed(side)}: {note}" for side, note in sides if note)
 
-    @property
+    @cached_property
     def images(self) -> Images | None:
         """The difference over seeds and test images; None where they cannot be paired."""
         return images_of(*self.sides)
@@ -78,7 +79,7 @@ def _of_block(block: Block, reference: str | None, margin: float) -> Iterator[Ce
 
 def section(found: Sequence[CellComparison], margin: float, name: str) -> Section:
     """Return what a block's comparisons come to, each of them, and how to go on."""
-    section = Section("Comparisons", words(found))
+    section = Section("Comparisons", [words(found)])
     section.tables.append(table(found, margin, f"{name}comparisons"))
     if more := further(found):
         section.words.append(f"What is open or likely goes on with ({more.words}):")
@@ -110,22 +111,24 @@ def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:
 
 
 def _line(each: CellComparison) -> list[str]:
-    comparison, graded = each.comparison, each.comparison.graded
-    if graded is None:
-        return [each.name, "0", NONE, NONE, comparison.text, *[NONE] * 4, each.notes or NONE]
-    images = each.images
+    comparison, images = each.comparison, each.images
     return [
         each.name,
-        str(graded.seeds),
-        number(graded.mean, 2),
-        interval(graded.interval, 2) or NONE,
-        comparison.text,
-        p_value(graded.p),
+        *graded_cells(comparison),
         interval(images.interval, 2) if images else NONE,
         number(images.correlation if images else None, 2),
         f"{comparison.seeds_needed:,}" if comparison.goes_on else NONE,
         each.notes or NONE,
     ]
+
+
+def graded_cells(comparison: Comparison) -> list[str]:
+    """Return seeds, difference, interval, grade and p."""
+    graded = comparison.graded
+    if graded is None:
+        return ["0", NONE, NONE, comparison.text, NONE]
+    ends = interval(graded.interval, 2) or NONE
+    return [str(graded.seeds), number(graded.mean, 2), ends, comparison.text, p_value(graded.p)]
 
 
 def further(found: Sequence[CellComparison]) -> Further | None:
@@ -135,13 +138,13 @@ def further(found: Sequence[CellComparison]) -> Further | None:
     return goes_on([*runs.values()], [each.comparison for each in short])
 
 
-def words(found: Sequence[CellComparison]) -> list[str]:
-    """Return what the comparisons come to, and what those that are not decided say."""
+def words(found: Sequence[CellComparison]) -> str:
+    """Return how many comparisons came to which grade."""
     if not any(each.comparison.pairs.seeds for each in found):
-        return ["No two runs that ended share a seed, so nothing can be compared."]
+        return "No two runs that ended share a seed, so nothing can be compared."
     counts = Counter(_kind(each.comparison) for each in found)
     counted = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    return [f"Of {plural(len(found), 'comparison')}: {counted}."]
+    return f"Of {plural(len(found), 'comparison')}: {counted}."
 
 
 def _kind(comparison: Comparison) -> str:
@@ -150,4 +153,4 @@ def _kind(comparison: Comparison) -> str:
     if graded is None:
         return comparison.text
     direction = {"more": " higher", "less": " lower"}.get(comparison.outcome, "")
-    return f"{graded.text()}{direction}" if "but" not in graded.text() else graded.text()
+    return graded.text() if graded.is_decided_below else f"{graded.text()}{direction}"

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from normexp.analysis.intervals import Interval
 from normexp.analysis.measures import (
-    SEVERITIES,
     Measure,
     accuracy,
     at_contrast,
@@ -20,6 +19,7 @@ from normexp.analysis.report.comparisons import CellComparison
 from normexp.analysis.rows import Run
 from normexp.analysis.spread import Spread
 from normexp.kinds import typed
+from normexp.runs.tested import SEVERITIES
 from normexp.runs.text import csv_text
 
 STATES = ("finished", "diverged", "failed", "unfinished")

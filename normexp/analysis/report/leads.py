@@ -16,10 +16,8 @@ from normexp.kinds import typed
 class Lead:
     """The best mean of a column and the second; picked after looking, so the lead flatters."""
 
-    block: Block
     column: object
     best: object
-    mean: float  # of the best, in percent
     second: object  # None where only one series has a result
     pairs: Pairs | None
 
@@ -36,14 +34,6 @@ class Lead:
             return lead(differences)
         return f"ahead by {number(fmean(differences.values()), 2)} points {interval(alone, 2)}"
 
-    def __str__(self) -> str:
-        where = ", ".join(filter(None, [self.block.title, self.block.panel(self.column)]))
-        at = f" at {where}" if where else ""
-        best = f"Best{at}: {typed(self.best)}, {number(self.mean)} %"
-        notes = self.block.scores(self.best, self.column).note
-        best += f" ({notes})" if notes else ""
-        return f"{best}; {self.words} (second: {typed(self.second)})."
-
 
 def leads(block: Block) -> Iterator[Lead]:
     """Yield the lead of each column that has a best: one above chance, and not tied."""
@@ -53,7 +43,7 @@ def leads(block: Block) -> Iterator[Lead]:
         if best is None or found[best].is_at_chance or len(tied(found, best)) > 1:
             continue
         pairs = Pairs.of(found[best], found[second], 0.0) if second is not None else None
-        yield Lead(block, column, best, found[best].mean, second, pairs)
+        yield Lead(column, best, second, pairs)
 
 
 def lead_table(block: Block, found: list[Lead], name: str) -> Table:
@@ -64,7 +54,7 @@ def lead_table(block: Block, found: list[Lead], name: str) -> Table:
             typed(lead.best),
             typed(lead.second) if lead.second is not None else NONE,
             lead.words,
-            lead.block.scores(lead.best, lead.column).note or NONE,
+            block.scores(lead.best, lead.column).note or NONE,
         ]
         for lead in found
     ]

@@ -141,7 +141,7 @@ def test_no_runs_are_not_run_and_some_are_said() -> None:
     assert word(claim(), {}) == ("NOT RUN", "")
     assert word(claim(), {("instance", 2): [0.9] * 8}) == ("NOT RUN", "")
     cells = {("instance", 2): around(0.8), ("batch", 2): [0.7] * 8}
-    assert word(claim(**ACROSS), cells) == ("open", "1 of 2 comparisons have no runs")
+    assert word(claim(**ACROSS), cells) == ("open", "no runs for 1 of 2 comparisons")
 
 
 def test_six_seeds_decide_one_comparison_and_a_family_of_two() -> None:

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 from helpers.made import make_study
+from helpers.rows import runs
 
 from normexp.analysis.report.report import Choices, Heading, write_report
-from normexp.analysis.rows import runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from helpers.made import make_run, make_study
+from helpers.rows import runs
 
 from normexp.analysis.report.blocks import blocks
-from normexp.analysis.rows import runs
 from normexp.errors import UserError
 
 

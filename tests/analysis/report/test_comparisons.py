@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.made import make_run, make_study
+from helpers.rows import runs
 from scipy import stats
 
 from normexp.analysis.report.blocks import blocks
@@ -17,7 +18,6 @@ from normexp.analysis.report.comparisons import (
     words,
 )
 from normexp.analysis.report.leads import leads
-from normexp.analysis.rows import runs
 from normexp.errors import UserError
 
 NOISE = (0.0, 0.004, -0.003, 0.002, -0.001, 0.003, -0.004, 0.001)
@@ -86,7 +86,7 @@ def test_runs_without_a_common_seed_are_no_pair(tmp_path: Path) -> None:
     found = [*compared(tmp_path).values()]
     assert (found[0].comparison.outcome, found[0].comparison.graded) == ("missing", None)
     assert table(found, 0.5, "t").rows[0][1] == "0"
-    assert "nothing can be compared" in words(found)[0]
+    assert "nothing can be compared" in words(found)
 
 
 def test_survivors_do_not_win(tmp_path: Path) -> None:
@@ -158,4 +158,4 @@ def test_a_lead_is_of_the_best_over_the_second_on_common_seeds(tmp_path: Path) -
     assert (lead.best, lead.second) == ("both", "batch")
     assert lead.pairs is not None
     assert list(lead.pairs.differences.values()) == pytest.approx([4, 6, 2])
-    assert str(lead).startswith("Best: both, 55.0 %; ahead by 4.00 points [")
+    assert lead.words.startswith("ahead by 4.00 points [")

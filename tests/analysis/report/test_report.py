@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from helpers.made import Found, leave_lens, make_run, make_study
+from helpers.rows import runs
 
 from normexp.analysis.render.colours import COLOURS, INK, INK_ON_DARK
 from normexp.analysis.report.report import Choices, Heading, write_report
-from normexp.analysis.rows import runs
 from normexp.runs.folder import RunFolder
 
 CHOICES = Choices(["norm", "batch_size"], reference=None, margin=0.5, level=0.95)
@@ -76,8 +76,8 @@ def test_means_have_intervals_and_cells_without_one_say_why(markdown: str) -> No
 
 
 def test_what_cannot_be_concluded_is_said(markdown: str) -> None:
-    assert "1 cell of 12 stand on one or two seeds" in markdown
-    assert "nothing can be concluded from them" in markdown
+    assert "On one or two seeds: 1 of 12 cells" in markdown
+    assert "nothing can be concluded" in markdown
     assert "instance, batch size 128 (3 of 3 diverged): not above chance" in markdown
     assert "none, batch size 128: 1 of 3 runs collapsed to chance" in markdown
     assert "Diverged, which counts as chance: instance, batch size 128 3 of 3; none," in markdown

@@ -1,0 +1,51 @@
+"""Networks in Python: their mode, their running statistics, and what a lens row is against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import normexp
+
+
+def network(**of_norm: bool) -> nn.Sequential:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4, **of_norm)
+    head = [nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
+    return nn.Sequential(nn.Conv2d(3, 4, 3), norm, *head)
+
+
+def breaking() -> Iterator[Tensor]:
+    yield torch.randn(4, 3, 8, 8)
+    raise OSError("of a test")
+
+
+def test_the_mode_stays_also_where_the_loader_breaks() -> None:
+    net = network().train()
+    net[0].eval()
+    with pytest.raises(OSError, match="of a test"):
+        normexp.recalibrate(net, breaking())
+    with pytest.raises(OSError, match="of a test"):
+        normexp.lens(net, torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0]), breaking())
+    assert [module.training for module in net] == [False] + [True] * 5
+
+
+def test_layers_without_running_statistics_are_not_counted() -> None:
+    batches = [torch.randn(4, 3, 8, 8) for _ in range(2)]
+    assert normexp.recalibrate(network(), batches) == 1
+    assert normexp.recalibrate(network(track_running_stats=False), batches) == 0
+    with pytest.raises(ValueError, match="no batch"):
+        normexp.recalibrate(network(), [])
+
+
+def test_less_contrast_is_measured_against_the_unchanged_images() -> None:
+    images, labels = torch.randn(8, 3, 8, 8), torch.arange(8) % 3
+    rows = normexp.lens(network().eval(), images, labels).rows
+    running = [r for r in rows if (r["axis"], r["statistics"]) == ("contrast", "running")]
+    drifts = {row["level"]: row["drift"] for row in running}
+    assert drifts[1.0] == 0
+    assert isinstance(drifts[0.15], float)
+    assert drifts[0.15] > 0.01
