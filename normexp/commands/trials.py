@@ -59,6 +59,8 @@ def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
 def trials(launcher: Launcher, study: str, wanted: Sequence[tuple[ToTune, float, int]]) -> None:
     """Train what has not been trained yet, and note what all found."""
     cells = launcher.cells([trial(of, rate, seed, study) for of, rate, seed in wanted])
+    if any(cell.spec.epochs == 0 for cell in cells):
+        raise UserError("epochs=0 trains nothing, so no rate can be chosen; give 1 or more")
     ends = launcher.carry_out(cells)
     if any(not cell.is_finished for cell in cells):
         conclude(cells, ends)
@@ -69,5 +71,5 @@ def trials(launcher: Launcher, study: str, wanted: Sequence[tuple[ToTune, float,
         result = cell.result()
         assert result is not None
         of.specs[rate] = cell.spec
-        accuracy = result.history[-1].val_accuracy if result.test else 0.0
+        accuracy = result.last_epoch.val_accuracy if result.last_epoch else 0.0
         of.rates.setdefault(rate, {})[seed] = accuracy

@@ -222,6 +222,7 @@ def test_the_named_command_works_and_its_rate_is_taken(tmp_path: Path) -> None:
         (["seed=0"], "seed=0: normexp tune decides this by itself"),
         (["until=decided"], "until=decided: normexp tune decides this by itself"),
         (["norm=bach"], "did you mean batch?"),
+        (["epochs=0"], "epochs=0 trains nothing, so no rate can be chosen"),
         (["batch_size=0"], "batch_size=0: a whole number of 1 or more is needed"),
         (["study=a,b"], "study=a,b: one study is needed"),
         (["hydra/launcher=basic"], "hydra/launcher"),
