@@ -140,7 +140,7 @@ def _found(cell: Sequence[Entry]) -> list[str]:
         _percent(_accuracies(cell)),
         _percent(_accuracies(cell, "5")),
         _age(max(0.0, time.time() - max(entry.modified for entry in cell))),
-        _state(cell),
+        _ended(cell),
     ]
 
 
@@ -162,6 +162,15 @@ def _state(cell: Sequence[Entry]) -> str:
     states = [entry.state for entry in cell]
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     return ", ".join(counts) if len(counts) > 1 else states[0]
+
+
+def _ended(cell: Sequence[Entry]) -> str:
+    """Return the state, and how many runs have learned nothing."""
+    tests = [entry.result.test for entry in cell if entry.result and entry.result.test]
+    at_chance = sum(test.is_at_chance for test in tests)
+    if at_chance == len(cell):
+        return "not above chance"
+    return f"{_state(cell)}, {at_chance} not above chance" if at_chance else _state(cell)
 
 
 def _plain(value: object) -> Value:

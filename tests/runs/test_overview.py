@@ -37,6 +37,19 @@ def rows_of(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
+def test_a_cell_that_has_learned_nothing_is_said_to_be_not_above_chance(tmp_path: Path) -> None:
+    accuracy = {"none": 0.1, "instance": 0.1, "batch": 0.5}
+    make_study(
+        tmp_path, ("none", "instance", "batch"), (4,), 2, lambda n, _, s: accuracy[n] + 0.5 * s
+    )
+    make_study(tmp_path, ("none",), (8,), 2, lambda *_: 0.1)
+    lines = Overview.of(catalogue(tmp_path)).table(120).splitlines()
+    ends = {tuple(line.split()[:2]): line.split("  ")[-1].strip() for line in lines[1:-1]}
+    assert ends[("none", "8")] == "not above chance"
+    assert ends[("none", "4")] == "finished, 1 not above chance"
+    assert ends[("batch", "4")] == "finished"
+
+
 def test_rows_are_in_the_order_of_numbers_and_constants_stand_below(outputs: Path) -> None:
     head, *rows, last = rows_of(Overview.of(catalogue(outputs)).table(80))
     assert head[:3] == ["norm", "batch_size", "seeds"]
