@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, nextafter
 from typing import Any, Protocol
 
 
@@ -39,8 +39,8 @@ class Number:
             return None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and self._is_in_range(value):
-            if self.whole and value >= 2**63:
-                raise ValueError(f"a whole number below {2**63} is needed")
+            if abs(value) > (most := 2**63 - 1 if self.whole else nextafter(inf, 0)):
+                raise ValueError(f"a number of at most {most} is needed")
             return int(value) if self.whole else float(value)
         raise ValueError(f"{self.words} is needed")
 

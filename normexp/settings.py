@@ -53,7 +53,9 @@ THREADS = Setting(
     "CPU threads; null: one a core",
 )
 JOBS = Setting(
-    "runtime.jobs", OPTIONAL_COUNT, "runs at a time; null: as many as cores, memory and GPUs allow"
+    "runtime.jobs",
+    Number(whole=True, least=1, most=10_000, optional=True),
+    "runs at a time; null: as many as cores, memory and GPUs allow",
 )
 SHIPPED = "reference"  # the study that means the runs that normexp ships
 OWN_STUDY = Setting(
@@ -134,7 +136,7 @@ RUN = (
     ),
     Setting(
         "data.std",
-        Numbers(Number(above=0), 3, optional=True),
+        Numbers(Number(least=1e-4, most=1e4), 3, optional=True),
         "standard deviation of each channel, likewise",
         required=False,
     ),
@@ -143,7 +145,7 @@ RUN = (
     Setting("data.red_scale", Number(least=0, optional=True), "factor of the red channel"),
     Setting(
         "data.gain_spread",
-        Number(least=0, optional=True),
+        Number(least=0, most=10, optional=True),
         "standard deviation of the logarithm of each image's factor",
     ),
     Setting("model.name", Name(), "what folders and tables call it"),
@@ -188,7 +190,7 @@ RUN = (
     ),
     Setting(
         "optimizer.batch_exponent",
-        POSITIVE,
+        Number(least=0, most=10),
         "how the learning rate follows the batch: 1: linearly, 0.5: by the square root, 0: not",
     ),
     Setting("optimizer.weight_decay", POSITIVE, "on weights of convolutions and linear layers"),

@@ -60,7 +60,10 @@ def evaluate_run(folder: str, asked: Settings, runtime: Settings, trust: bool) -
 
 def check(cells: Sequence[Settings]) -> None:
     """Print a list of what is wrong with each cell, null for nothing."""
-    print(json.dumps([problem(**cell) for cell in cells]))
+    from tqdm import tqdm
+
+    shown = tqdm(cells, "checking", disable=None, leave=False, delay=1, unit=" cells")
+    print(json.dumps([problem(**cell) for cell in shown]))
 
 
 def problem(spec: Settings, runtime: Settings) -> str | None:

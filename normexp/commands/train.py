@@ -24,7 +24,7 @@ from normexp.tuned import NotTunedError
 # Settings of a sweep, which one run by hand has no use for.
 OF_A_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher")
 # As torch says it of a GPU's memory, and of the machine's.
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "storage size calculation overflowed")
 
 
 @composed("train")

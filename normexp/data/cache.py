@@ -1,20 +1,13 @@
 """A data set's tensors on disk: decoded or unpacked once, then shared by all runs."""
 
-import os
-import re
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from normexp import tensors
 from normexp.contracts import DataSource, LabelledImages
-from normexp.runs.files import DamagedFileError
+from normexp.runs.files import DamagedFileError, remove_unfinished
 
 SETS = ("train", "val", "test")
-UNFINISHED = re.compile(r"\..+\.(?:pt|txt)\.(\d+)\.tmp")
-"""With the number of the process, as `runs.files.write_atomic` names it."""
-DAY = 24 * 60 * 60.0
 
 
 def cached(path: Path, make: Callable[[], DataSource]) -> DataSource:
@@ -34,7 +27,7 @@ def cached(path: Path, make: Callable[[], DataSource]) -> DataSource:
 def write(path: Path, source: DataSource) -> None:
     """Write a data set; raises OSError where the folder cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(path.parent)
+    remove_unfinished(path.parent, "*.pt")
     content: dict[str, object] = {"classes": list(source.classes), "notes": list(source.notes)}
     for name in SETS:
         if (part := getattr(source, name)) is not None:
@@ -61,28 +54,3 @@ def read(path: Path) -> DataSource:
     if train is None or test is None:
         raise DamagedFileError(f"{path} is of another version of normexp")
     return DataSource(train, test, tuple(saved["classes"]), val, tuple(saved.get("notes", ())))
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed as they wrote have left in `folder`.
-
-    A process of another machine that shares the folder may still write one; it begins again.
-    """
-    for file in folder.glob(".*.tmp"):
-        if match := UNFINISHED.fullmatch(file.name):
-            with suppress(OSError):
-                is_old = file.stat().st_mtime < time.time() - DAY
-                if is_old or not _is_running(int(match[1])):
-                    file.unlink()
-
-
-def _is_running(process: int) -> bool:
-    if os.name == "nt":  # where such a signal would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # of another user
-        return True
-    return True

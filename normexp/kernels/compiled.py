@@ -13,7 +13,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from normexp.runs.files import DamagedFileError, read_sealed, write_sealed
+from normexp.runs.files import DamagedFileError, read_sealed, remove_unfinished, write_sealed
 
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
@@ -29,7 +28,6 @@ FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-
 FUNCTIONS = ("norm_forward", "norm_backward", "max_pool_forward", "max_pool_backward")
 """What the library has on every processor."""
 COMPILER_SECONDS = 120
-UNFINISHED_SECONDS = 3600.0  # age of a temporary file that nobody writes any more
 OF_PROCESSOR = (
     *("vendor_id", "cpu family", "model", "model name", "flags"),  # of x86
     *("Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part"),  # of ARM
@@ -135,7 +133,7 @@ def _compile(file: Path) -> None:
     compiler = shutil.which("c++") or shutil.which("g++")
     if compiler is None:
         raise NoKernelsError("there is no C++ compiler; install g++ if you can")
-    _remove_unfinished(file.parent)
+    remove_unfinished(file.parent, "*.so")
     beside = file.with_name(f".{file.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
         command = [compiler, *FLAGS, "-o", str(beside), *map(str, SOURCES)]
@@ -156,11 +154,3 @@ def _first_error(error: subprocess.CalledProcessError) -> str:
     lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
     of_error = [line for line in lines if "error" in line.lower()]
     return (of_error or lines or [f"exit code {error.returncode}"])[0]
-
-
-def _remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed have left."""
-    for file in folder.glob(".*.tmp"):
-        with suppress(OSError):
-            if time.time() - file.stat().st_mtime > UNFINISHED_SECONDS:
-                file.unlink()

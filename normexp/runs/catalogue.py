@@ -108,8 +108,7 @@ def unreadable(error: OSError | DamagedFileError) -> str:
 
 def read_entry(folder: RunFolder) -> Entry:
     """Return what the folder of a run says; raises OSError and DamagedFileError."""
-    modified = max((_modified(file) for file in folder.path.iterdir()), default=0.0)
-    record = folder.record()
+    modified, record = last_change(folder), folder.record()
     try:
         failure, result = folder.failure(), folder.result()
     except (OSError, DamagedFileError) as error:
@@ -118,6 +117,11 @@ def read_entry(folder: RunFolder) -> Entry:
     late = f"{folder.path} was changed at a time to come, by a clock that is wrong; touch its files"
     problem = late if modified > time.time() + SKEW_SECONDS else None
     return Entry(folder, record, result, failure, modified, problem)
+
+
+def last_change(folder: RunFolder) -> float:
+    """Return when something last happened to a run, in seconds since 1970."""
+    return max((_modified(file) for file in folder.path.iterdir()), default=0.0)
 
 
 def _modified(file: Path) -> float:

@@ -1,7 +1,11 @@
 """Files that are whole or absent: written beside, synced, renamed; sealed ones carry a checksum."""
 
+import glob
 import hashlib
 import os
+import platform
+import time
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import TypeVar
@@ -13,6 +17,7 @@ _SEAL_BYTES = len(MARK) + hashlib.sha256().digest_size
 CHUNK_BYTES = 2**20
 MOST_BYTES = 2**26
 """Of a record: the confusion of a thousand classes takes 10 MB."""
+DAY = 24 * 60 * 60.0
 T = TypeVar("T")
 
 
@@ -25,7 +30,8 @@ def write_atomic(path: Path, content: bytes) -> None:
 
     Raises OSError (disk full, no permission), and then leaves no part of the new file behind.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_unfinished(path.parent, path.name)
+    beside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
         with beside.open("wb") as file:
             file.write(content)
@@ -37,6 +43,37 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path, name: str) -> None:
+    """Remove what processes that were killed as they wrote the file `name` have left beside it.
+
+    Of all files in the folder whose names end so, where it is `*.pt`, say. What a process of
+    another machine may still write goes after a day.
+    """
+    escaped = name if name.startswith("*") else glob.escape(name)
+    for file in folder.glob(f".{escaped}.*.tmp"):
+        with suppress(OSError):
+            if _is_left(file) or file.stat().st_mtime < time.time() - DAY:
+                file.unlink()
+
+
+def _is_left(file: Path) -> bool:
+    """Whether a process of this machine, which has ended, was to write the file."""
+    rest, _, process = file.name.removesuffix(".tmp").rpartition(".")
+    return rest.endswith(f".{platform.node()}") and process.isdigit() and not _is_running(process)
+
+
+def _is_running(process: str) -> bool:
+    if os.name == "nt":  # where such a signal would end it
+        return True
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def write_sealed(path: Path, content: bytes) -> None:

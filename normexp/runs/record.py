@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from normexp.errors import UserError
@@ -17,6 +18,7 @@ from normexp.runs.plain import Plain, from_plain, to_plain
 from normexp.runs.result import Environment, RunResult
 from normexp.runs.runtime import Design
 from normexp.runs.spec import RunSpec
+from normexp.settings import SEED
 
 FORMAT = 1
 DEEPEST = 20  # settings in each other; `conf/` has 5
@@ -52,13 +54,22 @@ class RunRecord:
     @classmethod
     def from_plain(cls, plain: Plain) -> RunRecord:
         """Return what `to_plain` was given; raises UserError, ValueError, TypeError or KeyError."""
-        if _is_deeper(plain["settings"], DEEPEST):
+        settings = plain["settings"]
+        if _is_deeper(settings, DEEPEST):
             raise ValueError(f"settings are nested in more than {DEEPEST} levels")
-        spec = RunSpec.from_settings(plain["settings"], plain["numerics"], plain["source"])
+        shared = json.dumps([{**settings, "seed": 0}, plain["numerics"], plain["source"]])
+        SEED.check(settings["seed"])
+        spec = replace(_spec_of(shared), seed=int(settings["seed"]))
         studies = tuple(map(str, plain["studies"]))
         # The first records of format 1 bear none.
         design = Design(plain.get("design", Design.PLANNED))
         return cls(spec, str(plain["command"]), studies, design)
+
+
+@lru_cache(maxsize=1024)
+def _spec_of(shared: str) -> RunSpec:
+    """Return the settings of a cell; checking them takes long, and is done once for all seeds."""
+    return RunSpec.from_settings(*json.loads(shared))
 
 
 NUMBERS = ("accuracy", "changed", "spread", "size")

@@ -10,7 +10,7 @@ import json
 import lzma
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,21 +71,8 @@ class Row:
     def from_plain(cls, plain: Plain) -> Row:
         """Return the row of the values that `to_line` wrote."""
         result = from_plain(RunResult, plain["result"])
-        record = _record(plain["record"])
+        record = RunRecord.from_plain(plain["record"])
         return cls(plain["name"], record, result, plain["day"], plain.get("lens"))
-
-
-def _record(plain: Plain) -> RunRecord:
-    """Return a record; checking settings takes long, and is done once for all seeds."""
-    seed = plain["settings"]["seed"]
-    shared = {**plain, "command": "", "settings": {**plain["settings"], "seed": 0}}
-    record = _shared_record(json.dumps({**shared, "name": ""}))
-    return replace(record, spec=replace(record.spec, seed=seed), command=plain["command"])
-
-
-@cache
-def _shared_record(text: str) -> RunRecord:
-    return RunRecord.from_plain(json.loads(text))
 
 
 @dataclass(frozen=True)
@@ -123,9 +110,8 @@ def _all_begin(studies: Sequence[str], start: str) -> bool:
 
 def find(name: str) -> Row | None:
     """Return the run of this name, None where it is not in the file; reads only this one."""
-    start = f'{{"name":{json.dumps(name)},'
-    found = (json.loads(line) for line in _lines(FILE) if line.startswith(start))
-    return next(map(Row.from_plain, found), None)
+    line = _by_name(FILE).get(name)
+    return None if line is None else Row.from_plain(json.loads(line))
 
 
 def take(folder: RunFolder, spec: RunSpec, command: str, runtime: Runtime) -> bool:
@@ -169,6 +155,13 @@ def write(about: About, found: Sequence[Row]) -> None:
     first = json.dumps(to_plain(about), separators=(",", ":"), sort_keys=True, allow_nan=False)
     lines = [first, *(row.to_line() for row in sorted(found, key=lambda row: row.name))]
     FILE.write_bytes(lzma.compress("\n".join(lines).encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
+@cache
+def _by_name(file: Path) -> Mapping[str, str]:
+    """Return the lines of the runs, which a sweep of thousands asks for one after another."""
+    read, start = json.JSONDecoder().raw_decode, len('{"name":')
+    return {read(line, start)[0]: line for line in _lines(file)[1:]}
 
 
 @cache

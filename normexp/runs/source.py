@@ -10,6 +10,7 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -63,10 +64,11 @@ def search_own(settings: object) -> None:
 def own_file(module: str) -> Path | None:
     """Return the file of a module of the user's own, or None where it is none or is not found."""
     found, places, file = "", None, None
+    package = module.partition(".")[0]
+    if package == PACKAGE or _comes_before(package):
+        return None
     for word in module.split("."):
         found = f"{found}.{word}".lstrip(".")
-        if found == PACKAGE or found in sys.stdlib_module_names:
-            return None
         spec = PathFinder.find_spec(found, places or [*sys.path, str(Path.cwd())])
         if spec is None:  # a class within a module
             break
@@ -86,6 +88,7 @@ def _is_installed(file: Path) -> bool:
     return not installed.isdisjoint(file.resolve().parents)
 
 
+@cache
 def _comes_before(name: str) -> bool:
     """Whether `import name` finds the standard library's or an installed package's, not a file."""
     if name in sys.stdlib_module_names:

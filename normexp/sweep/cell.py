@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from normexp.runs.catalogue import Entry, last_change, read_entry
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, revisit
 from normexp.runs.plain import to_plain
+from normexp.runs.record import RunRecord
 from normexp.runs.reference import take
 from normexp.runs.result import RunResult
 from normexp.runs.runtime import Runtime
@@ -62,9 +64,18 @@ class Cell:
 
     def take(self) -> bool:
         """Take its result from the runs that normexp ships, if it is there; return whether."""
+        if self.is_finished and self.runtime.reference:
+            return False
         with suppress(InProgressError):
             return take(self.folder, self.spec, self.by_hand(None), self.runtime)
         return False
+
+    def entry(self) -> Entry | None:
+        """Return what its folder says, None where there is nothing; a result is not read again."""
+        if result := self.result():
+            record = RunRecord(self.spec, self.by_hand(None))
+            return Entry(self.folder, record, result, None, last_change(self.folder))
+        return read_entry(self.folder) if self.folder.record_file.exists() else None
 
     def open(self, threads: int | None) -> None:
         """Record what is asked in the run's folder."""

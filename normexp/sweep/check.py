@@ -12,17 +12,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from normexp.errors import UserError
+from normexp.runs.spec import Settings
 from normexp.sweep.cell import Cell
 from normexp.sweep.pool import Child, Pool, Task
 from normexp.sweep.scheduler import carry_out
 
 
 def impossible(
-    cells: Sequence[Cell], begin: type[Child], is_stopping: Callable[[], bool]
+    cells: Sequence[Cell], threads: int | None, begin: type[Child], is_stopping: Callable[[], bool]
 ) -> dict[str, str]:
     """Return by label why some of the `cells`, which have not begun, cannot work.
 
-    Raises UserError if there is one and they are not to be left out (`skip_impossible`).
+    They are tried with the `threads` of their trainings: more would wait for each other where other
+    programs share the cores, and take ten times as long. Raises UserError if there is one and they
+    are not to be left out (`skip_impossible`).
     """
     if not cells or (len(cells) < 2 and not cells[0].runtime.skip_impossible):
         return {}  # a single one says it itself
@@ -30,7 +33,8 @@ def impossible(
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(cell.spec.cell_name, []).append(cell)
-    problems = _problems([same[0] for same in alike.values()], begin, is_stopping)
+    asked = [same[0].asked(threads) for same in alike.values()]
+    problems = _problems(asked, begin, is_stopping)
     if is_stopping():
         return {}
     if problems is None:
@@ -48,10 +52,10 @@ def impossible(
 
 
 def _problems(
-    cells: Sequence[Cell], begin: type[Child], is_stopping: Callable[[], bool]
+    asked: Sequence[Settings], begin: type[Child], is_stopping: Callable[[], bool]
 ) -> list[str | None] | None:
     """Return what is wrong with each cell, or None where that cannot be found out."""
-    task = Task("check", {"cells": [cell.asked() for cell in cells]})
+    task = Task("check", {"cells": asked})
     found: list[list[str | None]] = []
 
     def note(_: str, code: int, __: str) -> None:

@@ -62,7 +62,8 @@ def import_training(settings: Iterable[Settings]) -> None:
     # A record may come from somebody else; what is no part of a training is not even imported.
     ours = {part.rpartition(".")[0] for part in parts if part.startswith(rooms)}
     for name in sorted(ours.union(ALSO_IMPORTED)):
-        importlib.import_module(name)
+        with suppress(ImportError):  # of a record that names what is not there, as its run will say
+            importlib.import_module(name)
     Image.preinit()  # the formats that TensorBoard's writer asks for
     gc.freeze()  # or each child's first collection would copy all pages of what is there
     atexit.register(gc.unfreeze)  # triton says that what is not collected at the end has leaked

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
-from normexp.runs.catalogue import read_entry
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.overview import table
 from normexp.runs.reference import taken_words
@@ -59,7 +58,7 @@ def ends_of(
         new = [cell for cell in missing if not cell.has_begun]
         settings = [cell.spec.settings for cell in missing]
         begin = Child if jobs else child_class(settings, plan.slots)
-        bad = impossible(new, begin, lambda: stop.is_asked)
+        bad = impossible(new, plan.threads, begin, lambda: stop.is_asked)
         if len(bad) == len(cells):
             reasons = "; ".join(dict.fromkeys(bad.values()))
             raise UserError(f"no run can work; nothing was started: {reasons}")
@@ -136,7 +135,7 @@ def start(cell: Cell, engine: Pool | Jobs, threads: int | None) -> Ended | None:
 
 def summary(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> str:
     """Return the table of the sweep's cells, what to know of some of them, and where to look."""
-    entries = [read_entry(cell.folder) for cell in cells if cell.folder.record_file.exists()]
+    entries = [entry for cell in cells if (entry := cell.entry())]
     lines = [table(entries)] if entries else []
     for cell in cells:
         result = cell.result()

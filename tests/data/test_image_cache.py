@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -207,10 +208,10 @@ def test_unfinished_files_of_killed_processes_go_and_those_of_live_ones_stay(roo
     ended.wait()
     cache = root.parent / "cache"
     cache.mkdir()
-    killed = cache / f".pixels-1-2.pt.{ended.pid}.tmp"
-    alive = cache / f".pixels-3-4.pt.{os.getpid()}.tmp"
+    killed = cache / f".pixels-1-2.pt.{platform.node()}.{ended.pid}.tmp"
+    alive = cache / f".pixels-3-4.pt.{platform.node()}.{os.getpid()}.tmp"
     old = cache / f".generated-5.pt.{os.getppid()}.tmp"
-    other = cache / f".something.{ended.pid}.tmp"
+    other = cache / f".something.{platform.node()}.{ended.pid}.tmp"
     for file in (killed, alive, old, other):
         file.write_bytes(b"x")
     os.utime(old, (1, 1))

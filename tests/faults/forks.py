@@ -24,6 +24,7 @@ from normexp import cli
 from normexp.sweep.fork import end_with, import_training
 
 MAX_FILES = 1024
+PLACES = ("outputs/runs/", "own-cache/")
 MODULES = [{"_target_": f"normexp.{name}"} for name in ("models.cnn.CNN", "data.generated.make")]
 
 
@@ -40,7 +41,7 @@ def fork(run: Callable[[], object]) -> int:
 
 
 def die_at(number: int) -> None:
-    """Kill this process before its change number `number` to a file of a run.
+    """Kill this process before its change number `number` to a file of a run or of `own-cache`.
 
     Each change is written to the errors, as `#3 os.remove /a/file`.
     """
@@ -50,7 +51,7 @@ def die_at(number: int) -> None:
         changes = event in ("os.rename", "os.remove")
         if event == "open":
             changes = isinstance(arguments[1], str) and not set("wa+x").isdisjoint(arguments[1])
-        if changes and "outputs/runs/" in str(arguments[0]):
+        if changes and any(place in str(arguments[0]) for place in PLACES):
             n = next(numbers)
             os.write(2, f"#{n} {event} {arguments[0]}\n".encode())
             if n == number:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from .commands import (
     GRID,
@@ -81,6 +82,38 @@ def test_a_run_killed_before_any_change_to_a_file_ends_like_an_undisturbed_one(
         assert again.wait() == 0, again.said()
         assert_undisturbed(where, whole, again)
     print(f"killed before {size(1, len(changes))} changes")
+
+
+def pictures(root: Path) -> str:
+    """Leave a data set of the user's own."""
+    for i, name in enumerate(("train/a", "train/b", "test/a", "test/b")):
+        (root / name).mkdir(parents=True)
+        for j in range(6):
+            Image.new("RGB", (8, 8), (i, j, 0)).save(root / name / f"{j}.png")
+    return str(root)
+
+
+@pytest.mark.skipif(not IS_FULL, reason="a run for each change of a file takes seconds")
+@pytest.mark.parametrize("data", ["generated", "images"])
+def test_a_kill_as_the_cache_is_written_leaves_nothing_behind(
+    data: str, start: Start, tmp_path: Path
+) -> None:
+    root = [f"data.root={pictures(tmp_path / 'pictures')}"] if data == "images" else SMALL[1:3]
+    tiny = ("model.network.widths=[8,8,8,8,8,8]", "epochs=0", "runtime.threads=1", "kernels=none")
+    own = ("train", f"data={data}", *root, *tiny, "batch_size=4", "runtime.cache_dir=own-cache")
+    last = start(tmp_path / "all", *own, die_at=1000)
+    assert last.wait() == 0, last.said()
+    kept = {file.name for file in (tmp_path / "all/own-cache").iterdir()}
+    numbers = re.findall(r"^#(\d+) \S+ .*own-cache/", last.said(), re.MULTILINE)
+    assert len(numbers) >= 3 * len(kept)
+    for number in map(int, numbers):
+        where = tmp_path / str(number)
+        assert start(where, *own, die_at=number).wait() == -signal.SIGKILL
+        again = start(where, *own)
+        assert again.wait() == 0, again.said()
+        assert {file.name for file in (where / "own-cache").iterdir()} == kept
+        assert left_over(where) == []
+    print(f"killed before {len(numbers)} changes of the cache")
 
 
 @pytest.mark.skipif(not IS_FULL, reason="processes of their own take seconds to import torch")

@@ -223,7 +223,7 @@ def test_processors_of_two_kinds_have_a_file_each(
 @needs_compiler
 def test_what_killed_compilers_left_is_removed(cache: Path) -> None:
     folder = only_file(cache).parent
-    old, new = folder / ".kernels-0.so.host.1.tmp", folder / ".kernels-0.so.host.2.tmp"
+    old, new = folder / ".kernels-0.so.another.1.tmp", folder / ".kernels-0.so.another.2.tmp"
     for file in (old, new):
         file.touch()
     os.utime(old, (0, 0))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,3 +163,24 @@ def test_a_file_that_was_never_sealed_is_noticed(tmp_path: Path, read: Reader) -
 def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path, read: Reader) -> None:
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "gone")
+
+
+def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = platform.node()
+    left, old, *stay = (
+        tmp_path / f".{name}.{process}.tmp"
+        for name, process in (
+            ("a.json", f"{here}.{ended.pid}"),
+            ("a.json", "elsewhere.1"),
+            ("a.json", f"elsewhere.{ended.pid}"),
+            ("a.json", f"{here}.{os.getppid()}"),
+            ("b.json", f"{here}.{ended.pid}"),
+        )
+    )
+    for file in (left, old, *stay):
+        file.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    write_atomic(tmp_path / "a.json", b"whole")
+    assert {*tmp_path.iterdir()} == {tmp_path / "a.json", *stay}
