@@ -88,7 +88,9 @@ class ProcessLauncher(Launcher):
             print(f"composing {len(job_overrides)} cells", file=sys.stderr)
         grid = self.grid()
         cells: dict[str, Cell] = {}
-        asked = tqdm(job_overrides, "composing", disable=None, leave=False, delay=1, unit=" cells")
+        asked = tqdm(
+            job_overrides, "composing", disable=None, leave=False, delay=0.3, unit=" cells"
+        )
         for label, overrides in zip(labels(job_overrides), asked, strict=True):
             try:
                 settings, arguments = grid.cell(overrides)

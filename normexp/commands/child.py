@@ -62,7 +62,7 @@ def check(cells: Sequence[Settings]) -> None:
     """Print a list of what is wrong with each cell, null for nothing."""
     from tqdm import tqdm
 
-    shown = tqdm(cells, "checking", disable=None, leave=False, delay=1, unit=" cells")
+    shown = tqdm(cells, "checking", disable=None, leave=False, delay=0.3, unit=" cells")
     print(json.dumps([problem(**cell) for cell in shown]))
 
 
