@@ -134,7 +134,8 @@ def load(folder: str | Path, trust: bool = False) -> Trained:
     spec = of.record().spec
     require_trusted(spec.settings, trust)
     # Plain layers of torch, which can be exported, with the same parameters and names.
-    network = build.network(replace(spec, kernels="none"), len(result.classes))
+    plain = replace(spec, kernels="none", model=replace(spec.model, weights=None))
+    network = build.network(plain, len(result.classes))
     network.load_state_dict(tensors.load(of.weights))
     return Trained(of.path, spec, result, network.eval(), _standardiser(spec, result))
 

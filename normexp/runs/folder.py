@@ -92,7 +92,12 @@ class RunFolder:
         outputs = self.path.parent.parent
         where = [] if str(outputs) == "outputs" else [f"outputs={outputs}"]
         clean = ["normexp", "runs", f"clean={self.name}", *where, "yes=true"]
-        return f"{shlex.join(clean)} && {self.record().command}"
+        # A record may come from somebody else: a shell is to read its command as words alone.
+        try:
+            words = shlex.split(self.record().command)[2:]
+        except ValueError:  # a quote that does not end
+            words = []
+        return f"{shlex.join(clean)} && {shlex.join(['normexp', 'train', *words])}"
 
     def lost_weights(self) -> str | None:
         """Return what is wrong with the weights of a finished run, and what makes them again."""

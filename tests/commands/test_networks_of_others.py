@@ -10,8 +10,9 @@ import torch
 from helpers.typed import Answer, normexp, write_module
 from torch import nn
 
-from normexp import tensors
+from normexp import load, tensors
 from normexp.models.others import load_weights, state_dict
+from normexp.runs.folder import RunFolder
 
 OWN = """\
 from torch import nn
@@ -73,7 +74,9 @@ def test_a_network_is_trained_looked_at_and_recalibrated(home: Path) -> None:
     assert (run / "recalibrated.pt").exists()
 
 
-def test_pretrained_weights_are_tuned_further_with_another_norm(home: Path) -> None:
+def test_pretrained_weights_are_tuned_further_with_another_norm(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right(home, "train", "model=custom", NETWORK, "norm=own", "steps=2", *DATA)
     (run,) = home.glob("outputs/runs/small-own-*")
     start = tensors.load(run / "weights.pt")
@@ -90,6 +93,10 @@ def test_pretrained_weights_are_tuned_further_with_another_norm(home: Path) -> N
         assert torch.equal(state[name], start[name])
     assert not torch.equal(state["1.weight"], start["1.weight"])
     assert "1.running_mean" not in state
+
+    (run / "weights.pt").unlink()  # what it started from is in its own
+    monkeypatch.chdir(home)
+    assert load(tuned, trust=True).result == RunFolder(tuned).result()
 
 
 @pytest.mark.parametrize(

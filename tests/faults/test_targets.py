@@ -189,3 +189,21 @@ def test_hostile_targets_of_several_runs_hide_no_other(here: Path) -> None:
     for folder, (_, target, _) in zip(folders, chosen(), strict=True):
         assert any(folder.name in line and target in line for line in answer.err.splitlines())
     assert state(here) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("norm=batch; touch called #", "'norm=batch;' touch called '#'"),
+        ("'norm=$(touch called)'", "'norm=$(touch called)'"),
+        ("`touch called`", "'`touch' 'called`'"),
+        ("'open", ""),
+    ],
+)
+def test_what_a_record_gives_as_its_command_is_words_to_a_shell(
+    command: str, words: str, here: Path
+) -> None:
+    of = RunSpec.from_settings(shipped())
+    folder = RunFolder.of(here / "outputs", of)
+    folder.open(of, f"normexp train {command}", study=None)
+    assert folder.again().endswith(f" && normexp train {words}".rstrip())
