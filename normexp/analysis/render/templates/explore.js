@@ -20,7 +20,7 @@ function chosen(source) {
   const over = others.length ? known(state.over, others) : "";
   const tables = set.tables[over ? `${by}|${over}` : by];
   const fits = each => Object.entries(each.at).reduce((sum, [key, value]) =>
-    sum + (state[key] === value ? (key === state.changed ? 100 : 1) : 0), 0);
+    sum + (state[key] === value ? (key === state.changed ? 100 : 1) : value === "none" ? .01 : 0), 0);
   const table = tables.reduce((best, each) => fits(each) > fits(best) ? each : best);
   const free = [...new Set(tables.flatMap(each => Object.keys(each.at)))];
   const filters = free.map(key => [key, [...new Set(tables.map(each => each.at[key]))].filter(v => v !== undefined)])
@@ -108,7 +108,7 @@ function mark(series, x, y, size, hollow, title = "") {
 function chart(at, rows, width) {
   const extra = publishedRows(at).filter(row => at.table.series.includes(row.series) && rows.some(each => each.series === row.series));
   const axis = axisOf(at, rows, extra), [low, high] = frameOf(rows, extra);
-  const height = Math.round(Math.min(420, Math.max(250, .55 * width))), left = 44, right = 10, top = 10, bottom = 44;
+  const height = Math.round(Math.min(420, Math.max(250, .55 * width))), left = 44, right = 18, top = 10, bottom = 44;
   const px = x => left + (x - axis.low) / (axis.high - axis.low || 1) * (width - left - right);
   const py = y => top + (high - Math.min(high, Math.max(low, y))) / (high - low || 1) * (height - top - bottom);
   const text = (x, y, words, more = "") => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="currentColor" ${more}>${escaped(words)}</text>`;
@@ -223,7 +223,8 @@ function show() {
     at.set.factors.length > 1 && choice("by", "compared", keys(at.set.factors), at.by),
     at.others.length > 1 && choice("over", "in tables by", keys(at.others), at.over),
     at.over && at.view !== "over" && choice(at.over, said(at.over), plain(at.table.columns), at.column),
-    ...at.filters.map(([key, values]) => choice(key, said(key), plain(values), at.table.at[key])),
+    ...shown.flatMap((each, i) => each.filters.filter(([key]) => !shown.slice(0, i).some(other => other.set.factors.includes(key)))
+      .map(([key, values]) => choice(key, said(key), plain(values), each.table.at[key]))),
     at.view === "over" && choice("severity", "contrast severity", plain(SEVERITY.ticks), at.severity),
     at.view !== "curve" && at.set.statistics.length > 1 && choice("statistics", "test statistics", plain(at.set.statistics), at.statistics),
     at.fitting.length > 0 && choice("published", "published beside it", [["", "none"], ...at.fitting.map(each => [each.name, each.title])], at.published),
@@ -236,7 +237,7 @@ function show() {
   }
   panels.replaceChildren(...shown.map(panel));
   document.getElementById("said").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
-  const kept = { source, study: state.study ?? at.study, view: at.view, by: at.by, over: at.over, ...at.table.at, ...(at.over ? { [at.over]: at.column } : {}), severity: at.severity, statistics: at.statistics, published: at.published, off: state.off ?? "" };
+  const kept = { source, study: state.study ?? at.study, view: at.view, by: at.by, over: at.over, ...Object.assign({}, ...shown.map(each => each.table.at).reverse()), ...(at.over ? { [at.over]: at.column } : {}), severity: at.severity, statistics: at.statistics, published: at.published, off: state.off ?? "" };
   state = Object.fromEntries(Object.entries(kept).filter(([, value]) => value));
   history.replaceState(null, "", `#${new URLSearchParams(state)}`);
 }
