@@ -5,7 +5,8 @@ between two neighbouring places of one norm. Only points that both have are comp
 whose published difference is at least the margin. Ours is graded as all comparisons are, the points
 of a block being one family: it agrees where it is decided or likely and of the same sign, and
 differs where it is of the other sign, or decided to be the same. The shape is `other` where a point
-differs, `same shape` where one agrees and none differs, else `not measured`.
+differs, `same shape` where one agrees and none differs, else `not measured`. A curve has a shape
+where two places of it are known.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def _read(file: Path) -> Published:
         words = {key: " ".join(v.split()) for key, v in plain.items() if isinstance(v, str)}
         return from_plain(Published, {**plain, **words, "name": file.stem})
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{file}: {str(error).lstrip('.: ')}") from error
+        words = " ".join(str(error).split()).lstrip(".: ")
+        raise UserError(f"{file}: {words}") from error
 
 
 def shapes(published: Published, runs: Sequence[Run]) -> list[Shape]:
@@ -120,7 +122,8 @@ def _shape(published: Published, block: Block) -> Shape | None:
         for one, two in _points(published, scores)
         if abs(difference := _at(published, one) - _at(published, two)) >= published.margin
     ]
-    if not points:
+    places = {place for _, place in scores}
+    if not points or (published.over != "norm" and len(places) < 2):
         return None
     pairs = [Pairs.of(scores[one], scores[two], published.margin) for one, two, _ in points]
     family = Family("the points of a published table", design_of(block.runs))

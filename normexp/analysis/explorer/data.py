@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import permutations
 
+from normexp.analysis.compare import Comparison
 from normexp.analysis.goes_on import sweep_of
-from normexp.analysis.grades import Graded
 from normexp.analysis.intervals import Interval
 from normexp.analysis.literature import Published, shapes
 from normexp.analysis.measures import Measure, at_contrast
@@ -109,15 +109,15 @@ def _set(
     }
     cells: dict[frozenset[str], Plain] = {}
     tables: dict[str, list[Plain]] = {}
-    for by in list(permutations(factors, 2)) or [(factors[0],)]:
-        parts = blocks(runs, by)
-        graded = {name: _grades(parts, measures, margin) for name, measures in known.items()}
-        for i, block in enumerate(parts):
+    for by in list(permutations(factors, 2)) or [tuple(factors)]:
+        for block in blocks(runs, by):
             for place, own in block.cells.items():
                 cells.setdefault(_names(own), _cell(block, place, factors, known, level))
-            grades = {name: [of[i] for of in found] for name, found in graded.items()}
-            order = list(cells)
-            table = _table(block, factors, order)
+            table = _table(block, factors, list(cells))
+            grades = {
+                name: [_grades(block, measure, margin) for measure in measures]
+                for name, measures in known.items()
+            }
             tables.setdefault("|".join(by), []).append({**table, "grades": grades})
     return {
         "source": source.name,
@@ -151,39 +151,23 @@ def _table(block: Block, factors: Sequence[str], order: Sequence[frozenset[str]]
     return {"title": block.title, "at": fixed, "series": series, "columns": columns, "rows": rows}
 
 
-def _grades(
-    parts: Sequence[Block], measures: Sequence[Measure], margin: float
-) -> list[list[Plain]]:
-    """Return by severity, and by block, the comparisons with the reference, a row a series."""
-    found = []
-    for measure in measures:
-        by_place = {
-            (id(each.block), each.series, each.column): each
-            for each in compare_cells(parts, None, margin, measure)
-        }
-        of_blocks = []
-        for block in parts:
-            own = [each for each in by_place.values() if each.block is block]
-            rows = [
-                [
-                    _comparison(by_place[at].comparison.graded, by_place[at].comparison.text)
-                    if (at := (id(block), s, c)) in by_place
-                    else None
-                    for c in block.columns
-                ]
-                for s in block.series
-            ]
-            reference = typed(own[0].reference) if own else None
-            of_blocks.append({"reference": reference, "rows": rows})
-        found.append(of_blocks)
-    return found
+def _grades(block: Block, measure: Measure, margin: float) -> Plain:
+    """Return the comparisons with the reference, a row for each series: one family."""
+    found = {(e.series, e.column): e for e in compare_cells([block], None, margin, measure)}
+    rows = [
+        [_comparison(found[s, c].comparison) if (s, c) in found else None for c in block.columns]
+        for s in block.series
+    ]
+    reference = next((typed(each.reference) for each in found.values()), None)
+    return {"reference": reference, "rows": rows}
 
 
-def _comparison(graded: Graded | None, text: str) -> Plain:
+def _comparison(found: Comparison) -> Plain:
+    graded = found.graded
     if graded is None:
-        return {"text": text}
+        return {"text": found.text}
     return {
-        "text": text,
+        "text": found.text,
         "n": graded.seeds,
         "mean": round(graded.mean, DIGITS),
         "interval": _ends(graded.interval),

@@ -172,24 +172,26 @@ HASHES = (
     "source=yours&study=lone&statistics=test+batch",
 )
 PROBE = """<!doctype html><title>probe</title><pre></pre><script>
+const all = (page, what) => [...page.querySelectorAll(what)];
 const look = frame => {
   const page = frame.contentDocument, view = frame.contentWindow, root = page.documentElement;
   const at = view.chosen("yours");
   return {
     hash: view.location.hash.slice(1), overflow: root.scrollWidth - root.clientWidth,
-    points: [...page.querySelectorAll("g[data-mean]")].map(g => ({ ...g.dataset })),
+    points: all(page, "g[data-mean]").map(g => ({ ...g.dataset })),
     rows: page.querySelectorAll("tbody")[0].rows.length, csv: view.csv(at, view.rowsOf(at)),
     dashed: page.querySelectorAll("[stroke-dasharray]").length,
-    small: [...page.querySelectorAll("figure text")].filter(t => t.getBoundingClientRect().height < 9).length,
-    unnamed: [...page.querySelectorAll("select, input, button")].filter(e => !(e.labels?.[0] ?? e).textContent.trim()).length,
-    choices: Object.fromEntries([...page.querySelectorAll("select")].map(s => [s.dataset.key, s.value])),
+    small: all(page, "figure text").filter(t => t.getBoundingClientRect().height < 9).length,
+    unnamed: all(page, "select, input, button")
+      .filter(e => !(e.labels?.[0] ?? e).textContent.trim()).length,
+    choices: Object.fromEntries(all(page, "select").map(s => [s.dataset.key, s.value])),
     focused: page.activeElement?.dataset?.key,
   };
 };
 const visit = (width, hash, then) => new Promise(done => {
   const frame = document.createElement("iframe");
   Object.assign(frame, { width, height: 900, src: "explore.html#" + hash });
-  frame.onload = () => { const first = look(frame); if (!then) return done(first); then(frame.contentDocument); done(look(frame)); };
+  frame.onload = () => { then?.(frame.contentDocument); done(look(frame)); };
   document.body.append(frame);
 });
 const choose = page => {
@@ -200,7 +202,8 @@ const choose = page => {
 };
 onload = async () => {
   const found = { seen: [] };
-  for (const hash of HASHES) for (const width of [360, 1400]) found.seen.push(await visit(width, hash));
+  for (const hash of HASHES)
+    for (const width of [360, 1400]) found.seen.push(await visit(width, hash));
   found.typed = await visit(1400, "source=yours&study=grid", choose);
   found.again = await visit(1400, found.typed.hash);
   document.querySelector("pre").textContent = JSON.stringify(found);
