@@ -3,8 +3,8 @@
 usage: scripts/results
 
 A table stands in a page between `<!-- rows: accuracy study=heads by=norm,model.after -->` and
-`<!-- end -->`, and is written anew; all else in a page stays. A study that no page names gets a page
-of its own. What may stand behind `rows:` is in TABLES; `by` are the two settings of a table.
+`<!-- end -->`, and is written anew; all else in a page stays. A study that no page names gets
+one of its own. What may stand behind `rows:` is in TABLES; `by` are the two settings of a table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from normexp.analysis.goes_on import sweep_of
 from normexp.analysis.literature import Published, read_published, shapes, verdict_of
 from normexp.analysis.render.canvas import svg
 from normexp.analysis.render.colours import INK, INK_ON_DARK
-from normexp.analysis.render.document import NONE, Figure, Table, interval, plural
+from normexp.analysis.render.document import NONE, Figure, Table, interval
 from normexp.analysis.report.accuracy import accuracy_section, cell, contrast_section
 from normexp.analysis.report.blocks import Block, blocks, short
 from normexp.analysis.report.comparisons import compare_cells, table, words
@@ -31,6 +31,7 @@ from normexp.analysis.rows import Run
 from normexp.analysis.spread import LEVEL
 from normexp.commands.claims import digest_of, judged, loaded
 from normexp.commands.report import asked
+from normexp.kinds import typed
 from normexp.runs.text import markdown_table, markdown_text
 from normexp.settings import SHIPPED
 from normexp.shipped import conf_dir
@@ -97,7 +98,9 @@ def filled(name: str, options: str) -> str:
         parts.append(WHOLE[name]())
     for i, block in enumerate(parts_of(given["study"], given.get("by", "")) if not parts else []):
         heading = f"`{block.title}`\n" if block.title else ""
-        parts.append("\n".join(filter(None, [heading, TABLES[name](block, given["study"], i)])))
+        parts.append(
+            "\n".join(filter(None, [heading, TABLES[name](block, figure_name(given["study"], i))]))
+        )
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
@@ -119,24 +122,22 @@ def new_page(study: str) -> str:
     return PAGE.format(title=title, question=question or "", study=study)
 
 
-def accuracy(block: Block, study: str, part: int) -> str:
+def accuracy(block: Block, figure: str) -> str:
     """Return the figure, and the table with the intervals over seeds, and over images too."""
     head = [short(block.by[0])]
     for column in block.columns:
         head += [f"{block.head(column)}: over seeds", "over seeds and images"]
     lines = [
-        [row, *(text for column in block.columns for text in both(block, series, column))]
+        [typed(series), *(text for column in block.columns for text in both(block, series, column))]
         for series in block.series
-        for row in [str(series)]
     ]
-    name = figure_name(study, part)
-    figure = (
-        f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="{name}_dark.svg">\n'
-        f'  <img alt="Test accuracy by {" and ".join(map(short, block.by))}" src="{name}.svg">\n'
+    picture = (
+        f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="{figure}_dark.svg">\n'
+        f'  <img alt="Test accuracy by {" and ".join(map(short, block.by))}" src="{figure}.svg">\n'
         "</picture>"
     )
     caption = "Test accuracy in percent, means with 95 % intervals:"
-    return "\n\n".join([figure, caption, markdown_table(head, lines)])
+    return "\n\n".join([picture, caption, markdown_table(head, lines)])
 
 
 def both(block: Block, series: object, column: object) -> tuple[str, str]:
@@ -144,20 +145,20 @@ def both(block: Block, series: object, column: object) -> tuple[str, str]:
     return cell(block, series, column, LEVEL), over_images or NONE
 
 
-def differences(block: Block, _: str, part: int) -> str:
+def differences(block: Block, _: str) -> str:
     found = compare_cells([block], None, MARGIN)
     if not found:
         return "There is nothing to compare."
     return "\n\n".join([words(found), markdown_of(table(found, MARGIN, ""))])
 
 
-def contrast(block: Block, study: str, part: int) -> str:
+def contrast(block: Block, figure: str) -> str:
     (numbers,) = contrast_section(block, LEVEL, "").tables
-    figure = f"![Test accuracy by contrast severity]({figure_name(study, part)}_contrast.svg)"
-    return "\n\n".join([figure, markdown_of(numbers)])
+    picture = f"![Test accuracy by contrast severity]({figure}_contrast.svg)"
+    return "\n\n".join([picture, markdown_of(numbers)])
 
 
-def command(block: Block, _: str, part: int) -> str:
+def command(block: Block, _: str) -> str:
     seeds = ",".join(map(str, sorted({run.seed for run in block.runs})))
     return f"```\n{sweep_of(block.runs)} seed={seeds}\n```"
 
@@ -225,7 +226,7 @@ def literature_line(published: Published) -> list[str]:
     ]
 
 
-TABLES: Mapping[str, Callable[[Block, str, int], str]] = {
+TABLES: Mapping[str, Callable[[Block, str], str]] = {
     "accuracy": accuracy,
     "differences": differences,
     "contrast": contrast,

@@ -86,8 +86,8 @@ def _read(file: Path) -> Published:
         words = {key: " ".join(v.split()) for key, v in plain.items() if isinstance(v, str)}
         return from_plain(Published, {**plain, **words, "name": file.stem})
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:
-        words = " ".join(str(error).split()).lstrip(".: ")
-        raise UserError(f"{file}: {words}") from error
+        reason = " ".join(str(error).split()).lstrip(".: ")
+        raise UserError(f"{file}: {reason}") from error
 
 
 def shapes(published: Published, runs: Sequence[Run]) -> list[Shape]:

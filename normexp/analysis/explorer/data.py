@@ -109,7 +109,7 @@ def _set(
     }
     cells: dict[frozenset[str], Plain] = {}
     tables: dict[str, list[Plain]] = {}
-    for by in list(permutations(factors, 2)) or [tuple(factors)]:
+    for by in permutations(factors, min(2, len(factors))):
         for block in blocks(runs, by):
             for place, own in block.cells.items():
                 cells.setdefault(_names(own), _cell(block, place, factors, known, level))

@@ -98,11 +98,7 @@ def test_every_cell_has_the_means_and_intervals_of_its_runs(data: Plain, outputs
             ends = [max(low, 0), min(high, 100)]
             assert spread["interval"] == pytest.approx(ends, abs=1e-4)
         images = interval_of(own)
-        assert (
-            (cell["images"] is None)
-            == (images is None)
-            == ("32" in cell["note"] or bool(cell["note"]))
-        )
+        assert (cell["images"] is None) == (images is None) == bool(cell["note"])
         curves = [[100 * e.val_accuracy for e in r.result.history] for r in own
                   if r.result and r.result.test]  # fmt: skip
         means = [fmean(epoch) for epoch in zip(*curves, strict=True)]
