@@ -107,7 +107,11 @@ RUN = (
     ),
     Setting("steps", OPTIONAL_COUNT, "budget in optimizer steps; where given, it replaces epochs"),
     Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
-    Setting("precision", Choice(("auto", "fp32", "bf16")), "auto: bf16 where the hardware has it"),
+    Setting(
+        "precision",
+        Choice(("auto", "fp32", "bf16", "tf32")),
+        "auto: bf16 where the hardware has it; tf32: NVIDIA GPUs only",
+    ),
     Setting("kernels", Choice(("auto", "none")), "compiled layers on the CPU; none: torch's"),
     Setting("data.name", Name(), "what folders and tables call it"),
     Setting("data.source", Part(), "function that returns the images"),
