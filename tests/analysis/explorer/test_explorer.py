@@ -9,6 +9,7 @@ import json
 import re
 from pathlib import Path
 from statistics import fmean
+from xml.etree import ElementTree
 
 import pytest
 from helpers.browser import CHROMIUM, seen
@@ -181,7 +182,7 @@ const look = frame => {
     unnamed: all(page, "select, input, button")
       .filter(e => !(e.labels?.[0] ?? e).textContent.trim()).length,
     choices: Object.fromEntries(all(page, "select").map(s => [s.dataset.key, s.value])),
-    focused: page.activeElement?.dataset?.key,
+    svg: page.querySelector("figure svg").outerHTML, focused: page.activeElement?.dataset?.key,
   };
 };
 const visit = (width, hash, then) => new Promise(done => {
@@ -220,6 +221,7 @@ def test_in_a_browser_every_drawn_value_is_the_runs_and_the_address_holds_the_ch
     for hash_, at in zip([h for h in HASHES for _ in range(2)], answer.answer["seen"], strict=True):
         assert at["overflow"] <= 0, hash_
         assert (at["small"], at["unnamed"]) == (0, 0), hash_
+        ElementTree.fromstring(at["svg"])  # what is saved is a file of its own
         rows = list(csv.DictReader(io.StringIO(at["csv"])))
         panels = (
             2 if at["choices"].get("runs") == "both" or at["choices"]["source"] == "both" else 1

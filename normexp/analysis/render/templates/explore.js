@@ -172,7 +172,7 @@ function papers(at) {
     const counted = found.map(each => `${each.block ? `${each.block}: ` : ""}${each.agree} agree, ${each.differ} differ, ${each.undecided} undecided${each.points.length ? ` (${each.points.join("; ")})` : ""}`).join(". ");
     return `<tr><th scope="row">${escaped(paper.title)}</th><td>${verdict}</td>${[counted || "–", paper.setting, paper.source, paper.differs].map(cell => `<td class="prose">${escaped(cell)}</td>`).join("")}</tr>`;
   });
-  return `<details><summary><h3>Published numbers beside these runs</h3></summary><div class="table" tabindex="0" role="region" aria-label="Published numbers"><table><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div></details>`;
+  return `<details><summary><h3>Published numbers beside these runs</h3></summary><div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div></details>`;
 }
 
 function panel(at) {
