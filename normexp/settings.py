@@ -321,24 +321,20 @@ def checked(values: Mapping[str, Any], table: Iterable[Setting]) -> dict[str, An
 
     Raises UserError where one is missing, or is not of its kind, with its value.
     """
-    found: dict[str, Any] = {**values}
+    found: dict[str, Any] = {k: {**v} if isinstance(v, Mapping) else v for k, v in values.items()}
     for setting in table:
         group, _, name = setting.key.rpartition(".")
         inner = found.get(group) if group else found
-        if not isinstance(inner, Mapping):
+        if not isinstance(inner, dict):
             raise UserError(f"{group}={typed(inner)}: a choice or settings are needed")
         if name not in inner:
             if setting.required:
                 raise UserError(f"{setting.key} is not given; add {setting.key}=...")
             continue
         try:
-            value = setting.kind.check(inner[name])
+            inner[name] = setting.kind.check(inner[name])
         except ValueError as error:
             raise UserError(f"{setting.key}={typed(inner[name])}: {error}") from error
-        if group:
-            found[group] = {**inner, name: value}
-        else:
-            found[name] = value
     return found
 
 

@@ -2,7 +2,7 @@
 
 usage: scripts/picture [folder]     in which it runs, an empty one; needs tmux
 
-The command is typed into a shell in tmux, whose screen is read: once in the middle, once at the end.
+The command is typed into a shell in tmux, whose screen is read midway and at the end.
 """
 
 from __future__ import annotations

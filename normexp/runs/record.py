@@ -19,6 +19,7 @@ from normexp.runs.runtime import Design
 from normexp.runs.spec import RunSpec
 
 FORMAT = 1
+NESTED = (dict, list, type({}.values()))
 DEEPEST = 20  # settings in each other; `conf/` has 5
 LensRow = Mapping[str, Any]  # a row of `lens.json`; `normexp.evaluation.lens` describes its keys
 T = TypeVar("T")
@@ -158,7 +159,8 @@ def _checksum(content: Plain) -> str:
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    inner = value.values() if isinstance(value, Mapping) else value
-    return isinstance(value, Mapping | list) and (
-        levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)  # type: ignore[attr-defined]
+    """Whether what JSON gave has dictionaries and lists in more than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value
+    return isinstance(inner, NESTED) and (
+        levels == 0 or any(_is_deeper(v, levels - 1) for v in inner if isinstance(v, NESTED))
     )

@@ -39,9 +39,7 @@ class Side:
 
     def besides(self, other: Side) -> str:
         """Return the settings that the `other` has not."""
-        return as_typed(
-            {k: v for k, v in self.selection.items() if v != other.selection.get(k)}
-        )
+        return as_typed({k: v for k, v in self.selection.items() if v != other.selection.get(k)})
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         settings = {key: value for key, value in self.selection.items() if key != "measure"}
