@@ -64,6 +64,17 @@ OWN_STUDY = Setting(
 STUDY = Setting(
     "study", Name(optional=True, also="-"), "runs of one study; reference: those that normexp ships"
 )
+WITH_FILES = Setting(
+    "study",
+    Name(
+        optional=True,
+        also="-",
+        taken=SHIPPED,
+        instead="the runs that normexp ships are records without weights and curves; "
+        f"normexp report study={SHIPPED} shows what they found",
+    ),
+    "runs of one study",
+)
 ONLY_SHIPPED = Setting(
     "study",
     Choice((SHIPPED,), optional=True),
@@ -216,7 +227,6 @@ RUNTIME = (
 """What cannot change the result of a run."""
 
 COMPARED = (
-    STUDY,
     Setting("by", Names(), "what is compared and over what: one or two settings"),
     Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
     Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter"),
@@ -231,7 +241,7 @@ OF_CSV = (
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
-    OWN_STUDY,
+    WITH_FILES,
     Setting("trust", Flag(), "call parts of others that a run's record names"),
     Setting("seed", SEED, "of the draws of contrast, gain and other images in the batch"),
     Setting("images", COUNT, "of the test set, at most"),
@@ -287,8 +297,9 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         DEVICE,
         THREADS,
     ),
-    "report": (*COMPARED, PLACES, *OF_CSV),
+    "report": (STUDY, *COMPARED, PLACES, *OF_CSV),
     "tensorboard": (
+        WITH_FILES,
         *COMPARED,
         Setting("runs", Flag(), "show all runs, not the cells only"),
         Setting("port", Number(whole=True, least=1, below=65536, optional=True), "of the server"),
