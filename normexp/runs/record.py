@@ -19,7 +19,6 @@ from normexp.runs.runtime import Design
 from normexp.runs.spec import RunSpec
 
 FORMAT = 1
-NESTED = (dict, list, type({}.values()))
 DEEPEST = 20  # settings in each other; `conf/` has 5
 LensRow = Mapping[str, Any]  # a row of `lens.json`; `normexp.evaluation.lens` describes its keys
 T = TypeVar("T")
@@ -160,7 +159,7 @@ def _checksum(content: Plain) -> str:
 
 def _is_deeper(value: object, levels: int) -> bool:
     """Whether what JSON gave has dictionaries and lists in more than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
     inner = value.values() if isinstance(value, dict) else value
-    return isinstance(inner, NESTED) and (
-        levels == 0 or any(_is_deeper(v, levels - 1) for v in inner if isinstance(v, NESTED))
-    )
+    return levels == 0 or any(_is_deeper(v, levels - 1) for v in inner if type(v) in (dict, list))

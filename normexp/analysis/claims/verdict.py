@@ -141,8 +141,8 @@ def on_what(findings: Sequence[Finding]) -> str:
         }
         if all(sides.values()) and not sides[True].keys() & sides[False].keys():
             if factor == "comparison":
-                sides = {agrees: list(map(quoted, names)) for agrees, names in sides.items()}
-            words = {agrees: ", ".join(names) for agrees, names in sides.items()}
+                sides = {agrees: dict.fromkeys(map(quoted, own)) for agrees, own in sides.items()}
+            words = {agrees: ", ".join(own) for agrees, own in sides.items()}
             return f"{factor}: {words[True]} as claimed, {words[False]} otherwise"
     others = [quoted(f.planned.name) for f in decided if not f.agrees]
     agreeing = len(decided) - len(others)
