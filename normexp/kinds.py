@@ -145,7 +145,8 @@ class Name:
 
     optional: bool = False
     also: str = ""  # a character that it may have behind its first
-    taken: str = ""  # a name that means something else
+    taken: str = ""  # a name that means something else, and what to do instead:
+    instead: str = "this means the runs that normexp ships; another name is needed"
 
     @property
     def words(self) -> str:
@@ -156,7 +157,7 @@ class Name:
         if value is None and self.optional:
             return None
         if self.taken and value == self.taken:
-            raise ValueError("this means the runs that normexp ships; another name is needed")
+            raise ValueError(self.instead)
         # A study or a folder may be called 2024 or 1.5.
         is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
         if is_text and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.{self.also}]*", str(value)):

@@ -66,6 +66,17 @@ OWN_STUDY = Setting(
 STUDY = Setting(
     "study", Name(optional=True, also="-"), "runs of one study; reference: those that normexp ships"
 )
+WITH_FILES = Setting(
+    "study",
+    Name(
+        optional=True,
+        also="-",
+        taken=SHIPPED,
+        instead="the runs that normexp ships are records without weights and curves; "
+        f"normexp report study={SHIPPED} shows what they found",
+    ),
+    "runs of one study",
+)
 ONLY_SHIPPED = Setting(
     "study",
     Choice((SHIPPED,), optional=True),
@@ -224,7 +235,6 @@ RUNTIME = (
 MARGIN = Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter")
 LEVEL = Setting("level", Number(least=0.5, most=0.999), "of intervals")
 COMPARED = (
-    STUDY,
     Setting("by", Names(), "what is compared and over what: one or two settings"),
     Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
     MARGIN,
@@ -239,7 +249,7 @@ OF_CSV = (
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (
     Setting("run", Text(optional=True), "a run's folder or name; * and ? for several"),
-    OWN_STUDY,
+    WITH_FILES,
     Setting("trust", Flag(), "call parts of others that a run's record names"),
     Setting("seed", SEED, "of the draws of contrast, gain and other images in the batch"),
     Setting("images", COUNT, "of the test set, at most"),
@@ -295,7 +305,7 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         DEVICE,
         THREADS,
     ),
-    "report": (*COMPARED, PLACES, *OF_CSV),
+    "report": (STUDY, *COMPARED, PLACES, *OF_CSV),
     "explore": (
         STUDY,
         Setting("beside", Flag(), "show the runs that normexp ships beside your own"),
@@ -305,6 +315,7 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         PLACES,
     ),
     "tensorboard": (
+        WITH_FILES,
         *COMPARED,
         Setting("runs", Flag(), "show all runs, not the cells only"),
         Setting("port", Number(whole=True, least=1, below=65536, optional=True), "of the server"),
@@ -337,24 +348,20 @@ def checked(values: Mapping[str, Any], table: Iterable[Setting]) -> dict[str, An
 
     Raises UserError where one is missing, or is not of its kind, with its value.
     """
-    found: dict[str, Any] = {**values}
+    found: dict[str, Any] = {k: {**v} if isinstance(v, Mapping) else v for k, v in values.items()}
     for setting in table:
         group, _, name = setting.key.rpartition(".")
         inner = found.get(group) if group else found
-        if not isinstance(inner, Mapping):
+        if not isinstance(inner, dict):
             raise UserError(f"{group}={typed(inner)}: a choice or settings are needed")
         if name not in inner:
             if setting.required:
                 raise UserError(f"{setting.key} is not given; add {setting.key}=...")
             continue
         try:
-            value = setting.kind.check(inner[name])
+            inner[name] = setting.kind.check(inner[name])
         except ValueError as error:
             raise UserError(f"{setting.key}={typed(inner[name])}: {error}") from error
-        if group:
-            found[group] = {**inner, name: value}
-        else:
-            found[name] = value
     return found
 
 

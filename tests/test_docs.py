@@ -1,10 +1,11 @@
-"""docs/extending.md and docs/python.md run as they are written, with small settings."""
+"""The pages on extending, on Python and of questions run as written, with small settings."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,12 +19,15 @@ from PIL import Image
 from normexp import cli
 
 DOCS = Path(__file__).parents[1] / "docs"
-PYTHON, EXTENDING = (
-    (DOCS / page).read_text(encoding="utf-8") for page in ("python.md", "extending.md")
+PYTHON, EXTENDING, QUESTIONS = (
+    (DOCS / page).read_text(encoding="utf-8")
+    for page in ("python.md", "extending.md", "questions.md")
 )
 CODE = re.findall(r"```python\n(.*?)```", PYTHON, flags=re.DOTALL)
-FILES = re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)```", EXTENDING, flags=re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)```", flags=re.DOTALL | re.MULTILINE)
+FILES = FILE.findall(EXTENDING)
 COMMANDS = re.findall(r"^(?:normexp|python) .*", EXTENDING, flags=re.MULTILINE)
+ASKED = re.findall(r"^normexp .*", QUESTIONS, flags=re.MULTILINE)
 SMALL = ("steps=1", "batch_size=8", "runtime.threads=1", "kernels=none", "hydra/launcher=basic")
 
 
@@ -72,13 +76,30 @@ def test_every_template_of_the_page_on_extending_runs(home: Path) -> None:
         run(command, home)
 
 
+@pytest.mark.slow
+def test_every_command_of_the_page_of_questions_runs(home: Path) -> None:
+    assert len(re.findall(r"^\*\*\d+\. ", QUESTIONS, re.MULTILINE)) == 20
+    assert len(ASKED) >= 18
+    for name, text in FILE.findall(QUESTIONS):
+        (home / name).write_text(text, encoding="utf-8")
+    for command in ASKED:
+        run(command, home)
+        for weights in home.glob("outputs/runs/small-own-*/weights.pt"):
+            shutil.copy(weights, home / "state.pt")
+
+
 def run(command: str, home: Path) -> None:
     program, word, *arguments = shlex.split(command)
     if program == "python":
         subprocess.run([sys.executable, word, *arguments], cwd=home, check=True)
         return
+    if word in ("evaluate", "recalibrate") and "data=generated" in command:
+        arguments += ["data.source.num_train=50", "data.source.num_test=10"]
     if word == "train" and "--help" not in arguments:
-        arguments += SMALL
+        keys = {each.split("=")[0] for each in arguments}
+        arguments += [each for each in SMALL if each.split("=")[0] not in keys]
+        if "data=generated" in command:
+            arguments += ["data.source.num_train=50", "data.source.num_test=10"]
         if "data=" not in command:
             arguments += ["data=generated", "data.source.num_train=50", "data.source.num_test=10"]
         if "model=" not in command:

@@ -73,12 +73,8 @@ def decoded(file: Path, resize: int | None) -> Decoded:
 
 def pixels(image: Image.Image, resize: int | None) -> np.ndarray:
     """Return an image as uint8 (H, W, 3), as `decoded` does; raises UnusableImageError."""
-    mode, upright = image.mode, UPRIGHT.get(_orientation(image))
-    if mode != "RGB":
-        try:
-            image = _to_rgb(image)
-        except ValueError as error:
-            raise UnusableImageError(f"its mode {mode} has no conversion to RGB") from error
+    upright = UPRIGHT.get(_orientation(image))
+    image = to_rgb(image)
     if upright is not None:
         image = image.transpose(upright)
     if resize is not None:
@@ -90,7 +86,17 @@ def digest_of(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image in RGB, itself where it is; raises UnusableImageError."""
+    if image.mode == "RGB":
+        return image
+    try:
+        return _converted(image)
+    except ValueError as error:
+        raise UnusableImageError(f"its mode {image.mode} has no conversion to RGB") from error
+
+
+def _converted(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() >= 2**16:

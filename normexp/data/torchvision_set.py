@@ -14,6 +14,7 @@ from PIL import Image
 
 from normexp.contracts import DataSource, LabelledImages
 from normexp.data.cache import cached
+from normexp.data.decoding import UnusableImageError, to_rgb
 from normexp.data.memory import check_memory
 from normexp.errors import UserError
 
@@ -26,8 +27,9 @@ def torchvision_set(
     """Return the training and test images of `torchvision.datasets.<dataset>`, such as CIFAR100.
 
     It is called with `train=True` and `False`, or with `split="train"` and `"test"`. Images become
-    RGB; `resize` makes all of one size, by their shorter side and the middle. Raises UserError if
-    there is no such set, it cannot be downloaded, or images do not fit into memory.
+    RGB as those of files do; `resize` makes all of one size, by their shorter side and the middle.
+    Raises UserError if there is no such set, it cannot be downloaded, an image cannot be made RGB,
+    or images do not fit into memory.
     """
     folder = Path(root).expanduser()
     file = Path(cache_dir).expanduser() / f"torchvision-{dataset}-{resize}.pt"
@@ -77,7 +79,10 @@ def _images(half: Sequence[tuple[Any, int]], where: str, resize: int | None) -> 
 
 
 def _pixels(image: Image.Image, resize: int | None) -> np.ndarray:
-    image = image.convert("RGB")
+    try:
+        image = to_rgb(image)
+    except UnusableImageError as error:
+        raise UserError(f"an image cannot be used: {error}") from error
     if resize is not None:
         scale = resize / min(image.size)
         width, height = (max(resize, round(side * scale)) for side in image.size)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 SAME = 1e-4
 ALIKE = 1e-2
 """Of that difference: rounding of a batch of another size is far below it."""
+VIEW_REMEDY = " Maps are channels-last here: x.flatten(1) in the place of x.view(len(x), -1)"
 
 
 def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> str | None:
@@ -20,7 +21,7 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
     ones beside other images. Raises ValueError, naming the layer, where a layer refuses (instance
     norm on 1×1 maps, say) or returns something else than a tensor of as many images.
     """
-    trial = copy.deepcopy(network).cpu()
+    trial = copy.deepcopy(network).cpu().to(memory_format=torch.channels_last)
     entered: list[str] = []
     shapes: dict[str, list[int]] = {}
 
@@ -50,6 +51,7 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for mode, num_images in ((True, min(batch_size, 8)), (False, 8)):
                 images = torch.randn(num_images, 3, *image_size, generator=generator)
+                images = images.contiguous(memory_format=torch.channels_last)  # as in training
                 logits = trial.train(mode)(images)
                 if not isinstance(logits, Tensor):
                     entered.clear()
@@ -64,8 +66,9 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
     except (ValueError, TypeError, RuntimeError) as error:
         where = f"layer {entered[-1]} (input {shapes[entered[-1]]})" if entered else "the network"
         mode_name = "training" if trial.training else "evaluation"
+        remedy = VIEW_REMEDY * ("view size is not compatible" in str(error))
         raise ValueError(
-            f"{where} cannot work in {mode_name} at batch_size={batch_size}: {error}"
+            f"{where} cannot work in {mode_name} at batch_size={batch_size}: {error}{remedy}"
         ) from error
     if all(same):
         return (

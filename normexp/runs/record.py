@@ -169,7 +169,8 @@ def _checksum(content: Plain) -> str:
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    inner = value.values() if isinstance(value, Mapping) else value
-    return isinstance(value, Mapping | list) and (
-        levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)  # type: ignore[attr-defined]
-    )
+    """Whether what JSON gave has dictionaries and lists in more than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(v, levels - 1) for v in inner if type(v) in (dict, list))

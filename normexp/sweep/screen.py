@@ -73,7 +73,9 @@ class Screen:
             shown.append(f"{label} ({epoch}/{epochs})" if epochs else label)
         # The epochs of runs under way count, so that the time left is known before the first end.
         done = self._finished + parts
-        line = f"{len(shown)} running, {speed:.0f} images/s: {', '.join(shown)}"
+        # No epoch has ended at first, and a speed of 0 would be none.
+        rate = f", {speed:.0f} images/s" * (speed > 0)
+        line = f"{len(shown)} running{rate}: {', '.join(shown)}"
         if self._bar.disable:
             seconds = time.monotonic() - self._began
             left = time_left(done - self._initial, len(self._cells) - self._initial, seconds)

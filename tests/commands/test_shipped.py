@@ -85,7 +85,7 @@ def test_where_no_run_that_ships_bears_on_a_question_it_says_so(
     assert len(report.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["train", "tune", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "tune", "evaluate", "tensorboard"])
 def test_a_users_own_study_has_another_name(command: str, tmp_path: Path) -> None:
     answer = normexp(tmp_path, command, "study=reference")
     assert answer.code == 1

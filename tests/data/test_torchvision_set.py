@@ -42,6 +42,15 @@ def test_a_set_of_torchvision_is_read(tmp_path: Path) -> None:
     assert source.classes == ("zero", "one")
 
 
+def test_transparent_pixels_are_white_as_in_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    monkeypatch.setattr(Drawn, "__getitem__", lambda _, i: (clear, i % 2))
+    source = torchvision_set("Drawn", "x", str(tmp_path), None, download=False)
+    assert source.train.images.min() == 255
+
+
 def test_a_mistake_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"data.source.resize=64 makes all 64×64"):
         torchvision_set("Drawn", "x", str(tmp_path), None, download=False)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from normexp import build
 from normexp.models.check import check
@@ -60,6 +60,23 @@ def test_a_network_that_does_not_fit_the_images_is_refused() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
     with pytest.raises(ValueError, match=r"layer 1 \(input \[2, 768\]\)"):
         check(network, (16, 16), batch_size=2)
+
+
+class Viewed(nn.Module):
+    """A network that flattens maps by `view`, as tutorials do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8 * 16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.head(self.conv(x).view(len(x), -1))
+        return y
+
+
+def test_view_on_maps_that_are_channels_last_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r"layer conv .*x\.flatten\(1\) in the place of"):
+        check(Viewed(), (4, 4), batch_size=4)
 
 
 @pytest.mark.parametrize(

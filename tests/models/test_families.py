@@ -1,4 +1,4 @@
-"""Families of torchvision: each with other norms learns for three steps and is seen by the lens."""
+"""Families of torchvision and timm: each with other norms learns three steps, and the lens runs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ FAMILIES: Mapping[str, Mapping[str, object]] = {
     "shufflenet_v2_x0_5": {},
     "inception_v3": {"aux_logits": False, "init_weights": False},
 }
+OF_TIMM = ("convnext_atto", "densenet121", "efficientnet_b0", "inception_v3", "resnext50_32x4d")
 IN_SHORT = ("resnet18", "shufflenet_v2_x0_5")
 CASES = [
     pytest.param(name, norm, marks=() if name in IN_SHORT and norm != "both" else pytest.mark.slow)
@@ -37,11 +38,27 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "norm"), CASES)
-def test_a_family_learns_with_another_norm_and_is_seen(name: str, norm: str) -> None:
+def test_a_family_of_torchvision_learns_with_another_norm_and_is_seen(name: str, norm: str) -> None:
     torch.manual_seed(0)
-    network: nn.Module = models.get_model(name, num_classes=4, **FAMILIES[name])
+    network = models.get_model(name, num_classes=4, **FAMILIES[name])
+    learns_and_is_seen(network, norm, size_of(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["batch", "group", "both"])
+@pytest.mark.parametrize("name", OF_TIMM)
+def test_a_family_of_timm_learns_with_another_norm_and_is_seen(name: str, norm: str) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    learns_and_is_seen(timm.create_model(name, num_classes=4), norm, size_of(name))
+
+
+def size_of(name: str) -> int:
+    return SIZE if name != "inception_v3" else 160
+
+
+def learns_and_is_seen(network: nn.Module, norm: str, size: int) -> None:
     normexp.swap_norms(network, norm)
-    size = SIZE if name != "inception_v3" else 160
     images = torch.randn(4, 3, size, size)
     labels = torch.arange(4)
     before = {key: value.clone() for key, value in network.named_parameters()}

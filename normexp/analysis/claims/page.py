@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from normexp.analysis.claims.planned import scale
-from normexp.analysis.claims.verdict import OUTCOMES, Finding, Verdict
+from normexp.analysis.claims.verdict import OUTCOMES, Finding, Verdict, in_words
 from normexp.analysis.intervals import ALPHA, Interval
 from normexp.analysis.render.document import NONE, Document, Section, Table, number, p_value
 from normexp.analysis.render.markdown import markdown
@@ -139,7 +139,7 @@ def table(verdict: Verdict) -> Table:
 def line(finding: Finding) -> tuple[str, ...]:
     name, comparison = finding.planned.name, finding.comparison
     graded, pairs, outcome = comparison.graded, comparison.pairs, OUTCOMES[comparison.outcome]
-    expect = " or ".join(OUTCOMES[each] for each in finding.planned.expect)
+    expect = in_words(finding.planned.expect)
     notes = "; ".join(
         f"{side}: {note}"
         for side, note in zip(("first", "second"), pairs.notes, strict=False)

@@ -37,6 +37,10 @@ class Side:
     def __str__(self) -> str:
         return as_typed(self.selection)
 
+    def besides(self, other: Side) -> str:
+        """Return the settings that the `other` has not."""
+        return as_typed({k: v for k, v in self.selection.items() if v != other.selection.get(k)})
+
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         settings = {key: value for key, value in self.selection.items() if key != "measure"}
         return [row for row in rows if fits(row.factors, settings)]
@@ -99,12 +103,12 @@ class Planned:
         words = " ".join(filter(None, [str(self.factors.get("comparison", "")), as_typed(others)]))
         if words or not isinstance(self.second, Side):
             return words or f"{self.first} against {self.second}"
-        first, second = self.first.selection, self.second.selection
-        own, other = (
-            as_typed({k: v for k, v in one.items() if v != another.get(k)})
-            for one, another in ((first, second), (second, first))
-        )
-        return f"{own} against {other}"
+        return f"{self.first_side} against {self.second.besides(self.first)}"
+
+    @property
+    def first_side(self) -> str:
+        """The settings of the first side that the second has not."""
+        return self.first.besides(self.second) if isinstance(self.second, Side) else str(self.first)
 
     @property
     def is_difference(self) -> bool:

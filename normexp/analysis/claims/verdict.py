@@ -14,6 +14,7 @@ from normexp.analysis.power import MANY_SEEDS
 from normexp.analysis.render.document import plural
 from normexp.analysis.rows import MeasuredNetwork, Row, Run, design_of
 from normexp.kinds import typed
+from normexp.runs.names import several
 from normexp.runs.runtime import Design
 
 OUTCOMES = {
@@ -28,6 +29,7 @@ OUTCOMES = {
 """What a comparison came out as, in words."""
 GRADES = {"algebra": "exact", "measured": "measured"}
 """In the place of a grade, where nothing was trained."""
+SHOWN = 3  # comparisons that a verdict's line tells of; the page has all
 WITHOUT_ANSWER = ("open", "chance", "not drawn", "missing")
 
 
@@ -104,9 +106,25 @@ def word_and_reason(findings: Sequence[Finding]) -> tuple[str, str]:
     if None not in agrees:
         if agrees[0]:
             return "SUPPORTED", ""
-        seen = dict.fromkeys(OUTCOMES[finding.comparison.outcome] for finding in findings)
-        return "REFUTED", f"it is {' or '.join(seen)}"
+        return "REFUTED", otherwise(findings)
     return "open", what_it_takes(findings)
+
+
+def otherwise(findings: Sequence[Finding]) -> str:
+    """Return how the comparisons came out, and what was claimed of them."""
+    came_out: dict[str, dict[str, None]] = {}
+    claimed = {}
+    for finding in findings:
+        label = quoted(str(finding.planned.factors.get("comparison", "")))
+        came_out.setdefault(label, {})[OUTCOMES[finding.comparison.outcome]] = None
+        claimed[label] = in_words(finding.planned.expect)
+    found = {label: f"{' or '.join(own)}, not {claimed[label]}" for label, own in came_out.items()}
+    is_one = len(found) == 1
+    return "; ".join(f"it is {w}" if is_one else f"{label}: {w}" for label, w in found.items())
+
+
+def in_words(expect: Sequence[str]) -> str:
+    return " or ".join(OUTCOMES[each] for each in expect)
 
 
 def on_what(findings: Sequence[Finding]) -> str:
@@ -122,28 +140,55 @@ def on_what(findings: Sequence[Finding]) -> str:
             for agrees in (True, False)
         }
         if all(sides.values()) and not sides[True].keys() & sides[False].keys():
-            return f"{factor}: {', '.join(sides[True])} as claimed, {', '.join(sides[False])} not"
-    others = [f.planned.name for f in decided if not f.agrees]
+            if factor == "comparison":
+                sides = {agrees: dict.fromkeys(map(quoted, own)) for agrees, own in sides.items()}
+            words = {agrees: ", ".join(own) for agrees, own in sides.items()}
+            return f"{factor}: {words[True]} as claimed, {words[False]} otherwise"
+    others = [quoted(f.planned.name) for f in decided if not f.agrees]
     agreeing = len(decided) - len(others)
-    return f"{agreeing} of {len(findings)} comparisons as claimed, but not {'; '.join(others)}"
+    return f"{agreeing} of {len(findings)} comparisons as claimed; otherwise {several(others)}"
+
+
+def quoted(name: str) -> str:
+    """Return the name of a comparison so that it does not read on into the sentence around it."""
+    return f"“{name}”"
 
 
 def what_it_takes(findings: Sequence[Finding]) -> str:
     """Return how many seeds would decide what is open, and why the rest has no answer."""
     parts = []
-    for outcome, words in (("missing", "no runs"), ("chance", "nothing above chance")):
+    for outcome, words in (("missing", "there are no runs"), ("chance", "nothing is above chance")):
         if count := sum(f.comparison.outcome == outcome for f in findings):
-            parts.append(f"{words} for {count} of {plural(len(findings), 'comparison')}")
-    for finding in findings:
-        if finding.comparison.outcome == "not drawn":
-            notes = "; ".join(filter(None, finding.comparison.pairs.notes))
-            parts.append(f"{finding.planned.name} is not drawn: {notes}")
+            parts.append(f"{words} in {count} of {plural(len(findings), 'comparison')}")
+    not_drawn = [
+        f"{quoted(f.planned.name)}: {', '.join(filter(None, f.comparison.pairs.notes))}"
+        for f in findings
+        if f.comparison.outcome == "not drawn"
+    ]
+    if not_drawn:
+        number = f"{len(not_drawn)} of {plural(len(findings), 'comparison')}"
+        parts.append(f"no conclusion from {number} ({first_few(not_drawn)})")
     open_ = [f for f in findings if f.comparison.outcome == "open"]
     if open_:
         seeds = max(f.comparison.seeds_needed for f in open_)
         have = min(len(f.comparison.pairs.seeds) for f in open_)
         words = f"about {seeds}" if seeds < MANY_SEEDS else f"more than {MANY_SEEDS}"
-        leads = {f.planned.name: f.comparison.graded for f in open_}
-        lead = "; ".join(f"{name}: {each.lead}" for name, each in leads.items() if each)
-        parts.append(f"{words} seeds would decide it, {have} are there ({lead})")
+        are = "is" if have == 1 else "are"
+        parts.append(f"{words} seeds would decide it, {have} {are} there ({leads(open_)})")
     return "; ".join(parts)
+
+
+def leads(open_: Sequence[Finding]) -> str:
+    """Return of the open comparisons what is claimed, and how they stand so far."""
+    return first_few(
+        [
+            f"{quoted(f.planned.name)}, claimed to be {in_words(f.planned.expect)}: "
+            f"{f.planned.first_side} is {graded.lead}"
+            for f in open_
+            if (graded := f.comparison.graded)
+        ]
+    )
+
+
+def first_few(sentences: Sequence[str]) -> str:
+    return "; ".join(sentences[:SHOWN]) + "; …" * (len(sentences) > SHOWN)

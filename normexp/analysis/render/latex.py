@@ -23,6 +23,7 @@ TEX = {
     "“": "``",
     "”": "''",
 }
+SPECIAL = re.compile("|".join(map(re.escape, TEX)))
 TABLE = r"""\begin{table}
 \caption{%s}
 \label{tab:%s}
@@ -63,4 +64,4 @@ def _row(line: Sequence[str]) -> str:
 
 
 def _tex(text: str) -> str:
-    return re.sub("|".join(map(re.escape, TEX)), lambda match: TEX[match[0]], visible(text))
+    return SPECIAL.sub(lambda match: TEX[match[0]], visible(text))

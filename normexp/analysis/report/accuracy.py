@@ -32,8 +32,9 @@ def accuracy_section(block: Block, margin: float, level: float, name: str) -> Se
     caption = (
         f"Test accuracy in percent: mean over seeds with its {level:.0%} interval (Student's t), "
         "which tells what another seed may give, not other test images; one or two seeds have "
-        "their points. Bold: the best of a column, and all that are not decided to be worse "
-        f"than it. A diverged run counts as chance: {100 * block.chance.share:.3g} %."
+        "their points. Bold: the best of a column, and all above chance that are not decided to "
+        "be worse than it; where seeds are few or far apart, that may be a much lower mean. "
+        f"A diverged run counts as chance: {100 * block.chance.share:.3g} %."
     )
     head, rows = block.table(lambda s, c: cell(block, s, c, level))
     scores = [{s: block.scores(s, column) for s in block.series} for column in block.columns]

@@ -13,7 +13,7 @@ from normexp.analysis.report.comparisons import CellComparison, words
 from normexp.analysis.report.prose import listed, said, sentence
 from normexp.analysis.setup import unfair_none
 
-MOST_SENTENCES = 3
+MOST_SENTENCES = 4
 
 
 def main_block(parts: Sequence[Block]) -> Block:
@@ -48,11 +48,12 @@ def answer(
         yield unfair
 
 
-def _weight(own: Sequence[CellComparison]) -> tuple[int, float]:
-    """Return how much there is to say: decided comparisons, and the largest difference."""
+def _weight(own: Sequence[CellComparison]) -> tuple[int, bool, float]:
+    """Return how much there is to say: decided comparisons, what is better, by how much."""
     graded = [each.comparison.graded for each in own if each.comparison.graded]
     decided = sum(each.grade in (Grade.DECIDED, Grade.SAME) for each in graded)
-    return decided, max((abs(each.mean) for each in graded), default=0.0)
+    is_better = any(each.grade is Grade.DECIDED and each.mean > 0 for each in graded)
+    return decided, is_better, max((abs(each.mean) for each in graded), default=0.0)
 
 
 def _alone(block: Block) -> str:

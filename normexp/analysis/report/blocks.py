@@ -132,9 +132,13 @@ def blocks(runs: Sequence[Run], by: Sequence[str]) -> list[Block]:
 
 
 def splitting(runs: Sequence[Run], by: Sequence[str]) -> list[str]:
-    """Return the settings in which runs of one cell differ, a group's name before its settings."""
-    apart: list[str] = []
-    groups = cells(runs, by)
+    """Return the settings in which runs of one cell differ, a group's name before its settings.
+
+    Runs of other data sets never share a table, also where none of their cells is the same.
+    """
+    several_sets = len({run.factors.get("data") for run in runs}) > 1
+    apart = ["data"] if several_sets and "data" not in by else []
+    groups = cells(runs, [*by, *apart])
     for key in dict.fromkeys(key for run in runs for key in run.factors):
         differs = (len({run.factors.get(key) for run in cell}) > 1 for cell in groups.values())
         if key != "seed" and any(differs):

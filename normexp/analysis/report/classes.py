@@ -17,12 +17,16 @@ MOST_CLASSES = 20
 
 
 def classes_section(block: Block, name: str) -> Section | None:
-    """Return accuracy a class of each cell; None for records of format 0, or of many classes."""
-    classes = next((run.result.classes for run in block.runs if run.result), ())
+    """Return accuracy a class of each cell.
+
+    None for records of format 0, for many classes, and for runs of data sets with other classes.
+    """
+    sets = {run.result.classes for run in block.runs if run.result}
+    classes = next(iter(sets), ())
     found = {
         at: matrix for at in block.places if (matrix := confusion(block.cell(*at))) is not None
     }
-    if not found or len(classes) > MOST_CLASSES:
+    if not found or len(sets) > 1 or len(classes) > MOST_CLASSES:
         return None
     rows = [[block.place(*at), *(number(100 * v) for v in m.diagonal())] for at, m in found.items()]
     caption = "Accuracy in percent for the images of each class, over the seeds that finished."

@@ -140,7 +140,7 @@ def _means(scores: Mapping[str, Scores], columns: Columns, margin: float, level:
         rows.append([name, str(of.n), f"{of.mean:.4g}", _ends(of.interval)])
     caption = (
         f"{columns.metric}: means over {columns.seed} with {level:.0%} intervals (Student's t). "
-        "Bold: the highest, and all that are not decided to be lower."
+        "Bold: the highest, and all that are not decided to be lower, be it for few or noisy rows."
     )
     bold = frozenset((i, 2) for i, name in enumerate(scores) if name in best)
     head = [str(columns.compare), "rows", f"mean {columns.metric}", "interval"]

@@ -72,25 +72,25 @@ def test_a_claim_that_every_comparison_bears_out_is_supported() -> None:
 
 def test_a_claim_is_refuted_by_the_other_way_round() -> None:
     cells = {("instance", 2): around(0.6), ("batch", 2): [0.7] * 8}
-    assert word(claim(), cells) == ("REFUTED", "it is less")
+    assert word(claim(), cells) == ("REFUTED", "it is less, not more")
 
 
 def test_a_claim_of_a_difference_is_refuted_by_there_being_none() -> None:
     cells = {("instance", 2): around(0.7), ("batch", 2): [0.7] * 8}
-    assert word(claim(), cells) == ("REFUTED", "it is the same")
+    assert word(claim(), cells) == ("REFUTED", "it is the same, not more")
     assert word(claim(expect="same"), cells) == ("SUPPORTED", "")
 
 
 def test_a_difference_below_the_margin_is_none_even_if_it_is_certain() -> None:
     cells = {("instance", 2): around(0.705), ("batch", 2): [0.7] * 8}
-    assert word(claim(margin=0.01), cells) == ("REFUTED", "it is the same")
+    assert word(claim(margin=0.01), cells) == ("REFUTED", "it is the same, not more")
     assert word(claim(margin=0.001), cells) == ("SUPPORTED", "")
 
 
 def test_comparisons_that_disagree_make_it_depend_on_what_tells_them_apart() -> None:
     cells = {("instance", 2): around(0.8), ("instance", 128): around(0.6)}
     cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
-    assert word(claim(**ACROSS), cells) == ("DEPENDS", "batch_size: 2 as claimed, 128 not")
+    assert word(claim(**ACROSS), cells) == ("DEPENDS", "batch_size: 2 as claimed, 128 otherwise")
 
 
 def test_what_no_single_factor_tells_apart_is_told_in_full() -> None:
@@ -99,8 +99,8 @@ def test_what_no_single_factor_tells_apart_is_told_in_full() -> None:
     cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
     assert word(of, cells) == (
         "DEPENDS",
-        "1 of 4 comparisons as claimed, but not norm=a batch_size=128; norm=b batch_size=2; "
-        "norm=b batch_size=128",
+        "1 of 4 comparisons as claimed; otherwise “norm=a batch_size=128”, "
+        "“norm=b batch_size=2”, “norm=b batch_size=128”",
     )
 
 
@@ -117,7 +117,10 @@ def test_a_factor_that_only_one_side_has_tells_nothing_apart() -> None:
         ),
         rows,
     )
-    assert (found.word, found.reason) == ("DEPENDS", "comparison: two as claimed, one not")
+    assert (found.word, found.reason) == (
+        "DEPENDS",
+        "comparison: “two” as claimed, “one” otherwise",
+    )
 
 
 def test_open_comparisons_leave_it_undecided_and_say_what_it_takes() -> None:
@@ -132,8 +135,8 @@ def test_open_comparisons_leave_it_undecided_and_say_what_it_takes() -> None:
 def test_one_seed_decides_nothing() -> None:
     assert word(claim(), {("instance", 2): [0.9], ("batch", 2): [0.2]}) == (
         "open",
-        "about 6 seeds would decide it, 1 are there "
-        "(norm=instance against norm=batch: ahead by 70.0 points in 1 of 1 seed)",
+        "about 6 seeds would decide it, 1 is there (“norm=instance against norm=batch”, claimed to "
+        "be more: norm=instance is ahead by 70.0 points in 1 of 1 seed)",
     )
 
 
@@ -141,7 +144,7 @@ def test_no_runs_are_not_run_and_some_are_said() -> None:
     assert word(claim(), {}) == ("NOT RUN", "")
     assert word(claim(), {("instance", 2): [0.9] * 8}) == ("NOT RUN", "")
     cells = {("instance", 2): around(0.8), ("batch", 2): [0.7] * 8}
-    assert word(claim(**ACROSS), cells) == ("open", "no runs for 1 of 2 comparisons")
+    assert word(claim(**ACROSS), cells) == ("open", "there are no runs in 1 of 2 comparisons")
 
 
 def test_six_seeds_decide_one_comparison_and_a_family_of_two() -> None:
@@ -181,7 +184,7 @@ def test_a_tuned_setting_is_chosen_by_validation_and_not_by_test() -> None:
     rows += runs(around(0.6), norm="instance", lr=0.4, validation=0.8)
     rows += runs([0.7] * 8, norm="batch", lr=0.1, validation=0.5)
     found = judge_claim(claim(tuned="optimizer.lr"), rows)
-    assert (found.word, found.reason) == ("REFUTED", "it is less")
+    assert (found.word, found.reason) == ("REFUTED", "it is less, not more")
 
 
 def test_runs_that_diverged_count() -> None:
@@ -366,7 +369,7 @@ def test_of_a_family_fewer_still_are_decided_by_chance() -> None:
 def test_a_difference_of_the_margin_is_told_as_none_in_1_of_20_at_most() -> None:
     found = simulated(claim(margin=0.01), 400, 0.01, (128,), 8)
     # 20 expected at most; 4 standard deviations of a binomial count are 17.
-    assert decided(found, "it is the same") <= 37
+    assert decided(found, "it is the same, not more") <= 37
 
 
 @pytest.mark.slow

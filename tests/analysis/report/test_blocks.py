@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.made import make_run, make_study
+from helpers.made import made, make_run, make_study
 from helpers.rows import runs
 
 from normexp.analysis.report.blocks import blocks
+from normexp.analysis.report.classes import classes_section
 from normexp.errors import UserError
 
 
@@ -56,3 +58,24 @@ def test_many_columns_have_four_panels_from_the_first_to_the_last(tmp_path: Path
     assert "7 columns" in block.left_out
     (few,) = blocks([run for run in runs(tmp_path) if run.spec.batch_size > 4], block.by)
     assert (few.drawn, few.left_out) == ([8, 16, 32, 64], "")
+
+
+def test_runs_of_other_data_sets_share_no_table(tmp_path: Path) -> None:
+    make_study(tmp_path, ["batch"], [4], 2, lambda *_: 0.5)
+    make_study(tmp_path, ["batch"], [8], 2, lambda *_: 0.5, data__name="images")
+    found = blocks(runs(tmp_path), ["norm", "batch_size"])
+    assert [block.title for block in found] == ["data=generated", "data=images"]
+    (block,) = blocks(runs(tmp_path), ["norm", "data"])
+    assert block.columns == ["generated", "images"]
+
+
+def test_runs_with_other_classes_have_no_table_of_classes() -> None:
+    one, other = made(0.5, batch_size=4), made(0.5, batch_size=8)
+    assert other.result
+    classes = tuple(map(str.upper, other.result.classes))
+    renamed = replace(other, result=replace(other.result, classes=classes))
+    (same,), (differing,) = (
+        blocks([one, each], ["norm", "batch_size"]) for each in (other, renamed)
+    )
+    assert classes_section(same, "") is not None
+    assert classes_section(differing, "") is None
