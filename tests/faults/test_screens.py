@@ -9,7 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from helpers.typed import SMALL
+
+from .size import IS_FULL
+
+pytestmark = pytest.mark.skipif(not IS_FULL, reason="tests/test_screen.py has no training")
 
 START = (sys.executable, "-P", "-c", "from normexp.cli import main; main()")
 TRAIN = ("train", *SMALL, "kernels=none")
