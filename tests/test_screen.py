@@ -1,4 +1,4 @@
-"""A screen that goes away ends no work: its parts, without a training (`faults/test_screens.py`)."""
+"""A screen that goes away ends no work: its parts alone (`faults/test_screens.py` trains)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -21,8 +22,10 @@ os._exit(7)  # it came to its end
 
 
 @pytest.mark.parametrize("make", [os.pipe, pty.openpty], ids=["pipe", "terminal"])
-def test_what_is_written_to_a_screen_that_is_gone_ends_nothing(make: object) -> None:
-    reader, writer = make()  # type: ignore[operator]
+def test_what_is_written_to_a_screen_that_is_gone_ends_nothing(
+    make: Callable[[], tuple[int, int]],
+) -> None:
+    reader, writer = make()
     os.close(reader)
     try:
         done = subprocess.run(

@@ -30,7 +30,6 @@ from .commands import (
 from .moments import hit
 from .size import IS_FULL, chance, size
 
-
 SWEEP = pytest.mark.skipif(not IS_FULL, reason="tests/sweep/test_pool.py kills a small one")
 
 
