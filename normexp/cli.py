@@ -20,6 +20,7 @@ COMMANDS = {
     "probe": "measure what a norm layer does to its input, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",
+    "explore": "open a page on which you choose what is drawn: study=reference",
     "verify": "train runs that normexp ships again, and compare: rows=3",
     "tensorboard": "show curves, cells, figures and factors of all runs in a browser",
     "advise": "name the norm to use, by the runs at hand: batch_size=4",

@@ -118,8 +118,12 @@ class Contrast(Protocol):
 class FollowsSteps(Protocol):
     """A layer that acts after each optimizer step."""
 
-    def after_step(self, progress: float) -> None:
-        """`progress`: the share of the training that is done, in (0, 1]."""
+    def after_step(self, progress: float) -> bool | None:
+        """`progress`: the share of the training that is done, in (0, 1].
+
+        True where the layer launches other operations from the next step on: one that is recorded
+        on a GPU is then recorded anew. New values of its tensors are no such change.
+        """
 
 
 @runtime_checkable

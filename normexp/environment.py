@@ -1,6 +1,7 @@
 """The machine and the versions that a result comes from."""
 
 import ctypes
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -16,11 +17,22 @@ from normexp.runs.result import Environment
 
 
 def choose_device(setting: str) -> torch.device:
-    """`auto` is the GPU where there is one; raises UserError where `setting` cannot be used."""
+    """`auto` is the GPU where there is one; raises UserError where `setting` cannot be used.
+
+    On a GPU cuDNN then adds in the same order each time, so that a run has the same bits again.
+    """
     if setting == "auto":
         setting = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(setting)
+        if device.type not in ("cpu", "cuda"):
+            raise UserError(f"runtime.device={setting} is not supported; try auto, cpu or cuda")
+        if device.type == "cuda":
+            # cuBLAS reads it when it is first used (its documentation, "Results reproducibility").
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.backends.cudnn.deterministic = True
+            if device.index is not None:
+                torch.cuda.set_device(device)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]

@@ -7,19 +7,33 @@ from dataclasses import dataclass
 
 import torch
 
+from normexp.errors import UserError
+
 
 @dataclass(frozen=True)
 class Precision:
-    """`fp32`, or `bf16`: convolutions and linear layers in bfloat16, weights in fp32."""
+    """`fp32`; `bf16`: convolutions and linear layers in bfloat16, weights in fp32; or `tf32`.
+
+    `tf32` is float32 whose products have 10 bits of mantissa, on NVIDIA GPUs.
+    """
 
     name: str
     device: torch.device
 
     @classmethod
     def choose(cls, setting: str, device: torch.device) -> Precision:
-        """`auto` is bf16 where the hardware has it, else fp32."""
+        """`auto` is bf16 where the hardware has it, else fp32; raises UserError for tf32 on a CPU.
+
+        torch's own default on a GPU is tf32 in convolutions, under the name of float32.
+        """
         if setting == "auto":
             setting = "bf16" if has_bf16(device) else "fp32"
+        if device.type == "cuda":
+            products = "tf32" if setting == "tf32" else "ieee"
+            torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
+            torch.backends.cuda.matmul.fp32_precision = products
+        elif setting == "tf32":
+            raise UserError(f"precision=tf32 is for NVIDIA GPUs, and this is a {device.type}")
         return cls(setting, device)
 
     def autocast(self) -> AbstractContextManager[object]:

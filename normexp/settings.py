@@ -107,7 +107,11 @@ RUN = (
     ),
     Setting("steps", OPTIONAL_COUNT, "budget in optimizer steps; where given, it replaces epochs"),
     Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
-    Setting("precision", Choice(("auto", "fp32", "bf16")), "auto: bf16 where the hardware has it"),
+    Setting(
+        "precision",
+        Choice(("auto", "fp32", "bf16", "tf32")),
+        "auto: bf16 where the hardware has it; tf32: NVIDIA GPUs only",
+    ),
     Setting("kernels", Choice(("auto", "none")), "compiled layers on the CPU; none: torch's"),
     Setting("data.name", Name(), "what folders and tables call it"),
     Setting("data.source", Part(), "function that returns the images"),
@@ -215,12 +219,14 @@ RUNTIME = (
 )
 """What cannot change the result of a run."""
 
+MARGIN = Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter")
+LEVEL = Setting("level", Number(least=0.5, most=0.999), "of intervals")
 COMPARED = (
     STUDY,
     Setting("by", Names(), "what is compared and over what: one or two settings"),
     Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
-    Setting("margin", Number(least=0, most=100), "points of accuracy; less does not matter"),
-    Setting("level", Number(least=0.5, most=0.999), "of intervals"),
+    MARGIN,
+    LEVEL,
 )
 OF_CSV = (
     Setting("csv", Text(optional=True), "a file of anybody's numbers, in the place of runs"),
@@ -288,6 +294,14 @@ COMMANDS: Mapping[str, tuple[Setting, ...]] = {
         THREADS,
     ),
     "report": (*COMPARED, PLACES, *OF_CSV),
+    "explore": (
+        STUDY,
+        Setting("beside", Flag(), "show the runs that normexp ships beside your own"),
+        MARGIN,
+        LEVEL,
+        Setting("open", Flag(), "show the page in a browser, where there is a screen"),
+        PLACES,
+    ),
     "tensorboard": (
         *COMPARED,
         Setting("runs", Flag(), "show all runs, not the cells only"),

@@ -63,6 +63,17 @@ def check(cells: Sequence[Settings]) -> None:
     print(json.dumps([problem(**cell) for cell in cells]))
 
 
+def gpus() -> None:
+    """Print the free gigabytes of each GPU that torch can use, by CUDA_VISIBLE_DEVICES' name."""
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    number = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    names = visible.split(",") if visible else map(str, range(number))
+    free = (torch.cuda.mem_get_info(i)[0] / 1e9 for i in range(number))
+    print(json.dumps(dict(zip(names, free, strict=False))))
+
+
 def problem(spec: Settings, runtime: Settings) -> str | None:
     """Return why a run cannot work, or None if it can."""
     try:
@@ -80,4 +91,5 @@ TASKS: Mapping[str, Callable[..., int | None]] = {
     "train_typed": train_typed,
     "evaluate": evaluate_run,
     "check": check,
+    "gpus": gpus,
 }

@@ -27,8 +27,8 @@ from normexp.runs.source import WEIGHTS
 from normexp.runs.spec import Settings
 from normexp.settings import EVALUATE
 from normexp.sweep.fork import child_class
-from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Pool, Task
+from normexp.sweep.question import plan_here
 from normexp.sweep.scheduler import carry_out
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made needs it
@@ -173,9 +173,9 @@ def evaluate_each(
     """Evaluate each run in a process of its own, several at once; return those that failed."""
     from tqdm import tqdm
 
-    plan = Plan.choose(len(folders), runtime, Machine.this(runtime.device))
+    begin = child_class([folder.record().spec.settings for folder in folders])
+    plan = plan_here(len(folders), len(folders), runtime, begin)
     by_name = {folder.name: folder for folder in folders}
-    begin = child_class([folder.record().spec.settings for folder in folders], plan.slots)
     if plan.threads is not None:
         runtime = replace(runtime, threads=plan.threads)
     given = {"asked": asked, "runtime": asdict(runtime), "trust": trust}

@@ -52,9 +52,9 @@ def main(cfg: DictConfig) -> None:
     print(f"{len(found)} runs{words}\n{page}")
 
 
-def origin() -> str:
-    """Return where, when and with what a report is made."""
-    command = " ".join(["normexp report", *HydraConfig.get().overrides.task])
+def origin(word: str = "report") -> str:
+    """Return where, when and with what a page is made."""
+    command = " ".join([f"normexp {word}", *HydraConfig.get().overrides.task])
     return (
         f"Made {time.strftime('%F %H:%M %Z')} on {platform.node()} by normexp {__version__}, "
         f"Python {platform.python_version()}: {command}"

@@ -1,5 +1,6 @@
 """Contrast augmentation, drawn per image."""
 
+from functools import cache
 from math import inf
 
 import torch
@@ -7,6 +8,12 @@ from torch import Tensor
 
 # The weights of red, green and blue in a grey image, as torchvision uses them.
 GREY = (0.2989, 0.587, 0.114)
+
+
+@cache
+def _grey(device: torch.device) -> Tensor:
+    """Return the weights on `device`; each copy to a GPU would wait for it."""
+    return torch.tensor(GREY, device=device)
 
 
 class NoContrast:
@@ -48,7 +55,7 @@ class ContrastJitter(_Uniform):
         """Return `images` (N, 3, H, W), changed by the factors `draws` (N, 1)."""
         factor = draws.view(-1, 1, 1, 1)
         channel_means = images.mean((2, 3))
-        grey = (channel_means * channel_means.new_tensor(GREY)).sum(1).view(-1, 1, 1, 1)
+        grey = (channel_means * _grey(images.device)).sum(1).view(-1, 1, 1, 1)
         return torch.lerp(grey, images, factor).clamp_(0, 1)
 
 

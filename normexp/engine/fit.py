@@ -1,7 +1,7 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, isfinite
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from normexp.contracts import HasReadings
 from normexp.data.loader import Loader
 from normexp.data.split import Split
+from normexp.engine.recorded import Batches, Recorded, recorded
 from normexp.engine.schedule import Schedule, set_lr
 from normexp.engine.state import TrainingState
 from normexp.engine.tracking import Tracker
@@ -90,6 +91,7 @@ def fit(
     state, loader, recipe = training.state, training.loader, training.recipe
     if state.step == 0:
         tracker.begin(loader.contact_sheet())
+    graph = recorded(lambda batches: descend(state, batches, recipe), state, tracker.note)
     saved_at = time.monotonic()
     while state.step < recipe.total_steps:
         epoch_end = (state.step // training.steps_per_epoch + 1) * training.steps_per_epoch
@@ -97,10 +99,13 @@ def fit(
         began = time.monotonic() - state.seconds
         while state.step < epoch_end:
             seed_layers(loader.seed * 1_000_003 + state.step, state.totals.device)
-            training_step(state, training.batches(state.step), recipe)
-            state.seconds = time.monotonic() - began
+            training_step(state, training.batches(state.step), recipe, graph)
             at_end = state.step == epoch_end
-            if (state.step % rhythm.log_every == 0 or at_end) and not log_point(training, tracker):
+            is_point = at_end or state.step % rhythm.log_every == 0
+            if is_point and state.totals.is_cuda:
+                torch.cuda.synchronize()  # or the time of what is queued would be left out
+            state.seconds = time.monotonic() - began
+            if is_point and not log_point(training, tracker):
                 return False
             if at_end and not end_epoch(training, tracker):
                 return False
@@ -117,18 +122,35 @@ def fit(
 
 def seed_layers(seed: int, device: torch.device) -> None:
     """Seed torch's generator, from which layers such as dropout draw."""
-    if device.type == "cpu":  # torch.manual_seed takes 0.2 ms, for devices that are not there
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
+    # torch.manual_seed takes 0.2 ms, for devices that are not there.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
 
 
 def training_step(
-    state: TrainingState, batches: Sequence[tuple[Tensor, Tensor]], recipe: Recipe
+    state: TrainingState, batches: Batches, recipe: Recipe, graph: Recorded | None = None
 ) -> None:
-    """Make one optimizer step on batches of images (N, 3, H, W), standardised, and labels (N,)."""
+    """Make one optimizer step on batches of images (N, 3, H, W), standardised, and labels (N,).
+
+    `graph`, if given, launches what `descend` does.
+    """
     progress = (state.step + 1) / recipe.total_steps
     set_lr(state.optimizer, recipe.schedule.lr(progress))
+    if graph:
+        graph(batches)
+    else:
+        descend(state, batches, recipe)
+    with torch.no_grad():
+        changes = [layer.after_step(progress) for layer in state.followers]
+    if graph and any(changes):
+        graph.forget()
+    state.step += 1
+
+
+def descend(state: TrainingState, batches: Batches, recipe: Recipe) -> None:
+    """Take the gradient of the loss over `batches` and change the weights: all on the device."""
     state.optimizer.zero_grad()
     for images, labels in batches:
         with recipe.precision.autocast():
@@ -143,26 +165,26 @@ def training_step(
             state.totals[1] += (logits.argmax(1) == labels).sum()
             state.totals[2] += len(labels)
     state.optimizer.step()
-    with torch.no_grad():
-        for layer in state.followers:
-            layer.after_step(progress)
-    state.step += 1
 
 
 def log_point(training: Training, tracker: Tracker) -> bool:
     """Add a point to the training curves; return False if the loss is not finite."""
     state = training.state
-    loss, right, count = (state.totals - state.logged).tolist()
-    state.logged = state.totals.clone()
     gradients = [p.grad for p in state.network.parameters() if p.grad is not None]
+    speaking = readings(state.network)
+    numbers = [torch.nn.utils.get_total_norm(gradients), *speaking.values()]
+    found = [state.totals - state.logged, state.totals[2:], *(n.to(state.totals) for n in numbers)]
+    # At once, as a GPU is waited for each time.
+    loss, right, count, images, norm, *of_layers = torch.hstack(found).tolist()
+    state.logged = state.totals.clone()
     values = {
         "train/loss": loss / count,
         "train/accuracy": right / count,
         "train/lr": training.recipe.schedule.lr(state.step / training.recipe.total_steps),
-        "train/gradient_norm": torch.nn.utils.get_total_norm(gradients).item(),
-        "train/images_per_second": state.totals[2].item() / state.seconds,
+        "train/gradient_norm": norm,
+        "train/images_per_second": images / state.seconds,
+        **dict(zip(speaking, of_layers, strict=True)),
     }
-    values |= readings(state.network)
     tracker.curves(values, state.step, state.step * training.images_per_step)
     epochs = [ceil(n / training.steps_per_epoch) for n in (state.step, training.recipe.total_steps)]
     shown = values["train/loss"], values["train/images_per_second"]
@@ -170,10 +192,10 @@ def log_point(training: Training, tracker: Tracker) -> bool:
     return isfinite(loss)
 
 
-def readings(network: nn.Module) -> dict[str, float]:
-    """Return the numbers that layers speak of, such as `gate/stage0.0.norm`."""
+def readings(network: nn.Module) -> dict[str, Tensor]:
+    """Return the scalars that layers speak of, such as `gate/stage0.0.norm`."""
     speaking = [(n, m) for n, m in network.named_modules() if isinstance(m, HasReadings)]
-    return {f"{what}/{n}": r.item() for n, m in speaking for what, r in m.readings().items()}
+    return {f"{what}/{n}": r for n, m in speaking for what, r in m.readings().items()}
 
 
 def end_epoch(training: Training, tracker: Tracker) -> bool:

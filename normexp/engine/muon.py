@@ -59,11 +59,11 @@ class Muon(torch.optim.Optimizer):
                     update = self._nesterov(weight, weight.grad, group["momentum"])
                     weight.mul_(len(weight) ** 0.5 / weight.norm().clamp_min(1e-7))
                     step = newton_schulz(update.flatten(1), group["ns_steps"])
-                    weight.sub_(step.view(update.shape), alpha=group["lr"])
+                    move(weight, step.view(update.shape), group["lr"])
                 else:
                     gradient = weight.grad.add(weight, alpha=group["weight_decay"])
                     update = self._nesterov(weight, gradient, group["sgd_momentum"])
-                    weight.sub_(update, alpha=group["lr"] * group["sgd_factor"])
+                    move(weight, update, group["lr"] * group["sgd_factor"])
         return None
 
     def _nesterov(self, weight: Tensor, gradient: Tensor, momentum: float) -> Tensor:
@@ -74,6 +74,14 @@ class Muon(torch.optim.Optimizer):
         buffer: Tensor = state["momentum_buffer"]
         buffer.mul_(momentum).add_(gradient)
         return gradient.add(buffer, alpha=momentum)
+
+
+def move(weight: Tensor, update: Tensor, lr: float | Tensor) -> None:
+    """Take lr · `update` from `weight`, in place; a GPU need not wait for an `lr` that it has."""
+    if isinstance(lr, Tensor):
+        weight.addcmul_(update, lr, value=-1)
+    else:
+        weight.sub_(update, alpha=lr)
 
 
 def newton_schulz(matrix: Tensor, steps: int) -> Tensor:

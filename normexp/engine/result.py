@@ -41,7 +41,7 @@ def _findings(
         parameters=sum(p.numel() for p in state.network.parameters()),
         classes=data.classes,
         history=tuple(state.history),
-        readings=readings(state.network) if test else {},
+        readings={n: r.item() for n, r in readings(state.network).items()} if test else {},
         layers=dict(_layers(state.network)) if test else {},
         timing=Timing(seconds, tuple(state.epoch_seconds), num_images / seconds if seconds else 0),
         environment=training.environment,

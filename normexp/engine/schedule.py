@@ -61,4 +61,7 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["lr_factor"]
+        if isinstance(group["lr"], torch.Tensor):  # which a recorded step reads
+            group["lr"].fill_(lr * group["lr_factor"])
+        else:
+            group["lr"] = lr * group["lr_factor"]

@@ -1,8 +1,7 @@
 """Loss and accuracy of a network on images, as they are and at reduced contrast."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from normexp.contracts import LabelledImages
 from normexp.data.gain import amplified
 from normexp.data.standardise import Standardise, to_unit
-from normexp.evaluation.corruption import SEVERITIES, reduce_contrast
+from normexp.evaluation.corruption import SEVERITIES, channel_means, reduce_contrast
 from normexp.precision import Precision
 
 BATCH_SIZE = 250
@@ -58,9 +57,11 @@ class Evaluator:
         return Score(loss.item() / len(images), right / len(images), predicted.cpu())
 
     def contrast_accuracy(self, network: nn.Module, images: LabelledImages) -> dict[str, float]:
-        return {
-            str(severity): self.score(
-                network, images, partial(reduce_contrast, share=share)
-            ).accuracy
-            for severity, share in SEVERITIES.items()
-        }
+        parts = torch.split(images.images, BATCH_SIZE)
+        means = [channel_means(part) for part in parts]
+        accuracy = {}
+        for severity, share in SEVERITIES.items():
+            changed = (reduce_contrast(p, share, m) for p, m in zip(parts, means, strict=True))
+            at_severity = replace(images, images=torch.cat(list(changed)))
+            accuracy[str(severity)] = self.score(network, at_severity).accuracy
+        return accuracy

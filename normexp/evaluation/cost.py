@@ -38,8 +38,8 @@ def multiply_adds(network: nn.Module, image: Tensor) -> int:
 def step_cost(step: Callable[[], None], steps: int, device: torch.device) -> dict[str, Any]:
     """Return the median time of a training step, and its peak memory.
 
-    `peak_memory` in bytes: on CUDA the peak of the allocator, on Linux the peak growth of the
-    process in the first step, as later ones reuse freed memory; None where neither is known.
+    `peak_memory` in bytes, on top of what was held before: on CUDA of the allocator, on Linux of
+    the process in the first step, as later ones reuse freed memory; None where neither is known.
     """
     measure = _cuda_peak(device) if device.type == "cuda" else _process_growth()
     seconds = [_timed(step, device)]
@@ -63,7 +63,8 @@ def _wait(device: torch.device) -> None:
 
 def _cuda_peak(device: torch.device) -> Callable[[], int | None]:
     torch.cuda.reset_peak_memory_stats(device)
-    return lambda: torch.cuda.max_memory_allocated(device)
+    before = torch.cuda.memory_allocated(device)
+    return lambda: torch.cuda.max_memory_allocated(device) - before
 
 
 def _process_growth() -> Callable[[], int | None]:

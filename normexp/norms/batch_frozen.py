@@ -44,10 +44,13 @@ class FrozenBatchNorm(nn.BatchNorm2d):
             x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
 
-    def after_step(self, progress: float) -> None:
-        if progress >= self.frozen_from and not self._is_frozen:
+    def after_step(self, progress: float) -> bool:
+        """Freeze the statistics when it is time; return whether this was the step."""
+        changes = progress >= self.frozen_from and not self._is_frozen
+        if changes:
             self._is_frozen = True
             self.frozen.fill_(True)
+        return changes
 
 
 def _look_again(layer: FrozenBatchNorm, _: object) -> None:

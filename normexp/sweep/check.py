@@ -5,16 +5,13 @@ process of its own does it. On the way it downloads or decodes the data set, whi
 together would each do.
 """
 
-import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from normexp.errors import UserError
 from normexp.sweep.cell import Cell
-from normexp.sweep.pool import Child, Pool, Task
-from normexp.sweep.scheduler import carry_out
+from normexp.sweep.pool import Child, Task
+from normexp.sweep.question import answer
 
 
 def impossible(
@@ -52,14 +49,4 @@ def _problems(
 ) -> list[str | None] | None:
     """Return what is wrong with each cell, or None where that cannot be found out."""
     task = Task("check", {"cells": [cell.asked() for cell in cells]})
-    found: list[list[str | None]] = []
-
-    def note(_: str, code: int, __: str) -> None:
-        lines = answer.read_text().splitlines()
-        if code == 0 and lines:
-            found.append(json.loads(lines[-1]))
-
-    with TemporaryDirectory() as folder, Pool([{}], begin, own_errors=False) as pool:
-        answer = Path(folder) / "answer"
-        carry_out([task], pool, lambda task: pool.start("check", task, answer), note, is_stopping)
-    return found[0] if found else None
+    return answer(task, begin, is_stopping)

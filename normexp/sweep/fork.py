@@ -40,11 +40,12 @@ def can_fork() -> bool:
     return sys.platform == "linux" and hasattr(os, "fork")
 
 
-def child_class(settings: Sequence[Settings], slots: Sequence[Mapping[str, str]]) -> type[Child]:
-    """Return what begins children for these `settings`: forks, where several run on the CPU."""
-    # A GPU is chosen by a variable that has to be there before torch is.
-    if len(settings) < 2 or any(slots) or not can_fork():
+def child_class(settings: Sequence[Settings]) -> type[Child]:
+    """Return what begins children for these `settings`: forks, where there are several."""
+    if len(settings) < 2 or not can_fork():
         return Child
+    # torch then looks for GPUs without CUDA, which no fork could use once it is begun.
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     import_training(settings)
     return ForkedChild
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,8 @@ class Machine:
     gpus: Mapping[str, float]  # free gigabytes of each GPU, by its name for CUDA_VISIBLE_DEVICES
 
     @classmethod
-    def this(cls, device: str) -> Machine:
-        """Look around for what runs on `device` may use."""
-        gpus = _gpus() if device in ANY_GPU else {}
+    def this(cls, gpus: Mapping[str, float]) -> Machine:
+        """Look around for what runs may use beside `gpus`."""
         return cls(_cores(), _gigabytes(), gpus)
 
 
@@ -112,20 +110,3 @@ def _line(path: str) -> str:
         return Path(path).read_text().strip()
     except OSError:
         return ""
-
-
-def _gpus() -> dict[str, float]:
-    """Ask NVIDIA's own tool: torch takes seconds to import."""
-    command = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits"]
-    try:
-        output = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        free = dict(line.split(", ") for line in output.stdout.splitlines())
-        gpus = {name: int(megabytes) / 1000 for name, megabytes in free.items()}
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return {}
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return gpus
-    # The user's own choice, by names of which only UUIDs can be looked up.
-    least = min(gpus.values(), default=0.0)
-    return {name: gpus.get(name, least) for name in visible.split(",") if name}

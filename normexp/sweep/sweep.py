@@ -21,8 +21,8 @@ from normexp.sweep.ended import Ended, failed, found, how_it_ended
 from normexp.sweep.forecast import start_line
 from normexp.sweep.fork import ForkedChild, child_class, share_images
 from normexp.sweep.jobs import Jobs
-from normexp.sweep.plan import Machine, Plan
 from normexp.sweep.pool import Child, Pool
+from normexp.sweep.question import plan_here
 from normexp.sweep.scheduler import carry_out
 from normexp.sweep.screen import Screen
 
@@ -50,15 +50,12 @@ def ends_of(
         if cell.is_finished:
             cell.revisit(None)
     runtime = cells[0].runtime
-    if jobs is None:
-        plan = Plan.choose(len(cells), runtime, Machine.this(runtime.device))
-    else:
-        plan = jobs.plan
+    settings = [cell.spec.settings for cell in missing]
+    begin = Child if jobs else child_class(settings)
+    plan = jobs.plan if jobs else plan_here(len(cells), len(missing), runtime, begin)
     print(start_line(cells, len(plan.slots)), file=sys.stderr)
     with StopRequest() as stop:
         new = [cell for cell in missing if not cell.has_begun]
-        settings = [cell.spec.settings for cell in missing]
-        begin = Child if jobs else child_class(settings, plan.slots)
         bad = impossible(new, begin, lambda: stop.is_asked)
         if len(bad) == len(cells):
             reasons = "; ".join(dict.fromkeys(bad.values()))

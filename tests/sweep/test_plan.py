@@ -75,6 +75,6 @@ def test_a_named_device_is_left_as_it_is(runtime: Runtime, device: str, slots: i
 
 
 def test_this_machine_has_a_core_and_memory() -> None:
-    machine = Machine.this("auto")
+    machine = Machine.this({})
     assert machine.cores >= 1
     assert machine.gigabytes > 0

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from normexp.analysis.compare import Comparison, Family, Pairs, compare
 from normexp.analysis.goes_on import Further, goes_on
+from normexp.analysis.measures import Measure, accuracy
 from normexp.analysis.render.document import NONE, Section, Table, interval, number, p_value, plural
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.right_images import Images, images_of
@@ -55,23 +56,28 @@ class CellComparison:
 
 
 def compare_cells(
-    blocks: Sequence[Block], reference: str | None, margin: float
+    blocks: Sequence[Block], reference: str | None, margin: float, measure: Measure = accuracy
 ) -> list[CellComparison]:
     """Return the comparisons of every block; raises UserError if no run has the `reference`.
 
-    The comparisons of a block are one table, and one family.
+    The comparisons of a block by one measure, an accuracy, are one table, and one family.
     """
     known = dict.fromkeys(typed(series) for block in blocks for series in block.series)
     if reference is not None and reference not in known:
         raise UserError(f"reference={reference}: no run has it; there are: {', '.join(known)}")
-    return [each for block in blocks for each in _of_block(block, reference, margin)]
+    return [each for block in blocks for each in _of_block(block, reference, margin, measure)]
 
 
-def _of_block(block: Block, reference: str | None, margin: float) -> Iterator[CellComparison]:
+def _of_block(
+    block: Block, reference: str | None, margin: float, measure: Measure
+) -> Iterator[CellComparison]:
     wanted = DEFAULT_REFERENCE if reference is None else reference
     base = next((s for s in block.series if typed(s) == wanted), block.series[0])
     places = [(s, c) for c in block.columns for s in block.series if s != base]
-    pairs = [Pairs.of(block.scores(s, c), block.scores(base, c), margin) for s, c in places]
+    pairs = [
+        Pairs.of(block.scores(s, c, measure), block.scores(base, c, measure), margin)
+        for s, c in places
+    ]
     family = Family("the comparisons of this table", design_of(block.runs))
     for (series, column), each in zip(places, compare(family, pairs), strict=True):
         yield CellComparison(block, column, series, base, each)

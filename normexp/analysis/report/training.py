@@ -57,12 +57,17 @@ def _curves(block: Block, over: str, name: str) -> Iterator[Figure]:
 
 def _bands(block: Block, column: object, over: str) -> Iterator[figures.Band]:
     for series in block.series:
-        found = [curve(run, over) for run in block.cell(series, column)]
-        known = [each for each in found if each is not None and each[0]]
-        if known:
-            points = min(len(x) for x, _ in known)
-            x = [fmean(xs) for xs in zip(*(x[:points] for x, _ in known), strict=True)]
-            yield figures.Band(typed(series), x, [y[:points] for _, y in known])
+        x, seeds = curves_of(block.cell(series, column), over)
+        if seeds:
+            yield figures.Band(typed(series), x, seeds)
+
+
+def curves_of(runs: Sequence[Run], over: str) -> tuple[list[float], list[Sequence[float]]]:
+    """Return the axis, a mean over finished runs, and each run's validation accuracy on it."""
+    known = [each for run in runs if (each := curve(run, over)) is not None and each[0]]
+    points = min((len(x) for x, _ in known), default=0)
+    x = [fmean(xs) for xs in zip(*(x[:points] for x, _ in known), strict=True)]
+    return x, [y[:points] for _, y in known]
 
 
 def _reach(block: Block, level: float, name: str) -> Table:

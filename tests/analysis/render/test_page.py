@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import html
-import http.server
 import itertools
-import json
 import re
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
+from helpers.browser import CHROMIUM, seen
 from helpers.made import make_study
 from helpers.rows import runs
 
 from normexp.analysis.report.report import Choices, Heading, write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--enable-logging=stderr", "--virtual-time-budget=5000", "--window-size=1800,1000"),
-)
 WIDTHS = (360, 1400)
 PROBE = """<!doctype html><title>probe</title>
 <iframe width=360 height=800 src="index.html"></iframe>
@@ -84,45 +70,19 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.fixture
-def address(page: Path) -> Iterator[str]:
-    (page.parent / "probe.html").write_text(PROBE, encoding="utf-8")
-    handler = functools.partial(Quiet, directory=str(page.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-        pass
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-def test_in_a_browser_the_page_is_whole_at_both_widths(
-    page: Path, address: str, tmp_path: Path
-) -> None:
-    assert CHROMIUM is not None
-    log = tmp_path / "net.json"
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}", f"--log-net-log={log}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", f"{address}/probe.html"],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    (answer,) = re.findall(r"<pre>(.+?)</pre>", done.stdout)
-    for width, seen in zip(WIDTHS, json.loads(html.unescape(answer)), strict=True):
-        assert seen["overflow"] <= 0, width
-        assert width < 1400 or seen["folded"] <= 4 * 800  # four screens
-        assert seen["figures"] == page.read_text(encoding="utf-8").count("<figure>") == 5
-        assert (seen["headings"], seen["scrolling"]) == (1, 0)
-        assert seen["text"] >= 9, width
-        assert seen["on_top"] == [], width
-    text = log.read_text(encoding="utf-8")
-    asked = re.findall(r'"initiator":"(http[^"]*)".*?"url":"([^"]*)"', text)
-    assert any(url.endswith("/index.html") for _, url in asked)
-    assert all(url.startswith((address, "data:")) for _, url in asked)
+def test_in_a_browser_the_page_is_whole_at_both_widths(page: Path, tmp_path: Path) -> None:
+    found = seen(page.parent, PROBE, tmp_path)
+    assert found.console == []
+    for width, at in zip(WIDTHS, found.answer, strict=True):
+        assert at["overflow"] <= 0, width
+        assert width < 1400 or at["folded"] <= 4 * 800  # four screens
+        assert at["figures"] == page.read_text(encoding="utf-8").count("<figure>") == 5
+        assert (at["headings"], at["scrolling"]) == (1, 0)
+        assert at["text"] >= 9, width
+        assert at["on_top"] == [], width
+    assert any(url.endswith("/index.html") for url in found.asked)
+    assert found.foreign == []
 
 
 class Outline(HTMLParser):

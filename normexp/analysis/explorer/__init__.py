@@ -1,0 +1,1 @@
+"""The explorer: a page on which anyone chooses cells and sees their curves."""

@@ -1,0 +1,216 @@
+"""What the explorer's page holds: every cell and every comparison, as plain values.
+
+The page only chooses and draws. Means, intervals and grades come from the functions of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import permutations
+
+from normexp.analysis.compare import Comparison
+from normexp.analysis.goes_on import sweep_of
+from normexp.analysis.intervals import Interval
+from normexp.analysis.literature import Published, shapes
+from normexp.analysis.measures import Measure, at_contrast
+from normexp.analysis.render.colours import look
+from normexp.analysis.report.blocks import Block, blocks, splitting
+from normexp.analysis.report.comparisons import compare_cells
+from normexp.analysis.report.lens import lens_accuracy
+from normexp.analysis.report.training import curves_of
+from normexp.analysis.right_images import interval_of
+from normexp.analysis.rows import Run, design_of
+from normexp.analysis.scores import Scores, counts, ended
+from normexp.analysis.spread import PERCENT, Spread, spread
+from normexp.kinds import typed
+from normexp.runs.plain import Plain
+
+FIRST = ("norm", "batch_size", "contrast", "model", "optimizer")
+"""Settings that are asked for first."""
+SHARES = (0.75, 0.5, 0.4, 0.3, 0.15)  # of contrast that severity 1 to 5 leaves
+RUNNING: Sequence[Measure] = [at_contrast(str(severity)) for severity in range(6)]
+TEST_BATCH: Sequence[Measure] = [
+    lens_accuracy(axis="contrast", change=change, level=share, statistics="batch")
+    for change, share in (("none", 1.0), *(("corruption", share) for share in SHARES))
+]
+STATISTICS: Mapping[str, Sequence[Measure]] = {"running": RUNNING, "test batch": TEST_BATCH}
+"""Test accuracy at contrast severity 0 to 5, by the statistics that batch norm uses."""
+DIGITS = 4  # of percentages: a test image of 10,000 is 0.01
+
+
+@dataclass(frozen=True)
+class Source:
+    """Runs that the page shows beside others."""
+
+    name: str
+    words: str
+    runs: Sequence[Run]
+
+
+def explorer_data(
+    sources: Sequence[Source], published: Sequence[Published], margin: float, level: float
+) -> Plain:
+    """Return all that the page shows: a set for each study of each source."""
+    sets = [
+        _set(source, study, runs, published, (margin, level))
+        for source in sources
+        for study, runs in _studies(source.runs).items()
+    ]
+    names = {value for each in sets for cell in each["cells"] for value in cell["at"].values()}
+    names |= {norm for each in published for norm in each.numbers}
+    return {
+        "level": level,
+        "margin": margin,
+        "sources": {source.name: source.words for source in sources},
+        "looks": {name: look(name) for name in sorted(names)},
+        "sets": sets,
+        "published": [asdict(each) for each in published],
+    }
+
+
+def _studies(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return the runs by study, the largest first; a run may be of several, or of none."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        for study in run.studies or ("no study",):
+            found.setdefault(study, []).append(run)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def factors_of(runs: Sequence[Run]) -> list[str]:
+    """Return the settings that tell the cells apart, by the shortest key that says the same."""
+    keys = list(runs[0].factors)
+
+    def values(key: str) -> list[object]:
+        return [run.factors.get(key) for run in runs]
+
+    found = []
+    for key in splitting(runs, []):
+        same = [each for each in keys if values(each) == values(key)]
+        found.append(min(same, key=len, default=key))
+    order = [key for key in FIRST if key in found]
+    return [*order, *(key for key in found if key not in order)] or ["norm"]
+
+
+def _set(
+    source: Source,
+    study: str,
+    runs: Sequence[Run],
+    published: Sequence[Published],
+    judged: tuple[float, float],
+) -> Plain:
+    margin, level = judged
+    factors = factors_of(runs)
+    known = {
+        name: measures
+        for name, measures in STATISTICS.items()
+        if any(measure(run) is not None for run in runs for measure in measures)
+    }
+    cells: dict[frozenset[str], Plain] = {}
+    tables: dict[str, list[Plain]] = {}
+    for by in permutations(factors, min(2, len(factors))):
+        for block in blocks(runs, by):
+            for place, own in block.cells.items():
+                cells.setdefault(_names(own), _cell(block, place, factors, known, level))
+            table = _table(block, factors, list(cells))
+            grades = {
+                name: [_grades(block, measure, margin) for measure in measures]
+                for name, measures in known.items()
+            }
+            tables.setdefault("|".join(by), []).append({**table, "grades": grades})
+    return {
+        "source": source.name,
+        "study": study,
+        "design": str(design_of(runs)),
+        "factors": factors,
+        "statistics": list(known),
+        "cells": list(cells.values()),
+        "tables": tables,
+        "shapes": {each.name: [s.plain for s in shapes(each, runs)] for each in published},
+    }
+
+
+def _names(runs: Sequence[Run]) -> frozenset[str]:
+    return frozenset(run.name for run in runs)
+
+
+def _table(block: Block, factors: Sequence[str], order: Sequence[frozenset[str]]) -> Plain:
+    """Return where a block stands, and the number of the cell at each series and column."""
+    fixed = {
+        key: typed(values.pop())
+        for key in factors
+        if key not in block.by and len(values := {run.factors.get(key) for run in block.runs}) == 1
+    }
+    rows = [
+        [order.index(_names(own)) if (own := block.cell(s, c)) else None for c in block.columns]
+        for s in block.series
+    ]
+    columns = [typed(column) for column in block.columns if column is not None]
+    series = [*map(typed, block.series)]
+    return {"title": block.title, "at": fixed, "series": series, "columns": columns, "rows": rows}
+
+
+def _grades(block: Block, measure: Measure, margin: float) -> Plain:
+    """Return the comparisons with the reference, a row for each series: one family."""
+    found = {(e.series, e.column): e for e in compare_cells([block], None, margin, measure)}
+    rows = [
+        [_comparison(found[s, c].comparison) if (s, c) in found else None for c in block.columns]
+        for s in block.series
+    ]
+    reference = next((typed(each.reference) for each in found.values()), None)
+    return {"reference": reference, "rows": rows}
+
+
+def _comparison(found: Comparison) -> Plain:
+    graded = found.graded
+    if graded is None:
+        return {"text": found.text}
+    return {
+        "text": found.text,
+        "n": graded.seeds,
+        "mean": round(graded.mean, DIGITS),
+        "interval": _ends(graded.interval),
+        "open": bool(graded.interval and graded.interval.without_zero),
+        "p": round(graded.p, DIGITS),
+    }
+
+
+def _cell(
+    block: Block,
+    place: tuple[object, object],
+    factors: Sequence[str],
+    known: Mapping[str, Sequence[Measure]],
+    level: float,
+) -> Plain:
+    runs = block.cell(*place)
+    x, seeds = curves_of(runs, "images")
+    states = [run.state for run in runs if run.state not in ("finished", "diverged")]
+    note = Scores({}, *counts(runs), runs=ended(runs)).note
+    lacking = f"{len(states)} of {len(runs)} without a result" if states else ""
+    by_seed = ",".join(str(run.seed) for run in sorted(runs, key=lambda run: run.seed))
+    return {
+        "at": {key: typed(runs[0].factors.get(key)) for key in factors},
+        "runs": len(runs),
+        "note": "; ".join(filter(None, [note, lacking])),
+        "command": f"{sweep_of(runs)} seed={by_seed}",
+        "images": _ends(interval_of(runs)),
+        "accuracy": {
+            name: [_spread(block.accuracy(*place, measure, level)) for measure in measures]
+            for name, measures in known.items()
+        },
+        "curve": {
+            "x": x,
+            "y": [_spread(spread(ys, level, PERCENT)) for ys in zip(*seeds, strict=True)],
+        },
+    }
+
+
+def _spread(found: Spread | None) -> Plain | None:
+    if found is None:
+        return None
+    return {"mean": round(found.mean, DIGITS), "interval": _ends(found.interval), "n": found.n}
+
+
+def _ends(found: Interval | None) -> list[float] | None:
+    return [round(found.low, DIGITS), round(found.high, DIGITS)] if found else None

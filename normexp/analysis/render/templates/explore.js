@@ -1,0 +1,263 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const form = document.getElementById("choices"), panels = document.getElementById("panels");
+const VIEWS = { severity: "contrast severity", over: "", curve: "training" };
+const SEVERITY = { name: "contrast severity", ticks: ["0", "1", "2", "3", "4", "5"] };
+const escaped = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
+const known = (wanted, options) => options.includes(wanted) ? wanted : options[0];
+const said = key => key.replaceAll("_", " ");
+let state = read();
+
+function read() { return Object.fromEntries(new URLSearchParams(location.hash.slice(1))); }
+
+// What is shown of one source: its set, its table, and the block that fits the choices best.
+function chosen(source) {
+  const sets = data.sets.filter(each => each.source === source);
+  const study = known(state.study, sets.map(each => each.study));
+  const set = sets.find(each => each.study === study);
+  const by = known(state.by, set.factors);
+  const others = set.factors.filter(key => key !== by);
+  const over = others.length ? known(state.over, others) : "";
+  const tables = set.tables[over ? `${by}|${over}` : by];
+  const fits = each => Object.entries(each.at).reduce((sum, [key, value]) =>
+    sum + (state[key] === value ? (key === state.changed ? 100 : 1) : value === "none" ? .01 : 0), 0);
+  const table = tables.reduce((best, each) => fits(each) > fits(best) ? each : best);
+  const free = [...new Set(tables.flatMap(each => Object.keys(each.at)))];
+  const filters = free.map(key => [key, [...new Set(tables.map(each => each.at[key]))].filter(v => v !== undefined)])
+    .filter(([, values]) => values.length > 1);
+  const column = over ? known(state[over], table.columns) : "";
+  const view = known(state.view, over ? ["severity", "over", "curve"] : ["severity", "curve"]);
+  const statistics = known(state.statistics, set.statistics);
+  const severity = known(state.severity, SEVERITY.ticks);
+  const fitting = data.published.filter(each => by === "norm" && each.over === (view === "severity" ? "severity" : view === "over" && over === "batch_size" ? "batch_size" : ""));
+  const published = known(state.published, ["", ...fitting.map(each => each.name)]);
+  return { set, study, sets, by, others, over, table, filters, column, view, statistics, severity, fitting, published };
+}
+
+// One row for each drawn value: what the curve, the table and the CSV file have.
+function rowsOf(at) {
+  const rows = [], { set, table } = at, off = (state.off || "").split(",");
+  table.series.forEach((series, i) => {
+    if (off.includes(series)) return;
+    const add = (cell, x, tick, found, j, severity) => {
+      const grades = at.view === "curve" ? null : table.grades[at.statistics][severity];
+      const images = severity === 0 && at.statistics === "running" && at.view !== "curve" ? cell.images : null;
+      rows.push({ series, x, tick, cell, ...found, images, reference: grades?.reference, compared: grades?.rows[i][j] });
+    };
+    table.rows[i].forEach((number, j) => {
+      if (number === null || (at.over && at.view !== "over" && table.columns[j] !== at.column)) return;
+      const cell = set.cells[number];
+      if (at.view === "curve") cell.curve.y.forEach((found, k) => add(cell, cell.curve.x[k], cell.curve.x[k], found, j, null));
+      else if (at.view === "over") add(cell, j, table.columns[j], cell.accuracy[at.statistics][+at.severity], j, +at.severity);
+      else cell.accuracy[at.statistics].forEach((found, k) => add(cell, k, SEVERITY.ticks[k], found, j, k));
+    });
+  });
+  return rows.filter(row => row.mean !== undefined);
+}
+
+function axisOf(at, rows, extra) {
+  if (at.view === "curve") {
+    const end = Math.max(1, ...rows.map(row => row.x));
+    const step = nice(end / 4), places = [];
+    for (let x = 0; x <= end; x += step) places.push(x);
+    return { name: "training images seen", ticks: places.map(x => x >= 1000 ? `${x / 1000}k` : `${x}`), places, low: 0, high: end, at: row => row.x, dodge: 0 };
+  }
+  let ticks = at.view === "over" ? at.table.columns : SEVERITY.ticks;
+  const isSize = at.view === "over" && at.over === "batch_size";
+  if (isSize) ticks = [...new Set([...ticks, ...extra.map(each => each.tick)])].sort((a, b) => a - b);
+  const places = ticks.map((tick, i) => isSize ? Math.log2(tick) : i);
+  return { name: at.view === "over" ? said(at.over) : SEVERITY.name, ticks, places, low: places[0] - .4, high: places.at(-1) + .4, at: row => places[ticks.indexOf(row.tick)], dodge: .4 };
+}
+
+function nice(step) {
+  const unit = 10 ** Math.floor(Math.log10(step));
+  return [1, 2, 5, 10].map(times => times * unit).find(each => each >= step);
+}
+
+function publishedRows(at) {
+  const paper = data.published.find(each => each.name === at.published);
+  return !paper ? [] : Object.entries(paper.numbers).flatMap(([series, numbers]) =>
+    Object.entries(numbers).map(([tick, mean]) => ({ series, tick, mean })));
+}
+
+// The frame holds the means; intervals of few seeds are wide and may run out of it.
+function frameOf(rows, extra) {
+  const means = [...rows, ...extra].map(row => row.mean);
+  if (!means.length) return [0, 100];
+  const least = Math.min(...means), most = Math.max(...means), room = Math.max(2, .3 * (most - least));
+  const ends = rows.flatMap(row => [...(row.interval || []), ...(row.images || [])]);
+  const low = Math.max(Math.min(least, ...ends), least - room), high = Math.min(Math.max(most, ...ends), most + room);
+  return [Math.max(0, low - .06 * (high - low)), Math.min(100, high + .06 * (high - low))];
+}
+
+const star = (points, inner) => Array.from({ length: 2 * points }, (_, i) => {
+  const r = i % 2 ? inner : 1.3, a = Math.PI * (i / points - .5);
+  return [r * Math.cos(a), r * Math.sin(a)];
+});
+const CROSS = [[-1.2, -.4], [-.4, -.4], [-.4, -1.2], [.4, -1.2], [.4, -.4], [1.2, -.4], [1.2, .4], [.4, .4], [.4, 1.2], [-.4, 1.2], [-.4, .4], [-1.2, .4]];
+const turned = (points, a) => points.map(([x, y]) => [x * Math.cos(a) - y * Math.sin(a), x * Math.sin(a) + y * Math.cos(a)]);
+const UP = [[0, -1.2], [1.1, .9], [-1.1, .9]];
+const SHAPES = { s: [[-.9, -.9], [.9, -.9], [.9, .9], [-.9, .9]], D: [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]], P: CROSS, X: turned(CROSS, Math.PI / 4), "^": UP, v: turned(UP, Math.PI), "<": turned(UP, -Math.PI / 2), ">": turned(UP, Math.PI / 2), "*": star(5, .55), p: star(5, 1.05) };
+function mark(series, x, y, size, hollow, title = "") {
+  const [colour, shape] = data.looks[series], paint = `fill="${hollow ? "none" : colour}" stroke="${colour}" stroke-width="1.3"`;
+  const inner = title && `<title>${escaped(title)}</title>`;
+  if (!SHAPES[shape]) return `<circle cx="${x}" cy="${y}" r="${size}" ${paint}>${inner}</circle>`;
+  return `<polygon points="${SHAPES[shape].map(([a, b]) => `${(x + size * a).toFixed(1)},${(y + size * b).toFixed(1)}`).join(" ")}" ${paint}>${inner}</polygon>`;
+}
+
+function chart(at, rows, width) {
+  const extra = publishedRows(at).filter(row => at.table.series.includes(row.series) && rows.some(each => each.series === row.series));
+  const axis = axisOf(at, rows, extra), [low, high] = frameOf(rows, extra);
+  const height = Math.round(Math.min(420, Math.max(250, .55 * width))), left = 44, right = 18, top = 10, bottom = 44;
+  const px = x => left + (x - axis.low) / (axis.high - axis.low || 1) * (width - left - right);
+  const py = y => top + (high - Math.min(high, Math.max(low, y))) / (high - low || 1) * (height - top - bottom);
+  const text = (x, y, words, more = "") => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="currentColor" ${more}>${escaped(words)}</text>`;
+  const parts = [], step = nice((high - low || 1) / 6);
+  for (let y = Math.ceil(low / step) * step; y <= high; y += step)
+    parts.push(`<line x1="${left}" x2="${width - right}" y1="${py(y)}" y2="${py(y)}" stroke="currentColor" stroke-opacity=".15"/>`, text(left - 6, py(y) + 4, +y.toFixed(2), 'text-anchor="end"'));
+  axis.places.forEach((x, i) => parts.push(text(px(x), height - bottom + 18, axis.ticks[i], 'text-anchor="middle"')));
+  parts.push(`<line x1="${left}" x2="${width - right}" y1="${height - bottom}" y2="${height - bottom}" stroke="currentColor"/>`);
+  const name = at.view === "curve" ? "validation accuracy, %" : "test accuracy, %";
+  parts.push(text((left + width - right) / 2, height - 8, axis.name, 'text-anchor="middle"'), text(12, (height - bottom) / 2, name, `text-anchor="middle" transform="rotate(-90 12 ${(height - bottom) / 2})"`));
+  const names = [...new Set(rows.map(row => row.series))];
+  names.forEach((series, i) => {
+    const own = rows.filter(row => row.series === series), [colour] = data.looks[series];
+    const shift = axis.dodge * (i - (names.length - 1) / 2) / Math.max(6, names.length), x = row => px(axis.at(row) + shift);
+    const line = (points, more) => points.length > 1 && parts.push(`<polyline points="${points.join(" ")}" fill="none" stroke="${colour}" stroke-width="1.6" ${more}/>`);
+    line(own.map(row => `${x(row).toFixed(1)},${py(row.mean).toFixed(1)}`), "");
+    for (const row of own) {
+      const bar = (ends, wide, opacity) => ends && parts.push(`<line x1="${x(row)}" x2="${x(row)}" y1="${py(ends[0])}" y2="${py(ends[1])}" stroke="${colour}" stroke-width="${wide}" stroke-opacity="${opacity}"/>`);
+      bar(row.interval, 5, .35);
+      bar(row.images, 1.2, 1);
+      for (const end of row.images || []) if (end > low && end < high) parts.push(`<line x1="${x(row) - 4}" x2="${x(row) + 4}" y1="${py(end)}" y2="${py(end)}" stroke="${colour}"/>`);
+      const title = `${series}, ${axis.name} ${row.tick}: ${number(row.mean)} % ${ends(row.interval)}, ${row.n} seeds${row.compared ? `; ${row.compared.text}` : ""}`;
+      parts.push(`<g data-series="${escaped(series)}" data-x="${escaped(row.tick)}" data-mean="${row.mean}">${mark(series, x(row), py(row.mean), 4, row.n < 3, title)}</g>`);
+    }
+    const theirs = extra.filter(row => row.series === series);
+    line(theirs.map(row => `${px(axis.at(row)).toFixed(1)},${py(row.mean).toFixed(1)}`), 'stroke-dasharray="5 4"');
+    theirs.forEach(row => parts.push(mark(series, px(axis.at(row)), py(row.mean), 3.5, true, `published: ${series}, ${row.tick}: ${row.mean} %`)));
+  });
+  const label = `${name} by ${axis.name}, for ${names.join(", ")}; the table below has every value.`;
+  return `<svg role="img" aria-label="${escaped(label)}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">${parts.join("")}</svg>`;
+}
+
+const number = (value, digits = 1) => value === undefined || value === null ? "–" : value.toFixed(digits).replace("-", "−");
+function ends(interval, digits = 1, open = false) {
+  if (!interval) return "–";
+  const [low, high] = interval.map(end => number(end, digits).replace(/^−(0\.?0*)$/, "$1")), zero = (0).toFixed(digits);
+  return `${open && low === zero ? "(" : "["}${low}, ${high}${open && high === zero ? ")" : "]"}`;
+}
+
+const HEAD = ["", "", "n", "mean, %", "over seeds", "over seeds and images", "difference", "its interval", "grade", "p"];
+function table(at, rows) {
+  const isGraded = at.view !== "curve", x = at.view === "curve" ? "images seen" : at.view === "over" ? said(at.over) : SEVERITY.name;
+  const head = [said(at.by), x, ...HEAD.slice(2)].slice(0, isGraded ? 10 : 5);
+  const line = ({ series, tick, n, mean, interval, images, compared, reference }) => [tick, n, number(mean), ends(interval), ends(images),
+    ...(series === reference ? ["", "", "reference", ""] : [number(compared?.mean, 2), ends(compared?.interval, 2, compared?.open), compared?.text ?? "–", compared?.p === undefined ? "–" : compared.p < .001 ? "<0.001" : +compared.p.toFixed(3)])].slice(0, head.length - 1);
+  const body = rows.map(row => `<tr><th scope="row">${escaped(row.series)}</th>${line(row).map(cell => `<td>${escaped(cell)}</td>`).join("")}</tr>`);
+  return `<div class="table tall" tabindex="0" role="region" aria-label="The values drawn"><table><caption><span>The values drawn${rows[0]?.reference && isGraded ? `; differences from ${escaped(rows[0].reference)}, in points` : ""}.</span></caption><thead><tr>${head.map(cell => `<th scope="col">${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
+}
+
+function csv(at, rows) {
+  const keys = ["source", "study", ...at.set.factors, "x", "n", "mean", "low", "high", "images_low", "images_high", "difference", "difference_low", "difference_high", "grade", "p", "command"];
+  const lines = rows.map(({ cell, tick, n, mean, interval, images, compared }) => [at.set.source, at.study, ...at.set.factors.map(key => cell.at[key]), tick, n, mean, ...(interval || ["", ""]), ...(images || ["", ""]), compared?.mean, ...(compared?.interval || ["", ""]), compared?.text, compared?.p, cell.command]);
+  const field = value => /[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
+  return [keys, ...lines].map(line => line.map(field).join(",")).join("\n") + "\n";
+}
+
+function papers(at) {
+  const rows = data.published.map(paper => {
+    const found = at.set.shapes[paper.name], verdicts = found.map(each => each.verdict);
+    const verdict = known("other", verdicts) === "other" ? "other" : verdicts.includes("same shape") ? "same shape" : "not measured";
+    const counted = found.map(each => `${each.block ? `${each.block}: ` : ""}${each.agree} agree, ${each.differ} differ, ${each.undecided} undecided${each.points.length ? ` (${each.points.join("; ")})` : ""}`).join(". ");
+    return `<tr><th scope="row">${escaped(paper.title)}</th><td>${verdict}</td>${[counted || "–", paper.setting, paper.source, paper.differs].map(cell => `<td class="prose">${escaped(cell)}</td>`).join("")}</tr>`;
+  });
+  return `<details><summary><h3>Published numbers beside these runs</h3></summary><div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div></details>`;
+}
+
+function panel(at) {
+  const rows = rowsOf(at), { set } = at, section = document.createElement("section");
+  section.className = "panel";
+  const fixed = { ...at.table.at, ...(at.over && at.view !== "over" ? { [at.over]: at.column } : {}) };
+  const where = Object.entries(fixed).map(([key, value]) => `${key}=${value}`).join(" ");
+  const cells = [...new Set(rows.map(row => row.cell))];
+  const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where)}${set.design === "planned" ? "" : " Seeds were added after a look."}</p><figure>${chart(at, rows, Math.max(280, Math.round(panels.clientWidth / Math.max(1, state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20))}</figure>
+    <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
+    <details><summary><h3>The commands that make these ${cells.length} cells again</h3></summary><ul>${commands.join("")}</ul></details>${papers(at)}`;
+  section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
+    const drawing = section.querySelector("svg").outerHTML.replaceAll("currentColor", "#1b1f24");
+    save(`${at.study}.${button.dataset.file}`, button.dataset.file === "svg" ? drawing : csv(at, rows), button.dataset.file);
+  }));
+  return section;
+}
+
+function save(name, text, kind) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: kind === "svg" ? "image/svg+xml" : "text/csv" }));
+  link.download = name;
+  link.click();
+}
+
+// A choice keeps its element, so that the keyboard stays where it is.
+function choice(id, label, options, value) {
+  const item = document.getElementById(`choose-${id}`) ?? Object.assign(document.createElement("label"), { id: `choose-${id}`, innerHTML: `<span></span><select data-key="${escaped(id)}"></select>` });
+  item.firstChild.textContent = label;
+  const select = item.lastChild, inner = options.map(([key, words]) => `<option value="${escaped(key)}">${escaped(words)}</option>`).join("");
+  if (select.dataset.inner !== inner) { select.innerHTML = inner; select.dataset.inner = inner; }
+  select.value = value;
+  return item;
+}
+
+function show() {
+  const sources = Object.keys(data.sources);
+  const source = known(state.source, sources.length > 1 ? ["both", ...sources] : sources);
+  state.source = source;
+  const shown = (source === "both" ? sources : [source]).map(chosen), at = shown[0];
+  const plain = values => values.map(value => [value, value]), keys = values => values.map(value => [value, said(value)]);
+  const views = [["severity", "contrast severity"], ...(at.over ? [["over", said(at.over)]] : []), ["curve", "training (validation)"]];
+  const wanted = [
+    sources.length > 1 && choice("source", "runs", [["both", "side by side"], ...plain(sources)], source),
+    new Set(shown.flatMap(each => each.sets.map(set => set.study))).size > 1 && choice("study", "study", plain([...new Set(shown.flatMap(each => each.sets.map(set => set.study)))]), state.study ?? at.study),
+    choice("view", "accuracy over", views, at.view),
+    at.set.factors.length > 1 && choice("by", "compared", keys(at.set.factors), at.by),
+    at.others.length > 1 && choice("over", "in tables by", keys(at.others), at.over),
+    at.over && at.view !== "over" && choice(at.over, said(at.over), plain(at.table.columns), at.column),
+    ...shown.flatMap((each, i) => each.filters.filter(([key]) => !shown.slice(0, i).some(other => other.set.factors.includes(key)))
+      .map(([key, values]) => choice(key, said(key), plain(values), each.table.at[key]))),
+    at.view === "over" && choice("severity", "contrast severity", plain(SEVERITY.ticks), at.severity),
+    at.view !== "curve" && at.set.statistics.length > 1 && choice("statistics", "test statistics", plain(at.set.statistics), at.statistics),
+    at.fitting.length > 0 && choice("published", "published beside it", [["", "none"], ...at.fitting.map(each => [each.name, each.title])], at.published),
+    series(shown),
+  ].filter(Boolean);
+  const focused = document.activeElement?.id || document.activeElement?.dataset?.key;
+  if (wanted.length !== form.children.length || wanted.some((each, i) => each !== form.children[i])) {
+    form.replaceChildren(...wanted);
+    (document.getElementById(focused) ?? form.querySelector(`[data-key="${CSS.escape(focused ?? "")}"]`))?.focus();
+  }
+  panels.replaceChildren(...shown.map(panel));
+  document.getElementById("said").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
+  const kept = { source, study: state.study ?? at.study, view: at.view, by: at.by, over: at.over, ...Object.assign({}, ...shown.map(each => each.table.at).reverse()), ...(at.over ? { [at.over]: at.column } : {}), severity: at.severity, statistics: at.statistics, published: at.published, off: state.off ?? "" };
+  state = Object.fromEntries(Object.entries(kept).filter(([, value]) => value));
+  history.replaceState(null, "", `#${new URLSearchParams(state)}`);
+}
+
+// The names of the series, with the colour and marker that they are drawn in.
+function series(shown) {
+  const names = [...new Set(shown.flatMap(each => each.table.series))], off = (state.off || "").split(",");
+  const set = document.getElementById("series") ?? Object.assign(document.createElement("fieldset"), { id: "series" });
+  const inner = `<legend>${escaped(said(shown[0].by))}</legend>` + names.map((name, i) => `<label><input type="checkbox" id="series-${i}" value="${escaped(name)}"><svg class="key" viewBox="0 0 26 16" aria-hidden="true"><line x1="1" x2="25" y1="8" y2="8" stroke="${data.looks[name][0]}" stroke-width="1.6"/>${mark(name, 13, 8, 4)}</svg>${escaped(name)}</label>`).join("");
+  if (set.dataset.inner !== inner) { set.innerHTML = inner; set.dataset.inner = inner; }
+  set.querySelectorAll("input").forEach(box => { box.checked = !off.includes(box.value); });
+  return set;
+}
+
+form.addEventListener("change", ({ target }) => {
+  if (target.dataset.key) { state[target.dataset.key] = target.value; state.changed = target.dataset.key; }
+  else state.off = [...form.querySelectorAll("#series input:not(:checked)")].map(box => box.value).join(",");
+  show();
+});
+form.addEventListener("submit", event => event.preventDefault());
+addEventListener("hashchange", () => { state = read(); show(); });
+addEventListener("resize", show);
+show();

@@ -1,0 +1,262 @@
+"""The explorer: what it holds and draws is what the runs found; in a real browser too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import re
+from pathlib import Path
+from statistics import fmean
+from xml.etree import ElementTree
+
+import pytest
+from helpers.browser import CHROMIUM, seen
+from helpers.made import leave_lens, make_run, make_study
+from helpers.rows import runs
+from scipy import stats
+
+from normexp.analysis.explorer.data import Source, explorer_data, factors_of
+from normexp.analysis.explorer.page import explorer_page
+from normexp.analysis.literature import read_published
+from normexp.analysis.measures import accuracy
+from normexp.analysis.report.blocks import blocks
+from normexp.analysis.report.comparisons import compare_cells
+from normexp.analysis.right_images import interval_of
+from normexp.analysis.rows import Run
+from normexp.runs.plain import Plain
+
+NORMS, SIZES, SEEDS = ("batch", "group", "instance"), (2, 8, 32), 6
+CHANCE = 10.0  # of ten classes of as many images
+SHARES = (1.0, 0.75, 0.5, 0.4, 0.3, 0.15)
+
+
+def found(norm: str, batch_size: int, seed: int) -> float | str:
+    if (norm, batch_size, seed) == ("group", 32, 5):
+        return "diverged"
+    drop = 0.2 if (norm, batch_size) == ("batch", 2) else 0.0
+    return round(0.7 - 0.04 * NORMS.index(norm) - drop + 0.01 * ((7 * seed + batch_size) % 5), 4)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of a grid with two contrast augmentations, and of a study with one cell and a lens."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    for contrast in ("none", "jitter"):
+        make_study(outputs, NORMS, SIZES, SEEDS, found, "grid", contrast=contrast)
+    folder = make_run(outputs, 0.6, "lone", norm="dyt", batch_size=4)
+    under = {"axis": "contrast", "statistics": "batch", "batch_size": 9, "alpha": None}
+    leave_lens(
+        folder,
+        *(
+            {**under, "change": "corruption" if share < 1 else "none", "level": share,
+             "accuracy": 0.6 * share}
+            for share in SHARES
+        ),
+    )  # fmt: skip
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def data(outputs: Path) -> Plain:
+    sources = [Source("yours", "", runs(outputs)), Source("reference", "ship", runs(outputs))]
+    return explorer_data(sources, read_published(), 0.5, 0.95)
+
+
+@pytest.fixture(scope="module")
+def page(data: Plain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("page") / "explore.html"
+    text = explorer_page(data, "Explore </script><b>", "made </script>")
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def percent(run: Run, severity: int) -> float:
+    """What a run counts as, from its record."""
+    if run.result is None or run.result.test is None:
+        return CHANCE
+    test = run.result.test
+    return 100 * (test.contrast[str(severity)] if severity else test.accuracy)
+
+
+def cell_of(every: list[Run], at: dict[str, str]) -> list[Run]:
+    return [run for run in every if all(str(run.factors[key]) == at[key] for key in at)]
+
+
+def test_every_cell_has_the_means_and_intervals_of_its_runs(data: Plain, outputs: Path) -> None:
+    (grid,) = (s for s in data["sets"] if (s["study"], s["source"]) == ("grid", "yours"))
+    every = [run for run in runs(outputs) if "grid" in run.studies]
+    assert grid["factors"] == ["norm", "batch_size", "contrast"]
+    assert len(grid["cells"]) == len(NORMS) * len(SIZES) * 2
+    for cell in grid["cells"]:
+        own = cell_of(every, cell["at"])
+        assert cell["runs"] == len(own) == SEEDS
+        for severity, spread in enumerate(cell["accuracy"]["running"]):
+            values = [percent(run, severity) for run in own]
+            low, high = stats.t.interval(0.95, SEEDS - 1, fmean(values), stats.sem(values))
+            assert spread["mean"] == pytest.approx(fmean(values), abs=1e-4)
+            ends = [max(low, 0), min(high, 100)]
+            assert spread["interval"] == pytest.approx(ends, abs=1e-4)
+        images = interval_of(own)
+        assert (cell["images"] is None) == (images is None) == bool(cell["note"])
+        curves = [[100 * e.val_accuracy for e in r.result.history] for r in own
+                  if r.result and r.result.test]  # fmt: skip
+        means = [fmean(epoch) for epoch in zip(*curves, strict=True)]
+        assert [point["mean"] for point in cell["curve"]["y"]] == pytest.approx(means, abs=1e-4)
+        assert "seed=0,1,2,3,4,5" in cell["command"]
+        assert f"norm={cell['at']['norm']}" in cell["command"]
+
+
+def test_every_grade_is_the_report_s(data: Plain, outputs: Path) -> None:
+    every = [run for run in runs(outputs) if "grid" in run.studies]
+    grid = data["sets"][0]
+    assert set(grid["tables"]) == {"|".join(p) for p in itertools.permutations(grid["factors"], 2)}
+    for by in (["norm", "batch_size"], ["batch_size", "contrast"]):
+        parts = blocks(every, by)
+        expected = {
+            (each.block.title, str(each.series), str(each.column)): each.comparison
+            for each in compare_cells(parts, None, 0.5)
+        }
+        for table in grid["tables"]["|".join(by)]:
+            rows = table["grades"]["running"][0]["rows"]
+            for (i, series), (j, column) in itertools.product(
+                enumerate(table["series"]), enumerate(table["columns"])
+            ):
+                comparison = expected.pop((table["title"], series, column), None)
+                if comparison is None:
+                    assert rows[i][j] is None
+                    continue
+                assert rows[i][j]["text"] == comparison.text
+                assert comparison.graded is not None
+                assert rows[i][j]["mean"] == pytest.approx(comparison.graded.mean, abs=1e-4)
+        assert not expected
+
+
+def test_statistics_of_the_test_batch_are_those_of_the_lens(data: Plain) -> None:
+    (lone,) = (s for s in data["sets"] if (s["study"], s["source"]) == ("lone", "yours"))
+    assert lone["statistics"] == ["running", "test batch"]
+    means = [point["mean"] for point in lone["cells"][0]["accuracy"]["test batch"]]
+    assert means == pytest.approx([60 * share for share in SHARES])
+    assert data["sets"][0]["statistics"] == ["running"]
+
+
+def test_factors_are_what_differs_and_does_not_follow(tmp_path: Path) -> None:
+    for norm, lr in (("batch", 0.1), ("instance", 0.4)):
+        make_run(tmp_path, 0.5, norm=norm, lr=lr)
+    assert factors_of(runs(tmp_path)) == ["norm"]  # each has its own rate
+    make_run(tmp_path, 0.5, norm="batch", lr=0.4)
+    assert factors_of(runs(tmp_path)) == ["norm", "optimizer.lr"]
+
+
+def test_the_page_asks_for_nothing_and_no_value_ends_its_script(page: Path, data: Plain) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    assert "script-src 'sha256-" in text
+    assert text.count("<script") == text.count("</script>") == 2
+    assert not re.findall(r'(?:src|href)="(?!#|data:)', text)
+    assert not re.findall(r"@import|url\(|fetch\(|XMLHttpRequest", text)
+    (held,) = re.findall(r'id="data">(.*?)</script>', text, flags=re.DOTALL)
+    assert json.loads(held) == json.loads(json.dumps(data))
+
+
+HASHES = (
+    "",
+    "source=yours&study=grid&view=over&by=norm&over=batch_size&contrast=jitter&severity=3",
+    "source=yours&study=grid&view=curve&by=batch_size&over=norm&norm=group&off=8",
+    "source=yours&study=grid&view=over&over=batch_size&contrast=none&published=group_norm",
+    "source=both&study=grid&view=severity&batch_size=32&contrast=none",
+    "source=yours&study=lone&statistics=test+batch",
+)
+PROBE = """<!doctype html><title>probe</title><pre></pre><script>
+const all = (page, what) => [...page.querySelectorAll(what)];
+const look = frame => {
+  const page = frame.contentDocument, view = frame.contentWindow, root = page.documentElement;
+  const at = view.chosen("yours");
+  return {
+    hash: view.location.hash.slice(1), overflow: root.scrollWidth - root.clientWidth,
+    points: all(page, "g[data-mean]").map(g => ({ ...g.dataset })),
+    rows: page.querySelectorAll("tbody")[0].rows.length, csv: view.csv(at, view.rowsOf(at)),
+    dashed: page.querySelectorAll("[stroke-dasharray]").length,
+    small: all(page, "figure text").filter(t => t.getBoundingClientRect().height < 9).length,
+    unnamed: all(page, "select, input, button")
+      .filter(e => !(e.labels?.[0] ?? e).textContent.trim()).length,
+    choices: Object.fromEntries(all(page, "select").map(s => [s.dataset.key, s.value])),
+    svg: page.querySelector("figure svg").outerHTML, focused: page.activeElement?.dataset?.key,
+  };
+};
+const visit = (width, hash, then) => new Promise(done => {
+  const frame = document.createElement("iframe");
+  Object.assign(frame, { width, height: 900, src: "explore.html#" + hash });
+  frame.onload = () => { then?.(frame.contentDocument); done(look(frame)); };
+  document.body.append(frame);
+});
+const choose = page => {
+  const select = page.querySelector('[data-key="contrast"]');
+  select.focus();
+  select.value = "jitter";
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+};
+onload = async () => {
+  const found = { seen: [] };
+  for (const hash of HASHES)
+    for (const width of [360, 1400]) found.seen.push(await visit(width, hash));
+  found.typed = await visit(1400, "source=yours&study=grid", choose);
+  found.again = await visit(1400, found.typed.hash);
+  document.querySelector("pre").textContent = JSON.stringify(found);
+};
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+def test_in_a_browser_every_drawn_value_is_the_runs_and_the_address_holds_the_choices(
+    page: Path, outputs: Path, tmp_path: Path
+) -> None:
+    probe = PROBE.replace("HASHES", json.dumps(HASHES))
+    answer = seen(page.parent, probe, tmp_path)
+    assert answer.console == []
+    assert answer.foreign == []
+    checked = 0
+    every = runs(outputs)
+    for hash_, at in zip([h for h in HASHES for _ in range(2)], answer.answer["seen"], strict=True):
+        assert at["overflow"] <= 0, hash_
+        assert (at["small"], at["unnamed"]) == (0, 0), hash_
+        ElementTree.fromstring(at["svg"])  # what is saved is a file of its own
+        rows = list(csv.DictReader(io.StringIO(at["csv"])))
+        panels = (
+            2 if at["choices"].get("runs") == "both" or at["choices"]["source"] == "both" else 1
+        )
+        assert len(at["points"]) == panels * len(rows)
+        for point, row in zip(at["points"], rows, strict=False):
+            assert (point["mean"], point["x"]) == (row["mean"], row["x"])
+            keys = [key for key in ("norm", "batch_size", "contrast") if row.get(key)]
+            own = cell_of(
+                [r for r in every if row["study"] in r.studies], {k: row[k] for k in keys}
+            )
+            expected = drawn(own, at["choices"], row["x"])
+            assert float(row["mean"]) == pytest.approx(expected, abs=1e-4), row
+            assert row["command"].startswith("normexp train -m")
+            checked += 1
+    assert checked >= 100
+    assert answer.answer["seen"][6]["dashed"] == 2  # batch and group norm, published
+    typed, again = answer.answer["typed"], answer.answer["again"]
+    assert typed["choices"]["contrast"] == "jitter"
+    assert typed["focused"] == "contrast"
+    assert "contrast=jitter" in typed["hash"]
+    assert (again["hash"], again["points"]) == (typed["hash"], typed["points"])
+
+
+def drawn(own: list[Run], choices: dict[str, str], x: str) -> float:
+    """What stands at a place, from the records."""
+    if choices.get("statistics") == "test batch":
+        return 60 * SHARES[int(x)]
+    if choices["view"] == "curve":
+        ended = [run.result for run in own if accuracy(run) is not None and run.result]
+        return fmean(
+            100 * epoch.val_accuracy
+            for result in ended
+            for epoch in result.history
+            if epoch.images == float(x)
+        )
+    severity = int(choices["severity"]) if choices["view"] == "over" else int(x)
+    return fmean(percent(run, severity) for run in own)

@@ -1,0 +1,65 @@
+"""docs/results is what `scripts/results` makes of the runs that ship."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from helpers.made import make_study
+from helpers.ship import rows_of, ship
+
+from normexp.runs import reference
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "results"
+
+
+@pytest.fixture
+def results() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("results", ROOT / "scripts" / "results.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_are_those_of_the_rows(results: ModuleType) -> None:
+    for file, text in results.pages(FOLDER).items():
+        assert file.exists(), f"{file.name} is missing: scripts/results writes it"
+        assert file.read_text(encoding="utf-8") == text, f"{file.name}: run scripts/results"
+        for name, study, by in results.tables_of(text):
+            if name == "accuracy":
+                for part in range(len(results.parts_of(study, by))):
+                    assert (FOLDER / f"{results.figure_name(study, part)}.svg").exists()
+
+
+def test_every_run_that_ships_is_of_a_study_that_a_page_names(results: ModuleType) -> None:
+    studies = {study for row in reference.rows(without="tuning_") for study in row.record.studies}
+    texts = [file.read_text(encoding="utf-8") for file in FOLDER.glob("*.md")]
+    assert studies <= {study for text in texts for _, study, _ in results.tables_of(text)}
+
+
+def test_a_study_that_is_new_gets_a_page_and_prose_stays(
+    results: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    make_study(
+        tmp_path, ["batch", "both"], [4, 8], 3, lambda n, *_: 0.5 + (n == "both") / 10, "grid"
+    )
+    ship(monkeypatch, tmp_path / "ship.xz", rows_of(tmp_path))
+    (new,) = results.pages(docs).items()
+    assert new[0] == docs / "grid.md"
+    assert new[1].startswith("# Grid\n\nBatch norm or instance norm, at which batch size")
+    assert "| both | 60.0 [60.0, 60.0] |" in new[1]
+    assert "normexp train -m norm=batch,both batch_size=4,8 seed=0,1,2" in new[1]
+    mine = new[1].replace("## Differences", "Written by hand.\n\n## Differences")
+    new[0].write_text(mine.replace("60.0", "99.9"))
+    assert results.pages(docs) == {docs / "grid.md": mine}
+    results.write_figures(docs, "grid", "")
+    assert sorted(file.name for file in docs.glob("*.svg")) == [
+        "grid.svg", "grid_contrast.svg", "grid_dark.svg",
+    ]  # fmt: skip
