@@ -9,7 +9,7 @@ from functools import cache
 import hydra
 import pytest
 import torch
-import yaml
+import yaml  # type: ignore[import-untyped]
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 

@@ -166,7 +166,7 @@ def _moments_of_parts(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
     The last part may have fewer images.
     """
-    pairs = [_mean_and_inverse_std(part) for part in x.split(size)]
+    pairs = [_mean_and_inverse_std(part) for part in torch.split(x, size)]
     means, inverse_stds = (torch.stack(each) for each in zip(*pairs, strict=True))
     return means, (inverse_stds**-2 - TINY).clamp_min(0)
 
@@ -190,7 +190,7 @@ def _evaluate_parts(
     layer: nn.BatchNorm2d, means: Tensor, variances: Tensor, x: Tensor, size: int
 ) -> Tensor:
     """Evaluate each `size` images of `x` with moments (P, C) of their own."""
-    first, *others = x.split(size)
+    first, *others = torch.split(x, size)
     y = _evaluate(layer, (means[0], variances[0]), first)
     if not others:
         return y
