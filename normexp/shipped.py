@@ -7,6 +7,7 @@ help and for the completion of a shell.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from normexp.settings import OF_MANY_PARTS, PARTS, RUN
@@ -53,6 +54,7 @@ def choices(group: str, own: Sequence[Path] = ()) -> dict[str, Path]:
     }
 
 
+@cache
 def shipped(file: Path) -> Shipped:
     """Return what a file says; raises OSError where it cannot be read."""
     text = file.read_text(encoding="utf-8").splitlines()

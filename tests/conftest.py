@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import signal
 from collections.abc import Callable
 from functools import cache
@@ -8,6 +9,7 @@ from functools import cache
 import hydra
 import pytest
 import torch
+import yaml  # type: ignore[import-untyped]
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
@@ -17,6 +19,14 @@ from normexp.runs.spec import RunSpec
 torch.set_num_threads(1)
 # What starts in the background of a script has Ctrl-C ignored, and so has what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Settings are read hundreds of times, which libyaml does at a tenth of the time.
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of every later collection what is here to stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def built(norm: str, model: str, compose: Compose) -> Training:
         "data.source.num_test=10",
         "data.crop=0",
         "data.flip=false",
+        *(["model.network.widths=[8,8,8,16,16,16]"] if model == "cnn" else []),
         "batch_size=6",
         "epochs=25",  # of which the test makes the first
         "optimizer.warmup=0",

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.made import make_run
 from helpers.typed import SMALL
 
 from normexp.errors import UserError
@@ -37,15 +38,20 @@ def nameless(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
+def test_the_table_of_runs_needs_none_of_them(tmp_path: Path) -> None:
+    make_run(tmp_path / "outputs", 0.5)
+    listed = nameless(tmp_path, "runs")
+    assert listed.returncode == 0, listed.stderr
+    assert listed.stdout.isascii()
+    assert "finished" in listed.stdout
+
+
+@pytest.mark.slow
 def test_a_run_and_a_sweep_finish_without_any_of_them(tmp_path: Path) -> None:
     tiny = ("train", *SMALL, "steps=1", "kernels=none")
     done = nameless(tmp_path, *tiny, "-m", "seed=0,1")
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("outputs/runs/*/result.json"))) == 2
-    listed = nameless(tmp_path, "runs")
-    assert listed.returncode == 0, listed.stderr
-    assert listed.stdout.isascii()
-    assert "finished" in listed.stdout
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ class ProcessLauncher(Launcher):
     ) -> None:
         self._context = hydra_context
         self._config = config
+        self._grid: Grid | None = None
 
     def launch(
         self,
@@ -59,9 +60,12 @@ class ProcessLauncher(Launcher):
         return [JobReturn(overrides=o, status=JobStatus.COMPLETED) for o in job_overrides]
 
     def grid(self) -> Grid:
-        from normexp.commands.grid import Grid
+        """Return what composes settings; what it has composed it keeps."""
+        if self._grid is None:
+            from normexp.commands.grid import Grid
 
-        return Grid(self._context.config_loader, self._config)
+            self._grid = Grid(self._context.config_loader, self._config)
+        return self._grid
 
     def carry_out(self, cells: Sequence[Cell]) -> dict[str, Ended]:
         """Carry out the cells that are not finished, and return how they ended, by label."""

@@ -47,7 +47,7 @@ running statistics are exactly 0.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -84,6 +84,7 @@ class Lens:
     subject: Subject
     loader: Loader  # of the training, at its batch size
     step: Callable[[], None]  # makes a training step, on a network that is not the trained one
+    _kept: dict[object, Mapping[str, Mapping[str, Moments]]] = field(default_factory=dict)
 
     def tasks(self, axis: str, settings: Settings) -> list[Task]:
         axes: Mapping[str, Callable[..., Iterator[Task]]] = {
@@ -132,13 +133,20 @@ class Lens:
         return rows
 
     def _precise_rows(self, size: int, num_images: int) -> list[Row]:
-        with self.subject.precision.autocast():
-            found = estimate(self.subject.network, self._training_chunks(size, num_images), size)
         return [
             row
-            for name, moments in found.items()
+            for name, moments in self._estimated(size, num_images).items()
             for row in self._statistics_rows(fixed(name, moments, size))
         ]
+
+    def _estimated(self, size: int, num_images: int) -> Mapping[str, Mapping[str, Moments]]:
+        """Estimate moments over batches of `size` training images; the same are kept."""
+        key = (size, num_images)
+        if key not in self._kept:
+            with self.subject.precision.autocast():
+                chunks = self._training_chunks(size, num_images)
+                self._kept[key] = estimate(self.subject.network, chunks, size)
+        return self._kept[key]
 
     def _training_chunks(self, size: int, num_images: int) -> Iterator[Tensor]:
         """Yield about `num_images` of the first epoch's images, whole batches of `size`."""
@@ -171,10 +179,8 @@ class Lens:
         yield partial(self._layer_rows, images)
 
     def _layer_rows(self, num_images: int) -> list[Row]:
-        size, network = self.loader.batch_size, self.subject.network
-        with self.subject.precision.autocast():
-            found = estimate(network, self._training_chunks(size, num_images), size)["precise"]
-        return layer_rows(network, found)
+        found = self._estimated(self.loader.batch_size, num_images)["precise"]
+        return layer_rows(self.subject.network, found)
 
     def cost(self, steps: int) -> Iterator[Task]:
         yield partial(self._cost_rows, steps)

@@ -28,6 +28,8 @@ def spreads(
     statistics = of_batches(batch_size)
     at_once = max(1, CHUNK // batch_size)
     generator = torch.Generator().manual_seed(subject.seed)
+    if not batch_layers(subject.network):
+        draws = 2  # any is like any other, and two have a spread
     totals: dict[str, list[Tensor]] = {}
     for image in range(num_images):
         drawn = _batches_around(image, len(subject.images), batch_size, draws, generator)

@@ -10,7 +10,7 @@ from normexp.contracts import LabelledImages
 from normexp.data.gain import amplified
 from normexp.data.standardise import Standardise
 from normexp.evaluation.contrasts import Change, unchanged
-from normexp.evaluation.statistics import Statistics
+from normexp.evaluation.statistics import Statistics, batch_layers
 from normexp.precision import Precision
 
 
@@ -31,7 +31,9 @@ class Subject:
         # The corruption in float is a point of the curve, and level 1 changes nothing.
         kind = "curve" if change.name == "corruption_float" else change.name
         kind = "none" if change.level == 1 else kind
-        choice = (statistics.name, statistics.batch_size, statistics.alpha, statistics.chunk)
+        choice: tuple[object, ...] = (statistics.chunk,)
+        if batch_layers(self.network):  # else all statistics are the same
+            choice = (statistics.name, statistics.batch_size, statistics.alpha, *choice)
         key = (kind, change.level, choice)
         if key not in self._kept:
             self._kept[key] = self._compute(statistics, change)

@@ -303,3 +303,42 @@ def test_batches_of_one_image_at_maps_of_one_pixel_have_a_gap_too() -> None:
     network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10)).train()
     assert (gap(network, batch_size=1, size=1).largest or 0) > 0
     assert network.training
+
+
+# Nothing is computed twice, and parts together are the parts alone.
+
+
+def test_a_network_without_batch_statistics_is_evaluated_once_for_all_of_them(
+    spec_of: Specs,
+) -> None:
+    network, seen = network_of(spec_of, "instance"), []
+    network.register_forward_hook(lambda *_: seen.append(1))
+    of = subject(network)
+    for choice in (RUNNING, of_batches(2), mixed(0.3)):
+        of.logits(choice)
+    assert len(seen) == 1
+
+
+class Shifted(nn.BatchNorm2d):
+    """A user's, with a formula of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+@pytest.mark.parametrize("affine", [True, False])
+def test_parts_are_evaluated_as_each_alone_by_the_layers_own_formula(
+    size: int, affine: bool
+) -> None:
+    plain, shifted = nn.BatchNorm2d(3, affine=affine), Shifted(3, affine=affine)
+    settled(plain)
+    settled(shifted)
+    x = images(8).contiguous(memory_format=torch.channels_last)
+    with of_batches(size).use(plain), of_batches(size).use(shifted):
+        found, moved = plain(x), shifted(x)
+    weight, bias = plain.weight, plain.bias
+    parts = torch.split(x, size)
+    alone = [nn.functional.batch_norm(p, None, None, weight, bias, True) for p in parts]
+    assert_close(found, torch.cat(alone), rtol=1e-5, atol=1e-5)
+    assert_close(moved, found + 1, rtol=1e-5, atol=1e-5)

@@ -31,8 +31,13 @@ from .commands import (
 from .moments import hit
 from .size import IS_FULL, chance, size
 
+SWEEP = pytest.mark.skipif(not IS_FULL, reason="tests/sweep/test_pool.py kills a small one")
 
-@pytest.mark.parametrize(("arguments", "undisturbed"), [(ONE, "whole"), (GRID, "whole_sweep")])
+
+@pytest.mark.parametrize(
+    ("arguments", "undisturbed"),
+    [(ONE, "whole"), pytest.param(GRID, "whole_sweep", marks=SWEEP)],
+)
 def test_what_is_killed_at_random_moments_ends_like_what_is_not(
     arguments: tuple[str, ...],
     undisturbed: str,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from helpers.typed import Answer, normexp
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from .size import size
+from .size import IS_FULL
+
+pytestmark = pytest.mark.skipif(not IS_FULL, reason="tests/test_cli.py has a mistake of each kind")
 
 SMALL = (
     "data=generated",
@@ -137,7 +140,7 @@ def problem(answer: Answer, folder: Path) -> str | None:
 
 
 @settings(
-    max_examples=size(15, 500),
+    max_examples=500,
     derandomize=True,
     deadline=None,
     database=None,

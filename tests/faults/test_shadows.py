@@ -12,6 +12,8 @@ from helpers.typed import SMALL
 
 from normexp.cli import COMMANDS
 
+from .size import IS_FULL
+
 NAMES = (
     *("statistics", "random", "logging", "json", "types", "enum", "ast", "copy", "platform"),
     *("shutil", "signal", "tempfile", "threading", "pickle", "queue", "token", "typing"),
@@ -28,6 +30,9 @@ class Half(nn.BatchNorm2d):
     def forward(self, x):
         return super().forward(x) * FACTOR
 """
+
+
+trains = pytest.mark.skipif(not IS_FULL, reason="processes that import torch take seconds")
 
 
 @pytest.fixture
@@ -59,10 +64,12 @@ def test_no_command_runs_a_file_that_is_named_as_a_module(folder: Path, command:
     assert normexp(folder, command, "--help") != ""
 
 
+@trains
 def test_a_training_does_not_run_them(folder: Path) -> None:
     assert "test accuracy" in normexp(folder, "train", *SMALL, "epochs=1", "kernels=none")
 
 
+@trains
 def test_a_norm_of_ones_own_is_found_beside_them(folder: Path) -> None:
     (folder / "mine.py").write_text(NORM)
     (folder / "factor.py").write_text("FACTOR = 0.5\n")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .commands import SMALL, Start, found, left_over
-from .size import size
+from .size import IS_FULL
 
 
+@pytest.mark.skipif(not IS_FULL, reason="tests/sweep and tests/runs/test_lock.py have small ones")
 def test_sweeps_started_at_once_train_each_cell_once(start: Start, tmp_path: Path) -> None:
-    num_sweeps, num_cells = size(2, 4), size(2, 12)
+    num_sweeps, num_cells = 4, 12
     seeds = ",".join(str(seed) for seed in range(num_cells // 2))
     grid = ("norm=batch,both", f"seed={seeds}", "-m")
     commands = [start(tmp_path, "train", *SMALL, *grid) for _ in range(num_sweeps)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 
 from normexp.cli import run
 
@@ -50,6 +51,9 @@ def normexp(folder: Path, *arguments: str) -> Answer:
         patch.setattr(sys, "path", [*sys.path])
         patch.setenv("HYDRA_FULL_ERROR", "0")
         patch.setenv("NORMEXP_CACHE", OWN.name)
+        if not any("hydra.mode" in argument for argument in arguments):
+            # Hydra composes all settings once more for what only the flags say, or hydra.mode.
+            patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 code = run(list(arguments))
