@@ -16,8 +16,6 @@ from helpers.waiting import wait_until
 
 from .size import IS_FULL
 
-from .size import IS_FULL
-
 pytestmark = pytest.mark.skipif(not IS_FULL, reason="tests/test_screen.py has no training")
 
 START = (sys.executable, "-P", "-c", "from normexp.cli import main; main()")
