@@ -177,7 +177,8 @@ def _mean_and_inverse_std(x: Tensor) -> tuple[Tensor, Tensor]:
     It is five times as fast as var_mean, and takes 1×1 maps. Results are compared with those of
     earlier versions to the bit.
     """
-    if x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):
+    is_dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
+    if is_dense and x.device.type == "cpu":
         # What batch norm begins with, without its output.
         mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
         return mean, (1 / (variance.double() + TINY).sqrt()).to(mean.dtype)
