@@ -171,6 +171,7 @@ def _moments_of_parts(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return means, (inverse_stds**-2 - TINY).clamp_min(0)
 
 
+@torch.no_grad()
 def _mean_and_inverse_std(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return those of the channels of `x`, each (C,), rounded as torch's batch norm keeps them.
 
@@ -178,7 +179,7 @@ def _mean_and_inverse_std(x: Tensor) -> tuple[Tensor, Tensor]:
     earlier versions to the bit.
     """
     is_dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
-    if is_dense and x.device.type == "cpu":
+    if is_dense and x.dtype == torch.float32 and x.device.type == "cpu":
         # What batch norm begins with, without its output.
         mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
         return mean, (1 / (variance.double() + TINY).sqrt()).to(mean.dtype)

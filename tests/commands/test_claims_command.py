@@ -172,7 +172,7 @@ def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
     answer = normexp(tmp_path, "claims", *arguments)
     assert answer.code == 0, answer.err
     assert answer.out.splitlines()[1].startswith("c15  DEPENDS (exact)  ")
-    assert "norm: batch as claimed, instance not" in answer.out
+    assert "norm: batch as claimed, instance otherwise" in answer.out
     kept = read_record(tmp_path / "outputs" / "claims" / "c15.json", Measurements)
     assert len(kept.rows) == 2 * 8
     assert shlex.split(kept.command) == ["normexp", "claims", *arguments]

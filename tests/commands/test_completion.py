@@ -27,7 +27,7 @@ CASES = {
     ],
     "normexp train optimizer.w": ["optimizer.warmup=", "optimizer.weight_decay="],
     "normexp train norm.layer.gh": ["norm.layer.ghost_size="],
-    "normexp train seed=1 precision=": ["auto", "bf16", "fp32"],
+    "normexp train seed=1 precision=": ["auto", "bf16", "fp32", "tf32"],
     "normexp train hydra/l": ["hydra/launcher="],
     "normexp train data.flip=t": ["true"],
     "normexp help optimizer.l": ["optimizer.lr"],

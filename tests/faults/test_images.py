@@ -93,8 +93,9 @@ def test_every_mode_and_suffix_is_read_counted_or_named(files: list[Path]) -> No
     of_images = [file for file in files if file.suffix[1:] in SUFFIXES]
     modes = {file: mode_in(file) for file in of_images}
     odd = [file for file, mode in modes.items() if mode in WITHOUT_RULE]
-    with pytest.raises(UserError, match=f"{len(odd)} of {len(of_images) + 3} images cannot"):
-        read(files)
+    if odd:
+        with pytest.raises(UserError, match=f"{len(odd)} of {len(of_images) + 3} images cannot"):
+            read(files)
     for file in odd:
         file.unlink()
         of_images.remove(file)

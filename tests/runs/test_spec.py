@@ -128,6 +128,7 @@ def test_every_setting_that_can_change_the_result_changes_the_name(settings: Dic
         "kernels": "none",
         "data.flip": False,
         "data.limit": 50,
+        "data.gain_spread": 0.5,
         "data.val_fraction": 0.3,
         "data.standardise": "image",
         "model.padding_mode": "reflect",
@@ -231,14 +232,14 @@ OUT_OF_RANGE = [
     *((("data.val_fraction", value), "a number above 0 and below 1") for value in (0, 1, -1)),
     *((("data.crop", value), "a whole number of 0 or more") for value in (-1, 1.5, None)),
     *(
-        ((f"data.{key}", value), "a number of 0 or more or null")
-        for key in ("red_scale", "gain_spread")
+        ((f"data.{key}", value), f"a number {needed} or null")
+        for key, needed in (("red_scale", "of 0 or more"), ("gain_spread", "from 0 to 10"))
         for value in (-1, "much", True)
     ),
     *((("data.flip", value), "true or false") for value in (1, "yes", None)),
     *((("optimizer.lr", value), "a number above 0") for value in (0, -1, None, "fast")),
     *((("optimizer.lr", value), "a number above 0") for value in (float("inf"), float("nan"))),
-    *((("optimizer.batch_exponent", value), "a number of 0 or more") for value in (-1, None)),
+    *((("optimizer.batch_exponent", value), "a number from 0 to 10") for value in (-1, None)),
     *((("optimizer.weight_decay", value), "a number of 0 or more") for value in (-1, "none")),
     *((("optimizer.warmup", value), "a number of 0 or more and below 1") for value in (-0.1, 1)),
     *((("norm.name", value), A_NAME) for value in ("a b", "a-b", "a/b", "", None)),

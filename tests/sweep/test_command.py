@@ -126,7 +126,7 @@ def test_a_cell_that_is_asked_for_twice_and_finished_joins_the_study(swept: Swep
         ("batch_size=4,-4", "batch_size=-4: a whole number of 1 or more is needed"),
         ("norm=batch,bach", "norm=bach: there is no such choice; did you mean batch?"),
         ("optimizer.rl=1,2", "there is no setting 'optimizer.rl'; there are: name, lr, "),
-        ("runtime.jobs=0", "runtime.jobs=0: a whole number of 1 or more or null is needed"),
+        ("runtime.jobs=0", "runtime.jobs=0: a whole number from 1 to 10000 or null is needed"),
     ],
 )
 def test_a_bad_cell_is_one_line_before_anything_starts(
