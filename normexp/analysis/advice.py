@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log
 from statistics import fmean
 
-from normexp.analysis.comparable import by_norm, comparable, distance
+from normexp.analysis.comparable import at_tuned_rates, by_norm, comparable, distance
 from normexp.analysis.compare import Comparison, Family, Pairs, compare, ranked, tied
 from normexp.analysis.goes_on import goes_on
 from normexp.analysis.grades import Grade
@@ -30,12 +30,13 @@ def advice(
     """
     measure = over_severities if contrast == "varies" else accuracy
     what = "accuracy over contrast severities 0 to 5" if contrast == "varies" else "test accuracy"
+    runs = at_tuned_rates(runs, tuned)
     ended = [run for run in runs if run.state in ("finished", "diverged")]
     near = [run for run in ended if distance(run, batch_size) <= log(NEAR) + 1e-9]
     if not near:
         yield from none_near(ended, batch_size)
         return
-    group = comparable(near, batch_size)
+    group = comparable(near, batch_size, tuned)
     norms = by_norm(group)
     chance = chance_of(group)
     scores = {norm: accuracies(own, measure, chance, 100) for norm, own in norms.items()}

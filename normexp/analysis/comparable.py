@@ -5,14 +5,36 @@ from math import log
 
 from normexp.analysis.rows import Run
 from normexp.kinds import typed
+from normexp.tuned import Tuned, key_of
 
 
-def comparable(near: Sequence[Run], batch_size: int) -> list[Run]:
-    """Return the runs that differ in norm and seed only: the nearest, then the most of them."""
-    groups: dict[tuple[tuple[str, str], ...], list[Run]] = {}
+def at_tuned_rates(runs: Sequence[Run], tuned: Sequence[Tuned]) -> list[Run]:
+    """Leave out runs at another learning rate than the chosen one, where there are runs at that.
+
+    Beside a tuned norm the same one at another rate is no answer.
+    """
+    rates = {cell.key: cell.lr for cell in tuned}
+    keys = [key_of(run.spec) for run in runs]
+    have = {key for key, run in zip(keys, runs, strict=True) if rates.get(key) == _rate(run)}
+    return [
+        run
+        for key, run in zip(keys, runs, strict=True)
+        if key not in have or rates[key] == _rate(run)
+    ]
+
+
+def comparable(near: Sequence[Run], batch_size: int, tuned: Sequence[Tuned] = ()) -> list[Run]:
+    """Return the runs that differ in norm and seed only: the nearest, then the most of them.
+
+    Each may have the learning rate that was chosen for it.
+    """
+    rates = {cell.key: cell.lr for cell in tuned}
+    groups: dict[tuple[object, ...], list[Run]] = {}
     for run in near:
-        key = tuple(sorted((k, repr(v)) for k, v in run.factors.items() if not _is_own(k)))
-        groups.setdefault(key, []).append(run)
+        same = {k: repr(v) for k, v in run.factors.items() if not _is_own(k)}
+        is_tuned = rates.get(key_of(run.spec)) == _rate(run)
+        same["optimizer.lr"] = "tuned" if is_tuned else repr(_rate(run))
+        groups.setdefault(tuple(sorted(same.items())), []).append(run)
     return max(
         groups.values(),
         key=lambda own: (len(by_norm(own)) > 1, -distance(own[0], batch_size), len(own)),
@@ -35,6 +57,10 @@ def by_norm(runs: Sequence[Run]) -> dict[str, list[Run]]:
         words = [f"{key}={typed(run.factors.get(key))}" for key in varying[norm]]
         found.setdefault(" ".join([norm, *words]), []).append(run)
     return found
+
+
+def _rate(run: Run) -> float:
+    return run.spec.optimizer.lr
 
 
 def distance(run: Run, batch_size: int) -> float:

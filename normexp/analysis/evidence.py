@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from normexp.analysis.claims.measured import measured_of, measured_rows
+from normexp.analysis.comparable import at_tuned_rates
 from normexp.analysis.rows import MeasuredNetwork, Run, of_study
 from normexp.analysis.setup import budget_words
 from normexp.errors import UserError
@@ -12,7 +13,7 @@ from normexp.kinds import typed
 from normexp.runs import reference
 from normexp.runs.catalogue import Catalogue, read_runs
 from normexp.settings import SHIPPED
-from normexp.tuned import TRIALS, Tuned, key_of, shipped_cells, tuned_cells
+from normexp.tuned import TRIALS, Tuned, shipped_cells, tuned_cells
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,7 @@ def chosen(outputs: Sequence[Path], study: str | None) -> Evidence:
     found = shipped()
     if not found.runs:
         raise UserError(f"study={study}: {found.words}")
-    # Beside a tuned norm the same one at another rate is no answer.
-    rates = {cell.key: cell.lr for cell in found.tuned}
-    kept = [run for run in found.runs if rates.get(key_of(run.spec), _rate(run)) == _rate(run)]
-    return replace(found, runs=kept)
-
-
-def _rate(run: Run) -> float:
-    return run.spec.optimizer.lr
+    return replace(found, runs=at_tuned_rates(found.runs, found.tuned))
 
 
 def _words(found: Sequence[Run]) -> str:

@@ -12,6 +12,7 @@ from helpers.typed import normexp
 
 from normexp.analysis.advice import advice
 from normexp.analysis.rows import Run
+from normexp.tuned import Tuned, key_of
 
 JITTER = (0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.001, -0.001)
 
@@ -52,6 +53,25 @@ def test_where_contrast_varies_the_severities_count() -> None:
     # 80 · (1 + 0.9 + 0.8 + 0.7 + 0.6 + 0.5) / 6
     expected = "Use instance: accuracy over contrast severities 0 to 5 60.0 [59.9, 60.1] %."
     assert told(rows, contrast="varies")[0] == expected
+
+
+def test_norms_are_compared_at_the_rate_that_was_chosen_for_each() -> None:
+    """At one rate for all, of which there are more runs, instance norm would be far behind."""
+    own = runs("batch", 0.7, optimizer__lr=0.1) + runs("instance", 0.75, optimizer__lr=1.6)
+    others = ("batch", 0.69), ("instance", 0.4), ("group", 0.6), ("both", 0.7)
+    at_one = [run for norm, value in others for run in runs(norm, value, optimizer__lr=0.2)]
+    tuned = [Tuned("", key_of(run.spec), run.spec.optimizer.lr, False, ()) for run in own[::8]]
+    found = list(advice(own + at_one, 4, "steady", margin=0.5, tuned=tuned))
+    assert "Use instance: test accuracy 75.0 [74.9, 75.1] %." in found
+    assert "  5.0 points [5.0, 5.0] above batch, 8 seeds: decided" in found
+    assert any("tuned for each norm" in line for line in found)
+
+
+def test_a_chosen_rate_without_runs_leaves_the_others_in() -> None:
+    rows = runs("batch", 0.7) + runs("instance", 0.75)
+    tuned = [Tuned("", key_of(rows[0].spec), 9.0, False, ())]
+    found = list(advice(rows, 4, "steady", margin=0.5, tuned=tuned))
+    assert "Use instance: test accuracy 75.0 [74.9, 75.1] %." in found
 
 
 def test_norms_that_are_the_same_are_said_to_be_and_their_cost_tells() -> None:
