@@ -95,6 +95,7 @@ def finish(where: Path, seeds: int) -> None:
         for seed in range(seeds):
             folder = RunFolder.of(outputs, replace(spec, seed=seed))
             folder.open(replace(spec, seed=seed), "normexp train", None)
+            assert result
             folder.finish(result)
 
 

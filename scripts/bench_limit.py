@@ -106,8 +106,9 @@ def convolution(
     def work() -> list[Tensor]:
         results = [nn.functional.conv2d(x, weight, padding=1)]
         if has_input_gradient:
-            results.append(conv2d_input(x.shape, weight, dy, padding=1))
-        return [*results, conv2d_weight(x, weight.shape, dy, padding=1)]
+            results.append(conv2d_input(x.shape, weight, dy, padding=1))  # type: ignore[no-untyped-call]
+        of_weight = conv2d_weight(x, weight.shape, dy, padding=1)  # type: ignore[no-untyped-call]
+        return [*results, of_weight]
 
     products = 2 + has_input_gradient
     return 2.0 * 9 * num_in * num_out * size**2 * batch_size * products, work
@@ -139,7 +140,7 @@ def step(training: Training) -> Callable[[], Any]:
 
     def work() -> None:
         training.state.step = 0
-        training_step(training.state, *epoch.batch(0), training.recipe)
+        training_step(training.state, [epoch.batch(0)], training.recipe)
 
     return work
 

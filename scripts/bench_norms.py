@@ -60,7 +60,7 @@ def training(norm: str, batch_size: int, overrides: list[str]) -> Training:
     fixed = ["data=generated", "data.source.num_train=1000", "data.source.num_test=10"]
     with initialize_config_dir(build.conf_dir(), version_base="1.3"):
         cfg = compose("train", [*fixed, f"norm={norm}", f"batch_size={batch_size}", *overrides])
-    return build.training(cfg, *build.run_spec(cfg))[0]
+    return build.training(*build.run_spec(cfg))[0]
 
 
 def turn(one: Training, steps: int) -> float:
@@ -70,7 +70,7 @@ def turn(one: Training, steps: int) -> float:
     began = time.perf_counter()
     for i in range(steps):
         one.state.step = 0  # the schedule stays where it is, so no norm wanders off
-        training_step(one.state, *epoch.batch(i % one.loader.steps_per_epoch), one.recipe)
+        training_step(one.state, [epoch.batch(i % one.loader.batches_per_epoch)], one.recipe)
     one.state.totals.sum().item()
     return (time.perf_counter() - began) / steps
 

@@ -128,7 +128,7 @@ def take_turns(
         for name, processes in started.items():
             for process in processes:
                 print("go", file=process.stdin, flush=True)
-            rate = sum(float(process.stdout.readline()) for process in processes)  # type: ignore[union-attr]
+            rate = sum(float(p.stdout.readline()) for p in processes if p.stdout)
             if number > 0:  # the first round warms up
                 rates[name].append(rate)
     for process in everyone:
@@ -177,9 +177,9 @@ def contend(kind: str, threads: int, how: str, overrides: list[str]) -> None:
         pace, number = Pace(batch_size), 0
         while True:
             epoch = training.loader.epoch(number)
-            for i in range(training.loader.steps_per_epoch):
+            for i in range(training.loader.batches_per_epoch):
                 training.state.step = 0  # far from the schedule's end, however long it takes
-                training_step(training.state, *epoch.batch(i), training.recipe)
+                training_step(training.state, [epoch.batch(i)], training.recipe)
                 pace.step()
             number += 1
     if kind == "lightning":
@@ -220,7 +220,7 @@ def train_with_lightning(network: Any, batches: Any, precision: str, batch_size:
     import torch
     from torch.nn import functional as F
 
-    class Module(lightning.LightningModule):
+    class Module(lightning.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.network = network
@@ -231,7 +231,7 @@ def train_with_lightning(network: Any, batches: Any, precision: str, batch_size:
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), **OPTIMIZER)
 
-    class Turns(lightning.Callback):
+    class Turns(lightning.Callback):  # type: ignore[misc]
         def on_train_start(self, *_: Any) -> None:
             self.pace = Pace(batch_size)
 
@@ -253,7 +253,7 @@ def train_with_lightning(network: Any, batches: Any, precision: str, batch_size:
     ).fit(Module(), batches)
 
 
-OPTIMIZER = {"lr": 0.02, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
+OPTIMIZER: dict[str, Any] = {"lr": 0.02, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
 
 
 def loader(training: Any, workers: int) -> Any:
@@ -299,7 +299,7 @@ def composed(overrides: list[str]) -> Any:
     fixed = ["data=generated", "data.source.num_train=4000", "data.source.num_test=10"]
     with initialize_config_dir(build.conf_dir(), version_base="1.3"):
         cfg = compose("train", [*fixed, *overrides])
-    return build.training(cfg, *build.run_spec(cfg))[0]
+    return build.training(*build.run_spec(cfg))[0]
 
 
 def machine() -> str:

@@ -19,6 +19,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -29,6 +30,8 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
 from normexp import build, shipped
+from normexp.data.loader import Loader
+from normexp.data.standardise import ByDataset
 from normexp.engine.fit import Training, descend, seed_layers, training_step
 from normexp.engine.recorded import recorded
 from normexp.runs.folder import RunFolder
@@ -241,11 +244,12 @@ def on_the_gpu(training: Training) -> Iterator[tuple[Tensor, Tensor]]:
 def of_workers(training: Training, workers: int = 8) -> Iterator[Any]:
     from bench_train import loader
 
-    data = training.data.to(torch.device("cpu"))
-    moved = type(training.loader.standardise)(
-        training.loader.standardise.mean.cpu(), training.loader.standardise.std.cpu()
-    )
-    on_cpu = Stand(data, Stand.Loader(training.loader, moved))
+    data, given = training.data.to(torch.device("cpu")), training.loader
+    of = given.standardise
+    assert isinstance(of, ByDataset)
+    standardise = ByDataset(of.mean.cpu(), of.std.cpu())
+    moved = Loader(data.train, given.batch_size, given.seed, given.augmentation, standardise)
+    on_cpu = replace(training, data=data, loader=moved)
     batches = loader(on_cpu, workers)
     while True:
         yield from batches
@@ -255,22 +259,10 @@ def no_workers(training: Training) -> Iterator[Any]:
     return of_workers(training, 0)
 
 
-class Stand:
-    """What `bench_train.loader` reads of a training, on the CPU."""
-
-    class Loader:
-        def __init__(self, loader: Any, standardise: Any) -> None:
-            self.augmentation, self.batch_size = loader.augmentation, loader.batch_size
-            self.standardise = standardise
-
-    def __init__(self, data: Any, loader: Any) -> None:
-        self.data, self.loader = data, loader
-
-
-def train(outputs: Path, *overrides: str, **how: Any) -> subprocess.Popen[str]:
+def train(outputs: Path, *overrides: str) -> str:
     command = [sys.executable, "-m", "normexp", "train", *DATA, f"runtime.outputs={outputs}"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([*command, *overrides], **pipes, **how)
+    done = subprocess.run([*command, *overrides], capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def resume() -> None:
@@ -295,7 +287,7 @@ def sweep() -> None:
         began = time.monotonic()
         seeds = ",".join(map(str, range(16)))
         of = (f"runtime.jobs={jobs}", "batch_size=32", "epochs=3", "precision=fp32")
-        said = train(folder, "-m", f"seed={seeds}", "data.limit=5000", *of).communicate()[0]
+        said = train(folder, "-m", f"seed={seeds}", "data.limit=5000", *of)
         seconds = time.monotonic() - began
         print(f"  {jobs} at once: {seconds:.1f} s for 16 runs", flush=True)
         if jobs == 4:
