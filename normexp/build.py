@@ -71,9 +71,10 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
 
     from normexp import kernels
     from normexp.data.standardise import to_unit
-    from normexp.engine.fit import Recipe, Training
+    from normexp.engine.fit import Training
     from normexp.engine.schedule import Schedule, parameter_groups
     from normexp.engine.state import TrainingState
+    from normexp.engine.step import Recipe
     from normexp.environment import choose_device, describe, keep_freed_memory
     from normexp.evaluation.accuracy import Evaluator
     from normexp.evaluation.features import NUM_IMAGES, feature_spread

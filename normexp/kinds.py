@@ -2,8 +2,9 @@
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite, nextafter
 from typing import Any, Protocol
 
@@ -19,24 +20,35 @@ class Kind(Protocol):
         """Return `value` in its type; raises ValueError with what is needed."""
 
 
-def _or_null(is_optional: bool) -> str:
-    return " or null" * is_optional
+@dataclass(frozen=True)
+class Nullable(ABC):
+    """A kind of value in whose place None may be, where it is `optional`."""
+
+    optional: bool = field(default=False, kw_only=True)
+
+    def check(self, value: object) -> Any:
+        return None if value is None and self.optional else self.given(value)
+
+    @abstractmethod
+    def given(self, value: Any) -> object:
+        """As `Kind.check`, of a value that is not None where it is `optional`."""
+
+    @property
+    def or_null(self) -> str:
+        return " or null" * self.optional
 
 
 @dataclass(frozen=True)
-class Number:
-    """A finite number, whole or not, within limits; None where it is `optional`."""
+class Number(Nullable):
+    """A finite number, whole or not, within limits."""
 
     whole: bool = False
     least: float = -inf
     above: float = -inf
     below: float = inf
     most: float = inf
-    optional: bool = False
 
-    def check(self, value: Any) -> int | float | None:
-        if value is None and self.optional:
-            return None
+    def given(self, value: Any) -> int | float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and self._is_in_range(value):
             if abs(value) > (most := 2**63 - 1 if self.whole else nextafter(inf, 0)):
@@ -62,24 +74,21 @@ class Number:
             f"below {typed(self.below)}": self.below < inf,
         }
         given = " and ".join(limit for limit, holds in limits.items() if holds)
-        return f"a {'whole ' * self.whole}number {given}".strip() + _or_null(self.optional)
+        return f"a {'whole ' * self.whole}number {given}".strip() + self.or_null
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A list of numbers of one kind, `length` of them if given; None where it is `optional`."""
+class Numbers(Nullable):
+    """A list of numbers of one kind, `length` of them if given."""
 
     each: Number
     length: int | None = None
-    optional: bool = False
 
     @property
     def words(self) -> str:
         return f"a list, each {self.each.words},"
 
-    def check(self, value: object) -> list[int | float | None] | None:
-        if value is None and self.optional:
-            return None
+    def given(self, value: object) -> list[int | float]:
         if self.length and isinstance(value, list | tuple) and len(value) != self.length:
             raise ValueError(f"{self.length} numbers are needed, each {self.each.words}")
         if not isinstance(value, list | tuple):
@@ -91,19 +100,16 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of some words; None where it is `optional`."""
+class Choice(Nullable):
+    """One of some words."""
 
     options: tuple[str, ...]
-    optional: bool = False
 
     @property
     def words(self) -> str:
         return f"one of {', '.join((*self.options, *['null'] * self.optional))}"
 
-    def check(self, value: object) -> str | None:
-        if value is None and self.optional:
-            return None
+    def given(self, value: object) -> str:
         if value in self.options:
             return str(value)
         raise ValueError(f"{self.words} is needed")
@@ -122,28 +128,23 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A text that is not empty; None where it is `optional`."""
-
-    optional: bool = False
+class Text(Nullable):
+    """A text that is not empty."""
 
     @property
     def words(self) -> str:
-        return "a text" + _or_null(self.optional)
+        return "a text" + self.or_null
 
-    def check(self, value: object) -> str | None:
-        if value is None and self.optional:
-            return None
+    def given(self, value: object) -> str:
         if isinstance(value, str) and value:
             return value
         raise ValueError(f"{self.words} is needed")
 
 
 @dataclass(frozen=True)
-class Name:
-    """A part of a file name; None where it is `optional`."""
+class Name(Nullable):
+    """A part of a file name."""
 
-    optional: bool = False
     also: str = ""  # a character that it may have behind its first
     taken: str = ""  # a name that means something else, and what to do instead:
     instead: str = "this means the runs that normexp ships; another name is needed"
@@ -151,11 +152,9 @@ class Name:
     @property
     def words(self) -> str:
         marks = f"'_', '.' and '{self.also}'" if self.also else "'_' and '.'"
-        return f"a name of letters, digits, {marks}" + _or_null(self.optional)
+        return f"a name of letters, digits, {marks}" + self.or_null
 
-    def check(self, value: object) -> str | None:
-        if value is None and self.optional:
-            return None
+    def given(self, value: object) -> str:
         if self.taken and value == self.taken:
             raise ValueError(self.instead)
         # A study or a folder may be called 2024 or 1.5.
@@ -180,31 +179,24 @@ class Folders:
 
 
 @dataclass(frozen=True)
-class Names:
-    """A name, or a list of names; None where it is `optional`."""
+class Names(Nullable):
+    """A name, or a list of names."""
 
-    optional: bool = False
     words = "a name or a list of names"
 
-    def check(self, value: object) -> list[str] | None:
-        if value is None and self.optional:
-            return None
+    def given(self, value: object) -> list[str]:
         return [str(each) for each in (value if isinstance(value, list | tuple) else [value])]
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part to be made: a mapping with a `_target_`; None where it is `optional`."""
-
-    optional: bool = False
+class Part(Nullable):
+    """A part to be made: a mapping with a `_target_`."""
 
     @property
     def words(self) -> str:
-        return "a part with a _target_" + _or_null(self.optional)
+        return "a part with a _target_" + self.or_null
 
-    def check(self, value: object) -> object:
-        if value is None and self.optional:
-            return None
+    def given(self, value: object) -> object:
         if isinstance(value, Mapping):
             return value
         raise ValueError(f"{self.words} is needed")

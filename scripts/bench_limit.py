@@ -29,7 +29,8 @@ from bench_train import composed, machine
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from normexp.engine.fit import Training, training_step
+from normexp.engine.fit import Training
+from normexp.engine.step import training_step
 
 SQUARES = (1024, 2048)
 WIDTHS_AND_MAPS = ((64, 16), (128, 8), (128, 16), (256, 8))

@@ -17,7 +17,8 @@ from statistics import median
 from hydra import compose, initialize_config_dir
 
 from normexp import build
-from normexp.engine.fit import Training, training_step
+from normexp.engine.fit import Training
+from normexp.engine.step import training_step
 
 BATCH_SIZES = (4, 32)
 SECONDS_A_TURN = 0.2

@@ -161,7 +161,7 @@ class Pace:
 def contend(kind: str, threads: int, how: str, overrides: list[str]) -> None:
     """Train for ever, at the parent's pace."""
     from normexp import environment
-    from normexp.engine.fit import training_step
+    from normexp.engine.step import training_step
     from normexp.kernels import compiled
 
     overrides = [*overrides, f"runtime.threads={threads}"]

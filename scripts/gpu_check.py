@@ -32,8 +32,9 @@ from torch import Tensor, nn
 from normexp import build, shipped
 from normexp.data.loader import Loader
 from normexp.data.standardise import ByDataset
-from normexp.engine.fit import Training, descend, seed_layers, training_step
+from normexp.engine.fit import Training
 from normexp.engine.recorded import recorded
+from normexp.engine.step import descend, seed_layers, training_step
 from normexp.runs.folder import RunFolder
 
 PARTS = ("steps", "norms", "classic", "resume", "sweep")

@@ -27,7 +27,7 @@ from normexp.analysis.report.accuracy import accuracy_section, cell, contrast_se
 from normexp.analysis.report.blocks import Block, blocks, short
 from normexp.analysis.report.comparisons import compare_cells, table, words
 from normexp.analysis.right_images import interval_of
-from normexp.analysis.rows import Run
+from normexp.analysis.rows import by_study
 from normexp.analysis.spread import LEVEL
 from normexp.commands.claims import digest_of, judged, loaded
 from normexp.commands.report import asked
@@ -74,7 +74,7 @@ def pages(folder: Path) -> dict[Path, str]:
     """Return the text of each page with its tables as the rows have them, new pages included."""
     texts = {file: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.md"))}
     named = {study for text in texts.values() for _, study, _ in tables_of(text)}
-    for study in sorted({s for run in evidence().runs for s in run.studies} - named):
+    for study in sorted(by_study(evidence().runs).keys() - named):
         texts[folder / f"{study}.md"] = new_page(study)
     return {
         file: ROWS.sub(lambda found: f"{found[1]}{filled(found[2], found[3])}{found[4]}", text)
@@ -86,14 +86,17 @@ def pages(folder: Path) -> dict[Path, str]:
 def tables_of(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield kind, study and settings of each table of a page."""
     for _, name, options, _ in ROWS.findall(text):
-        given = dict(each.split("=") for each in options.split())
+        given = options_of(options)
         yield name, given.get("study", ""), given.get("by", "")
+
+
+def options_of(text: str) -> dict[str, str]:
+    return dict(each.split("=") for each in text.split())
 
 
 def filled(name: str, options: str) -> str:
     """Return what stands between the two comments of a table."""
-    given = dict(each.split("=") for each in options.split())
-    parts = []
+    given, parts = options_of(options), []
     if name in WHOLE:
         parts.append(WHOLE[name]())
     for i, block in enumerate(parts_of(given["study"], given.get("by", "")) if not parts else []):
@@ -169,12 +172,8 @@ def markdown_of(found: Table) -> str:
 
 def studies() -> str:
     """Return a row a study: its runs, its seeds, the hours of training, and the machine."""
-    by_study: dict[str, list[Run]] = {}
-    for run in evidence().runs:
-        for study in run.studies:
-            by_study.setdefault(study, []).append(run)
     lines = []
-    for study, runs in by_study.items():
+    for study, runs in by_study(evidence().runs).items():
         ended = [run.result for run in runs if run.result]
         machines = {f"{e.processor} {e.instructions}" for e in (r.environment for r in ended)}
         hours = sum(result.timing.seconds for result in ended) / 3600

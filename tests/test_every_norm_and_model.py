@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from normexp import build
-from normexp.engine.fit import Training, training_step
+from normexp.engine.fit import Training
+from normexp.engine.step import training_step
 from normexp.errors import UserError
 
 Compose = Callable[..., DictConfig]

@@ -13,14 +13,9 @@ def at_tuned_rates(runs: Sequence[Run], tuned: Sequence[Tuned]) -> list[Run]:
 
     Beside a tuned norm the same one at another rate is no answer.
     """
-    rates = {cell.key: cell.lr for cell in tuned}
-    keys = [key_of(run.spec) for run in runs]
-    have = {key for key, run in zip(keys, runs, strict=True) if rates.get(key) == _rate(run)}
-    return [
-        run
-        for key, run in zip(keys, runs, strict=True)
-        if key not in have or rates[key] == _rate(run)
-    ]
+    choices = _choices(runs, tuned)
+    have = {key for _, key, is_chosen in choices if is_chosen}
+    return [run for run, key, is_chosen in choices if is_chosen or key not in have]
 
 
 def comparable(near: Sequence[Run], batch_size: int, tuned: Sequence[Tuned] = ()) -> list[Run]:
@@ -28,12 +23,10 @@ def comparable(near: Sequence[Run], batch_size: int, tuned: Sequence[Tuned] = ()
 
     Each may have the learning rate that was chosen for it.
     """
-    rates = {cell.key: cell.lr for cell in tuned}
     groups: dict[tuple[object, ...], list[Run]] = {}
-    for run in near:
+    for run, _, is_chosen in _choices(near, tuned):
         same = {k: repr(v) for k, v in run.factors.items() if not _is_own(k)}
-        is_tuned = rates.get(key_of(run.spec)) == _rate(run)
-        same["optimizer.lr"] = "tuned" if is_tuned else repr(_rate(run))
+        same["optimizer.lr"] = "tuned" if is_chosen else repr(run.spec.optimizer.lr)
         groups.setdefault(tuple(sorted(same.items())), []).append(run)
     return max(
         groups.values(),
@@ -59,8 +52,14 @@ def by_norm(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def _rate(run: Run) -> float:
-    return run.spec.optimizer.lr
+def _choices(runs: Sequence[Run], tuned: Sequence[Tuned]) -> list[tuple[Run, str, bool]]:
+    """Return with each run what names its settings, and whether it has the rate chosen for them."""
+    rates = {cell.key: cell.lr for cell in tuned}
+    keys = [key_of(run.spec) for run in runs]
+    return [
+        (run, key, rates.get(key) == run.spec.optimizer.lr)
+        for run, key in zip(runs, keys, strict=True)
+    ]
 
 
 def distance(run: Run, batch_size: int) -> float:

@@ -122,6 +122,15 @@ def design_of(rows: Iterable[Row]) -> Design:
     return Design.SEQUENTIAL if Design.SEQUENTIAL in designs else Design.PLANNED
 
 
+def by_study(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Return the runs of each study; a run may be of several, or of none."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        for study in run.studies:
+            found.setdefault(study, []).append(run)
+    return found
+
+
 def cells(rows: Iterable[R], by: Sequence[str]) -> dict[Cell, list[R]]:
     """Return the rows by their values of the settings `by`, in the order of these values.
 

@@ -39,7 +39,7 @@ def lens_on(
     its record names what may not be called (`trust.py`).
     """
     from normexp import tensors
-    from normexp.engine.fit import training_step
+    from normexp.engine.step import training_step
     from normexp.evaluation.lens import Lens
 
     spec = folder.record().spec

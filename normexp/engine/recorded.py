@@ -40,11 +40,11 @@ class Recorded:
         self._replay = None
 
     def __call__(self, batches: Batches) -> None:
-        if self._until_recorded == 0:
-            self._until_recorded -= 1
-            self._record(batches)
         if self._replay is None:
-            self._until_recorded -= self._until_recorded > 0
+            if self._until_recorded == 0:
+                self._record(batches)
+            self._until_recorded -= 1  # below 0 where it could not be recorded
+        if self._replay is None:
             self._step(batches)
             return
         for own, given in zip(self._inputs, batches, strict=True):

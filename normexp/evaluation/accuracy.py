@@ -1,6 +1,5 @@
 """Loss and accuracy of a network on images, as they are and at reduced contrast."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,20 +32,15 @@ class Evaluator:
     precision: Precision
 
     @torch.no_grad()
-    def score(
-        self,
-        network: nn.Module,
-        images: LabelledImages,
-        change: Callable[[Tensor], Tensor] = lambda pixels: pixels,
-    ) -> Score:
-        """Score `network` in eval mode on uint8 `images` after `change`; then restore its mode."""
+    def score(self, network: nn.Module, images: LabelledImages) -> Score:
+        """Score `network` in eval mode on uint8 `images`; then restore its mode."""
         was_training = network.training
         network.eval()
         loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
         predictions = []
         for start in range(0, len(images), BATCH_SIZE):
             batch = images[start : start + BATCH_SIZE]
-            x = amplified(self.standardise(to_unit(change(batch.images))), batch.gain)
+            x = amplified(self.standardise(to_unit(batch.images)), batch.gain)
             with self.precision.autocast():
                 logits = network(x).float()
             loss += F.cross_entropy(logits, batch.labels, reduction="sum")

@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SEVERITIES = {1: 0.75, 2: 0.5, 3: 0.4, 4: 0.3, 5: 0.15}  # share of contrast left, by severity
+from normexp.runs.tested import CONTRAST_LEFT
+
+SEVERITIES = {int(severity): share for severity, share in CONTRAST_LEFT.items()}
+"""Share of contrast left, by severity."""
 
 
 def channel_means(images: Tensor) -> Tensor:

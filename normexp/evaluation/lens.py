@@ -58,10 +58,10 @@ from normexp.evaluation.contrasts import Change, all_changes, corruption, unchan
 from normexp.evaluation.corruption import SEVERITIES
 from normexp.evaluation.cost import multiply_adds, step_cost
 from normexp.evaluation.noise import spreads
+from normexp.evaluation.parts import Moments
 from normexp.evaluation.statistics import (
     CHUNK,
     RUNNING,
-    Moments,
     Statistics,
     batch_layers,
     distance,

@@ -8,7 +8,8 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from normexp.evaluation.statistics import Moments, batch_layers, estimate, mode_kept
+from normexp.evaluation.parts import Moments
+from normexp.evaluation.statistics import batch_layers, estimate, mode_kept
 
 
 @torch.no_grad()

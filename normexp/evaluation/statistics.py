@@ -15,12 +15,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-Moments = tuple[Tensor, Tensor]
+from normexp.evaluation.parts import TINY, Moments, evaluate, evaluate_parts, moments_of_parts
+
 # So many images go through the network together. Statistics are taken over parts of them, so that
 # convolutions see the same shapes, and round the same way, whatever the size of a part. Maps of
 # twice as many are beyond the 32 MiB that malloc keeps, and fresh pages cost as much as a norm.
 CHUNK = 128
-TINY = 1e-12  # a variance far below any eps of a norm
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def mode_kept(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def given(network: nn.Module, moments: Mapping[str, Moments]) -> Iterator[None]:
-    with _replaced(network, lambda name, layer, x: _evaluate(layer, moments[name], x)):
+    with _replaced(network, lambda name, layer, x: evaluate(layer, moments[name], x)):
         yield
 
 
@@ -114,11 +114,11 @@ def in_parts(network: nn.Module, size: int, alpha: float = 1.0) -> Iterator[None
     """
 
     def forward(_: str, layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
-        means, variances = _moments_of_parts(x, size)
+        means, variances = moments_of_parts(x, size)
         if layer.running_mean is not None and layer.running_var is not None:
             means = layer.running_mean.lerp(means, alpha)
             variances = layer.running_var.lerp(variances, alpha)
-        return _evaluate_parts(layer, means, variances, x, size)
+        return evaluate_parts(layer, means, variances, x, size)
 
     with _replaced(network, forward):
         yield
@@ -142,14 +142,14 @@ def estimate(
     sums: dict[str, Tensor] = {}
 
     def forward(name: str, layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
-        means, variances = _moments_of_parts(x, size)
+        means, variances = moments_of_parts(x, size)
         m, v = means.double(), variances.double()
         values = size * x[0, 0].numel()
         unbiased = v * (values / max(values - 1, 1))
         # Counted with them: a network may call a layer more than once.
         for new in torch.stack([m, m**2, v, unbiased, torch.ones_like(m)], 1):
             sums[name] = sums[name] + new if name in sums else new
-        return _evaluate_parts(layer, means, variances, x, size)
+        return evaluate_parts(layer, means, variances, x, size)
 
     with _replaced(network, forward):
         for chunk in chunks:
@@ -159,76 +159,6 @@ def estimate(
         found["precise"][name] = mean, variance + square - mean**2
         found["cumulative"][name] = mean, unbiased
     return found
-
-
-def _moments_of_parts(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return means and biased variances (P, C) of each `size` images in a row of `x` (N, C, H, W).
-
-    The last part may have fewer images.
-    """
-    pairs = [_mean_and_inverse_std(part) for part in torch.split(x, size)]
-    means, inverse_stds = (torch.stack(each) for each in zip(*pairs, strict=True))
-    return means, (inverse_stds**-2 - TINY).clamp_min(0)
-
-
-@torch.no_grad()
-def _mean_and_inverse_std(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return those of the channels of `x`, each (C,), rounded as torch's batch norm keeps them.
-
-    It is five times as fast as var_mean, and takes 1×1 maps. Results are compared with those of
-    earlier versions to the bit.
-    """
-    is_dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
-    if is_dense and x.dtype == torch.float32 and x.device.type == "cpu":
-        # What batch norm begins with, without its output.
-        mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
-        return mean, (1 / (variance.double() + TINY).sqrt()).to(mean.dtype)
-    one = torch.ones(x.shape[1], dtype=_wide(x), device=x.device)
-    _, mean, inverse_std = torch.native_batch_norm(x, one, 0 * one, None, None, True, 0.0, TINY)
-    return mean, inverse_std
-
-
-def _evaluate_parts(
-    layer: nn.BatchNorm2d, means: Tensor, variances: Tensor, x: Tensor, size: int
-) -> Tensor:
-    """Evaluate each `size` images of `x` with moments (P, C) of their own."""
-    first, *others = torch.split(x, size)
-    y = _evaluate(layer, (means[0], variances[0]), first)
-    if not others:
-        return y
-    together = _batch_norm(layer, means, variances, x, size)
-    if torch.equal(together[: len(first)], y):
-        return together
-    # A layer with a formula of its own, or another processor's rounding.
-    moments = zip(means[1:], variances[1:], strict=True)
-    parts = zip(moments, others, strict=True)
-    return torch.cat([y, *(_evaluate(layer, each, part) for each, part in parts)])
-
-
-def _batch_norm(
-    layer: nn.BatchNorm2d, means: Tensor, variances: Tensor, x: Tensor, size: int
-) -> Tensor:
-    """Return batch norm's evaluation, all parts at once, rounded as torch rounds it."""
-    scale = (variances.to(_wide(x)) + layer.eps).rsqrt()
-    shift = torch.zeros_like(scale)
-    if layer.affine:
-        scale, shift = scale * layer.weight, layer.bias.expand_as(scale)
-    shift = torch.addcmul(shift, means.to(_wide(x)), scale, value=-1)
-    scale, shift = (v.repeat_interleave(size, 0)[: len(x), :, None, None] for v in (scale, shift))
-    return torch.addcmul(shift, x, scale).to(x.dtype)
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.promote_types(x.dtype, torch.float32)
-
-
-def _evaluate(layer: nn.BatchNorm2d, moments: Moments, x: Tensor) -> Tensor:
-    before = layer.running_mean, layer.running_var
-    layer.running_mean, layer.running_var = (moment.to(_wide(x)) for moment in moments)
-    try:
-        return type(layer).forward(layer, x)
-    finally:
-        layer.running_mean, layer.running_var = before
 
 
 @contextmanager

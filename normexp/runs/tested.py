@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, sqrt
 
-SEVERITIES = ("1", "2", "3", "4", "5")
+CONTRAST_LEFT = {"1": 0.75, "2": 0.5, "3": 0.4, "4": 0.3, "5": 0.15}
+"""Share of contrast that a severity leaves (`evaluation/corruption.py` has the source)."""
+SEVERITIES = tuple(CONTRAST_LEFT)
 
 
 @dataclass(frozen=True)

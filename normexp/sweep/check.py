@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from normexp.errors import UserError
-from normexp.runs.spec import Settings
 from normexp.sweep.cell import Cell
 from normexp.sweep.pool import Child, Task
 from normexp.sweep.question import answer
@@ -31,7 +30,7 @@ def impossible(
     for cell in cells:
         alike.setdefault(cell.spec.cell_name, []).append(cell)
     asked = [same[0].asked(threads) for same in alike.values()]
-    problems = _problems(asked, begin, is_stopping)
+    problems: list[str | None] | None = answer(Task("check", {"cells": asked}), begin, is_stopping)
     if is_stopping():
         return {}
     if problems is None:
@@ -46,10 +45,3 @@ def impossible(
             "skip_impossible=true trains the others"
         )
     return {cell.label: problem for same, problem in bad for cell in same}
-
-
-def _problems(
-    asked: Sequence[Settings], begin: type[Child], is_stopping: Callable[[], bool]
-) -> list[str | None] | None:
-    """Return what is wrong with each cell, or None where that cannot be found out."""
-    return answer(Task("check", {"cells": asked}), begin, is_stopping)

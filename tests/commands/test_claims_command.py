@@ -22,8 +22,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from normexp import build
 from normexp.analysis.claims.claim import Claim
-from normexp.analysis.claims.planned import Planned, Side, planned
+from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.claims.read import read_claim
+from normexp.analysis.claims.side import Side
 from normexp.runs.files import read_record
 from normexp.runs.record import Measurements
 

@@ -7,8 +7,9 @@ import torch
 from omegaconf import DictConfig
 
 from normexp import build
-from normexp.engine.fit import Training, training_step
+from normexp.engine.fit import Training
 from normexp.engine.result import findings
+from normexp.engine.step import training_step
 from normexp.errors import UserError
 
 Compose = Callable[..., DictConfig]

@@ -15,10 +15,10 @@ from torch import nn
 
 from normexp import build
 from normexp.contracts import ScalesLearningRate
-from normexp.engine.fit import Recipe, training_step
 from normexp.engine.interrupt import StopRequest
 from normexp.engine.schedule import Schedule, parameter_groups, set_lr
 from normexp.engine.state import TrainingState
+from normexp.engine.step import Recipe, training_step
 from normexp.errors import Stopped
 from normexp.precision import Precision
 from normexp.tensors import load

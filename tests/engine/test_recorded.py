@@ -11,11 +11,12 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from normexp import build, shipped
-from normexp.engine.fit import Recipe, Training, descend, training_step
+from normexp.engine.fit import Training
 from normexp.engine.muon import Muon
 from normexp.engine.recorded import WARM_UP, Batches, Recorded, why_not
 from normexp.engine.schedule import Schedule, parameter_groups, set_lr
 from normexp.engine.state import TrainingState
+from normexp.engine.step import Recipe, descend, training_step
 from normexp.precision import Precision
 
 CPU = torch.device("cpu")

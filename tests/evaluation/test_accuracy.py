@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,7 +57,7 @@ def test_the_score_is_the_one_computed_by_hand(number: int) -> None:
 def test_the_score_is_that_of_the_changed_images() -> None:
     network, images = linear_network(), some_images(300)
 
-    score = EVALUATOR.score(network, images, lambda pixels: 255 - pixels)
+    score = EVALUATOR.score(network, replace(images, images=255 - images.images))
 
     loss, accuracy = by_hand(network, 255 - images.images.numpy(), images.labels.numpy())
     assert score.loss == pytest.approx(loss, rel=1e-5)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from normexp.analysis.claims.planned import scale
+from normexp.analysis.claims.side import scale
 from normexp.analysis.claims.verdict import OUTCOMES, Finding, Verdict, in_words
 from normexp.analysis.intervals import ALPHA, Interval
 from normexp.analysis.render.document import NONE, Document, Section, Table, number, p_value

@@ -20,19 +20,22 @@ from normexp.analysis.report.comparisons import compare_cells
 from normexp.analysis.report.lens import lens_accuracy
 from normexp.analysis.report.training import curves_of
 from normexp.analysis.right_images import interval_of
-from normexp.analysis.rows import Run, design_of
+from normexp.analysis.rows import Run, by_study, design_of
 from normexp.analysis.scores import Scores, counts, ended
 from normexp.analysis.spread import PERCENT, Spread, spread
 from normexp.kinds import typed
 from normexp.runs.plain import Plain
+from normexp.runs.tested import CONTRAST_LEFT, SEVERITIES
 
 FIRST = ("norm", "batch_size", "contrast", "model", "optimizer")
 """Settings that are asked for first."""
-SHARES = (0.75, 0.5, 0.4, 0.3, 0.15)  # of contrast that severity 1 to 5 leaves
-RUNNING: Sequence[Measure] = [at_contrast(str(severity)) for severity in range(6)]
+RUNNING: Sequence[Measure] = [at_contrast(str(severity)) for severity in (0, *SEVERITIES)]
 TEST_BATCH: Sequence[Measure] = [
     lens_accuracy(axis="contrast", change=change, level=share, statistics="batch")
-    for change, share in (("none", 1.0), *(("corruption", share) for share in SHARES))
+    for change, share in (
+        ("none", 1.0),
+        *(("corruption", share) for share in CONTRAST_LEFT.values()),
+    )
 ]
 STATISTICS: Mapping[str, Sequence[Measure]] = {"running": RUNNING, "test batch": TEST_BATCH}
 """Test accuracy at contrast severity 0 to 5, by the statistics that batch norm uses."""
@@ -71,10 +74,9 @@ def explorer_data(
 
 def _studies(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Return the runs by study, the largest first; a run may be of several, or of none."""
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        for study in run.studies or ("no study",):
-            found.setdefault(study, []).append(run)
+    found = by_study(runs)
+    if without := [run for run in runs if not run.studies]:
+        found["no study"] = without
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 

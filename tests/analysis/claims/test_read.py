@@ -13,8 +13,9 @@ from helpers.made import leave_lens, made, make_run
 from helpers.rows import runs
 
 from normexp.analysis.claims.claim import Measure
-from normexp.analysis.claims.planned import Side, planned
+from normexp.analysis.claims.planned import planned
 from normexp.analysis.claims.read import read_claim
+from normexp.analysis.claims.side import Side
 from normexp.errors import UserError
 
 FILE: dict[str, Any] = {

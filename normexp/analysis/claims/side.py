@@ -1,0 +1,103 @@
+"""One side of a claim's comparison: its runs, and what is measured in them, by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import log2
+from statistics import fmean
+
+from normexp.analysis.claims.claim import Measure, Selection, as_typed, fits
+from normexp.analysis.measures import validation_accuracy
+from normexp.analysis.rows import Row, Run, cells
+from normexp.analysis.scores import Scores, accuracies, by_seed, chance_of, counts, ended, others
+
+
+@dataclass(frozen=True)
+class Side:
+    """Runs by their settings, and what is measured in them."""
+
+    selection: Selection  # as the file has it, `measure` included
+    measure: Measure
+    less: Side | None = None  # what is taken off, seed by seed
+
+    def __str__(self) -> str:
+        return as_typed(self.selection)
+
+    def besides(self, other: Side) -> str:
+        """Return the settings that the `other` has not."""
+        return as_typed({k: v for k, v in self.selection.items() if v != other.selection.get(k)})
+
+    def rows(self, rows: Sequence[Row]) -> list[Row]:
+        settings = {key: value for key, value in self.selection.items() if key != "measure"}
+        return [row for row in rows if fits(row.factors, settings)]
+
+    def scores(self, rows: Sequence[Row], tuned: str | None, *, is_difference: bool) -> Scores:
+        """Return the measure by seed; no lost run counts where it `is_difference`."""
+        chosen = self.rows(rows)
+        runs = [row for row in chosen if isinstance(row, Run)]
+        if not runs:
+            return Scores(by_seed(chosen, self.scaled))
+        if self.measure.among:
+            return _among(runs, self.measure)
+        if tuned:
+            runs = max(cells(runs, [tuned]).values(), key=_mean_validation_accuracy)
+        if self.measure.accuracy and not is_difference:
+            known = [row for row in rows if isinstance(row, Run)]
+            chance, unit = chance_of(runs, known), scale(self.measure.unit)
+            return self._whole(runs, accuracies(runs, self.scaled, chance, unit))
+        found = others(runs, self.scaled)
+        if self.less is None:
+            return found
+        less = self.less.scores(rows, tuned, is_difference=True)
+        both = found.values.keys() & less.values.keys()
+        values = {seed: found.values[seed] - less.values[seed] for seed in both}
+        return Scores(
+            values,
+            diverged=found.diverged + less.diverged,
+            at_chance=found.at_chance + less.at_chance,
+            is_drawn=found.is_drawn and less.is_drawn,
+            runs=found.runs + less.runs,
+        )
+
+    def _whole(self, runs: Sequence[Run], found: Scores) -> Scores:
+        """Return the scores, not to be drawn where a run never came down to the training loss."""
+        if self.measure.at_train_loss is None:
+            return found
+        lacking = sum(run.state == "finished" and self.measure(run) is None for run in runs)
+        return replace(found, lacking=lacking, is_drawn=not lacking)
+
+    def scaled(self, row: Row) -> float | None:
+        """Return the measure of a row in its unit, percent for a share."""
+        value = self.measure(row)
+        return None if value is None else value * scale(self.measure.unit)
+
+
+def scale(unit: str) -> float:
+    """Return what a number is multiplied by to be in its unit."""
+    return 100.0 if unit == "%" else 1.0
+
+
+def _among(runs: Sequence[Run], measure: Measure) -> Scores:
+    """Return for each seed the setting `value` of its best run, or the largest that learned."""
+    by: dict[int, list[Run]] = {}
+    for run in runs:
+        by.setdefault(run.seed, []).append(run)
+    found: dict[int, float] = {}
+    for seed, own in by.items():
+        learned = [run for run in own if run.result and run.result.has_learned]
+        if learned:
+            key = validation_accuracy if measure.among == "best" else None
+            best = max(learned, key=lambda run: (key(run) or 0.0) if key else _log2(run, measure))
+            found[seed] = _log2(best, measure)
+    return Scores(found, *counts(runs), runs=ended(runs))
+
+
+def _log2(run: Run, measure: Measure) -> float:
+    return log2(float(str(run.factors[measure.value])))
+
+
+def _mean_validation_accuracy(rows: Sequence[Row]) -> float:
+    """Return the mean accuracy on validation images at the end; runs that diverged have 0."""
+    of_runs = [validation_accuracy(row) if isinstance(row, Run) else None for row in rows]
+    return fmean(value or 0.0 for value in of_runs)
