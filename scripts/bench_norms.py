@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -22,7 +23,8 @@ from normexp.engine.step import training_step
 
 BATCH_SIZES = (4, 32)
 SECONDS_A_TURN = 0.2
-RESIDUAL_ONLY = ("fixup", "skipinit")  # the CNN has no residual branches
+LEFT_OUT = ("custom", "own", "fixup", "skipinit")
+"""The user's own; the CNN has no norm of its own and no residual branches."""
 
 
 def main() -> None:
@@ -30,12 +32,12 @@ def main() -> None:
     rounds = int(settings.pop("rounds", "15"))
     overrides = [f"{key}={value}" for key, value in settings.items()]
     names = [path.stem for path in sorted(Path(build.conf_dir(), "norm").glob("*.yaml"))]
-    names = ["batch", *(name for name in names if name not in ("batch", "custom", *RESIDUAL_ONLY))]
+    names = ["batch", *(name for name in names if name not in ("batch", *LEFT_OUT))]
     table: dict[str, dict[str, float]] = {name: {} for name in names}
     machine = None
     for batch_size in BATCH_SIZES:
         trainings = {name: training(name, batch_size, overrides) for name in names}
-        machine = trainings["batch"].environment
+        machine = asdict(trainings["batch"].environment)
         steps = max(3, round(SECONDS_A_TURN / turn(trainings["batch"], 5)))
         times: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(rounds + 1):
