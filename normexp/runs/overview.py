@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from math import sqrt
+from statistics import fmean
 
 from normexp.errors import UserError, suggestion
 from normexp.kinds import typed
 from normexp.runs.catalogue import Entry
+from normexp.runs.spec import Settings
 from normexp.runs.text import aligned
 
 FIRST = ("model", "norm", "batch_size", "contrast")
@@ -35,15 +37,17 @@ class Overview:
         Columns are the settings that tell cells apart, or `keys`; rows are in the order of `sort`,
         else of the columns, numbers as numbers. `-` before it sorts the other way.
         """
-        known = list(dict.fromkeys([*FIRST, *(key for e in entries for key in e.factors)]))
+        factors = [entry.factors for entry in entries]
+        known = list(dict.fromkeys([*FIRST, *(key for each in factors for key in each)]))
         for key in [*keys, *filter(None, [sort.removeprefix("-")])]:
             if key not in (*known, *FOUND, "accuracy"):
                 raise UserError(f"{key}: there is no such column; {suggestion(key, known)}")
-        telling = [key for key in known if key != "seed" and _is_telling(entries, key)]
+        telling = [key for key in known if key != "seed" and _is_telling(factors, key)]
         shown = tuple(key for key in keys if key not in FOUND) or tuple(telling)
         groups: dict[tuple[object, ...], list[Entry]] = {}
-        for entry in entries:
-            place = tuple(entry.factors.get(key) for key in dict.fromkeys((*telling, *shown)))
+        placing = tuple(dict.fromkeys((*telling, *shown)))
+        for entry, each in zip(entries, factors, strict=True):
+            place = tuple(each.get(key) for key in placing)
             groups.setdefault(place, []).append(entry)
         cells = sorted(groups.values(), key=lambda cell: _order(_values(cell, shown)))
         if name := sort.removeprefix("-"):
@@ -54,10 +58,13 @@ class Overview:
 
     def table(self, width: int) -> str:
         """Return it as text, at most so wide where settings can be left out from the right."""
-        keys = list(self.keys)
+        keys, found = list(self.keys), [_found(cell) for cell in self.cells]
         while True:
             heads = [*(_short(key, keys) for key in keys), *FOUND]
-            rows = [[*map(typed, _values(cell, keys)), *_found(cell)] for cell in self.cells]
+            rows = [
+                [*map(typed, _values(cell, keys)), *of_it]
+                for cell, of_it in zip(self.cells, found, strict=True)
+            ]
             text = aligned([heads, *rows])
             if len(keys) < 2 or max(map(len, text.splitlines())) <= width:
                 break
@@ -91,14 +98,14 @@ def table(entries: Sequence[Entry], width: int = 80) -> str:
     return Overview.of(entries).table(width)
 
 
-def _is_telling(entries: Sequence[Entry], key: str) -> bool:
+def _is_telling(factors: Sequence[Settings], key: str) -> bool:
     """Whether a setting differs, and does not follow from the choice of its part."""
-    if len({entry.factors.get(key) for entry in entries}) < 2:
+    if len({each.get(key) for each in factors}) < 2:
         return False
     part, _, rest = key.partition(".")
     by_name: dict[object, set[object]] = {}
-    for entry in entries:
-        by_name.setdefault(entry.factors.get(part), set()).add(entry.factors.get(key))
+    for each in factors:
+        by_name.setdefault(each.get(part), set()).add(each.get(key))
     return not rest or any(len(values) > 1 for values in by_name.values())
 
 
@@ -151,11 +158,15 @@ def _accuracies(cell: Sequence[Entry], severity: str = "") -> list[float]:
 
 def _mean(cell: Sequence[Entry], severity: str = "") -> float | None:
     shares = _accuracies(cell, severity)
-    return mean(shares) if shares else None
+    return fmean(shares) if shares else None
 
 
 def _sd(shares: Sequence[float]) -> float | None:
-    return stdev(shares) if len(shares) > 1 else None
+    """Return the standard deviation; that of `statistics` takes seconds for thousands of cells."""
+    if len(shares) < 2:
+        return None
+    center = fmean(shares)
+    return sqrt(sum((share - center) ** 2 for share in shares) / (len(shares) - 1))
 
 
 def _state(cell: Sequence[Entry]) -> str:
@@ -180,8 +191,9 @@ def _plain(value: object) -> Value:
 def _percent(shares: Sequence[float]) -> str:
     if not shares:
         return "–"
-    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
-    return f"{100 * mean(shares):.1f}{spread}"
+    sd = _sd(shares)
+    spread = "" if sd is None else f" ± {100 * sd:.1f}"
+    return f"{100 * fmean(shares):.1f}{spread}"
 
 
 def _age(seconds: float) -> str:
