@@ -20,16 +20,29 @@ def settings(folder: Path, *arguments: str) -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize(
-    ("group", "choice"),
-    [("optimizer", "adamw"), ("optimizer", "muon"), ("data", "cifar10"), ("model", "resnet20")],
+    ("experiment", "group", "choice"),
+    [
+        ("quickstart", "optimizer", "adamw"),
+        ("quickstart", "optimizer", "muon"),
+        ("quickstart", "data", "cifar10"),
+        ("quickstart", "model", "resnet20"),
+        ("contrast", "optimizer", "adamw"),
+        ("contrast", "data", "cifar10"),
+        ("contrast", "model", "resnet18"),
+    ],
 )
-@pytest.mark.parametrize("experiment", ["quickstart", "contrast"])
 def test_a_value_of_an_experiment_does_not_outlive_its_choice(
     tmp_path: Path, experiment: str, group: str, choice: str
 ) -> None:
     own = settings(tmp_path, f"{group}={choice}")[group]
     within = settings(tmp_path, f"experiment={experiment}", f"{group}={choice}")[group]
     assert {**within, "limit": None} == {**own, "limit": None}  # a study's number of images
+
+
+def test_a_scale_has_values_for_the_network_that_is_chosen(tmp_path: Path) -> None:
+    found = settings(tmp_path, "experiment=contrast", "model=resnet20")["model"]["network"]
+    assert found["width"] == 8  # type: ignore[index]
+    assert "widths" not in found  # type: ignore[operator]
 
 
 def test_the_quickstart_has_its_own_values_where_nothing_is_chosen(tmp_path: Path) -> None:
