@@ -92,8 +92,8 @@ def verdict(
     for other, comparison in found.items():
         yield f"  {above(other, comparison)}"
     short = {other: each for other, each in found.items() if each.goes_on}
-    own_runs = [run for norm in (best, *short) for run in norms[norm]]
-    if further := goes_on(own_runs, [*short.values()]):
+    pairs_of_runs = [(norms[best], norms[other]) for other in short]
+    if further := goes_on(pairs_of_runs, [*short.values()]):
         yield f"Go on ({further.words}):"
         yield further.command
 

@@ -18,7 +18,7 @@ from normexp.analysis.claims.page import write_page
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.evidence import Evidence, own_or_shipped
-from normexp.analysis.goes_on import UNTIL, goes_on
+from normexp.analysis.goes_on import UNTIL, duration, seconds_needed
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
 from normexp.commands.found import tell, tell_lenses
@@ -143,9 +143,9 @@ def line(verdict: Verdict, typed: str) -> str:
     is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
     runs = {row.name: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
     short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]
-    further = goes_on([*runs.values()], short)
-    time_words = f"goes on ({further.words})" if further else ""
-    shown = typed * bool(is_missing or further)
+    seconds = seconds_needed([*runs.values()], short) if short else 0.0
+    time_words = f"goes on (about {duration(seconds)} of training)" if short else ""
+    shown = typed * bool(is_missing or short)
     reason = ": ".join(filter(None, [verdict.reason, time_words, shown]))
     grade = f" ({verdict.grade})" if verdict.grade else ""
     claim = verdict.claim

@@ -140,8 +140,7 @@ def graded_cells(comparison: Comparison) -> list[str]:
 def further(found: Sequence[CellComparison]) -> Further | None:
     """Return the command that goes on with what is short of decided; None where all is."""
     short = [each for each in found if each.comparison.goes_on]
-    runs = {run.name: run for each in short for run in each.runs}
-    return goes_on([*runs.values()], [each.comparison for each in short])
+    return goes_on([each.sides for each in short], [each.comparison for each in short])
 
 
 def words(found: Sequence[CellComparison]) -> str:
