@@ -76,6 +76,15 @@ def sweeps_of(runs: Sequence[Run], ending: str) -> str:
     return "\n".join(_sweep(flags, grid, ending) for grid in grids)
 
 
+def tunes_of(runs: Sequence[Run]) -> str:
+    """Return the commands that choose the learning rates of the cells of the runs, a line each."""
+    flags, cells = _cells(runs)
+    for cell in cells.values():
+        cell.pop("optimizer.lr", None)
+    grids = _grids([cell] for cell in cells.values())
+    return "\n".join(_typed(["tune", *flags], grid) for grid in grids)
+
+
 def _needed(comparisons: Iterable[Comparison]) -> int:
     return max(min(each.seeds_needed, MOST_SEEDS) for each in comparisons)
 
@@ -87,7 +96,7 @@ def _seeds(runs: Iterable[Run], number: int) -> str:
     return ",".join(map(str, seeds))
 
 
-def _cells(runs: Sequence[Run]) -> tuple[list[str], dict[str, Typed]]:
+def _cells(runs: Sequence[Run]) -> tuple[list[str], dict[str, dict[str, str]]]:
     """Return the flags of the commands, and the settings of each cell by its name.
 
     A setting that another command names has its value here too, if the cell has one.
@@ -99,7 +108,7 @@ def _cells(runs: Sequence[Run]) -> tuple[list[str], dict[str, Typed]]:
     for key in NO_FACTORS:
         if len({settings.get(key) for settings, _ in commands.values()}) > 1:
             keys.remove(key)
-    found: dict[str, Typed] = {}
+    found: dict[str, dict[str, str]] = {}
     for name, (settings, _) in commands.items():
         known = {key: typed(value) for key, value in first[name].factors.items()} | settings
         found[name] = {key: known[key] for key in keys if key in known}
@@ -149,9 +158,13 @@ def _is_grid(cells: Sequence[Typed]) -> bool:
 
 
 def _sweep(flags: Sequence[str], grid: Sequence[Typed], ending: str) -> str:
+    return f"{_typed(['train', '-m', *flags], grid)} {ending}"
+
+
+def _typed(command: Sequence[str], grid: Sequence[Typed]) -> str:
     values = {key: dict.fromkeys(cell[key] for cell in grid) for key in grid[0]}
     typed_values = [f"{key}={','.join(each)}" for key, each in values.items()]
-    return f"{shlex.join(['normexp', 'train', '-m', *flags, *typed_values])} {ending}"
+    return shlex.join(["normexp", *command, *typed_values])
 
 
 def duration(seconds: float) -> str:

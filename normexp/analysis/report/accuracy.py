@@ -131,7 +131,7 @@ def state_words(runs: Sequence[Run]) -> str:
 
 
 def _warnings(block: Block) -> list[str]:
-    found = {at: block.scores(*at) for at in block.places}
+    found = {at: block.scores(*at) for at in block.places if at in block.cells}
     seeds = [len(scores.values) for scores in found.values()]
     words = []
     if few := seeds.count(1) + seeds.count(2):

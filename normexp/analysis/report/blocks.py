@@ -142,9 +142,7 @@ def splitting(runs: Sequence[Run], by: Sequence[str]) -> list[str]:
     """
     asked = {_group(key) for key in by}
     apart = [
-        key
-        for key in APART
-        if key not in asked and len({run.factors.get(key) for run in runs}) > 1
+        key for key in APART if key not in asked and len({run.factors.get(key) for run in runs}) > 1
     ]
     given = {*GIVEN} - {_group(key) for key in by[:1]}
     for key in dict.fromkeys(key for run in runs for key in run.factors):

@@ -44,6 +44,12 @@ class CellComparison:
         return [run for side in self.sides for run in side]
 
     @property
+    def is_lost(self) -> bool:
+        """Whether in one of the two cells no run has learned."""
+        sides = (self.block.scores(s, self.column) for s in (self.series, self.reference))
+        return any(scores.is_lost for scores in sides)
+
+    @property
     def notes(self) -> str:
         """How many runs of either cell diverged or are at chance."""
         sides = zip((self.series, self.reference), self.comparison.pairs.notes, strict=False)

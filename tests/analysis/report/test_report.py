@@ -76,7 +76,7 @@ def test_means_have_intervals_and_cells_without_one_say_why(markdown: str) -> No
 
 
 def test_what_cannot_be_concluded_is_said(markdown: str) -> None:
-    assert "On one or two seeds: 1 of 12 cells" in markdown
+    assert "On one or two seeds: 1 of 11 cells" in markdown
     assert "nothing can be concluded" in markdown
     assert "instance, batch size 128 (3 of 3 diverged): not above chance" in markdown
     assert "none, batch size 128: 1 of 3 runs collapsed to chance" in markdown
