@@ -46,7 +46,7 @@ def cell(spec_of: SpecOf) -> Callable[..., list[Run]]:
 
 def cells_of(commands: str, spec_of: SpecOf) -> list[str]:
     """The names of the cells that these sweeps train, composed as Hydra does."""
-    names = []
+    names: list[str] = []
     for line in commands.splitlines():
         program, word, flag, *arguments = shlex.split(line)
         assert (program, word, flag) == ("normexp", "train", "-m")
