@@ -107,9 +107,17 @@ def _optimizer(run: Run) -> str:
     smoothing = run.spec.label_smoothing
     return (
         f"{optimizer.name}, weight decay {typed(optimizer.weight_decay)}, warm-up "
-        f"{typed(optimizer.warmup)}, rate × (images of a step / 128)^{optimizer.batch_exponent:g}"
+        f"{typed(optimizer.warmup)}, {_scaling(optimizer.batch_exponent)}"
         + (f", label smoothing {smoothing:g}" if smoothing else "")
     )
+
+
+def _scaling(exponent: float) -> str:
+    """Say how the learning rate follows from the images of a step."""
+    if exponent == 0:
+        return "one rate for all batch sizes"
+    power = "" if exponent == 1 else f" to the power of {exponent:g}"
+    return f"rate × images of a step / 128{power}"
 
 
 def _augmentation(run: Run) -> str:

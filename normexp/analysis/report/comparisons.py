@@ -109,15 +109,16 @@ def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:
         "anytime-valid t tests, by Holm's method, with confidence sequences, as seeds were added "
         "after a look"
         if family.design is Design.SEQUENTIAL
-        else "joint sign flips (step-down max-|t|), with their simultaneous intervals"
+        else "a permutation test (joint sign flips), with its simultaneous intervals"
     )
     caption = (
         "Test accuracy, differences in points between runs of the same seed; a diverged run counts "
         f"as chance. Decided: p ≤ 5 % over {family.name} by {test}. The same: two one-sided t "
         f"tests within ±{margin:g} points. Likely: the 95 % interval of the comparison alone "
         "excludes 0. The interval is that of the grade. Over images too: the 95 % interval of this "
-        "comparison for other test images like these. Correlation: of the pairs. Seeds needed: to "
-        "show such a difference four times in five."
+        "comparison for other test images like these. Correlation: between the two accuracies of a "
+        "seed, over seeds. Seeds needed: to show such a difference four times in five. The tests: "
+        "docs/statistics.md."
     )
     return Table(name, caption, head, [_line(each) for each in found])
 

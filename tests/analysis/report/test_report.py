@@ -84,6 +84,14 @@ def test_what_cannot_be_concluded_is_said(markdown: str) -> None:
     assert "No run at all: norm=none batch_size=32." in markdown
 
 
+def test_cells_that_did_not_learn_for_one_reason_share_a_line(tmp_path: Path) -> None:
+    make_study(tmp_path, ["batch", "instance"], [8, 32], 1, lambda *_: 0.1)
+    write_report(runs(tmp_path), CHOICES, Heading("All", None, ""), tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    (line,) = (each for each in text.splitlines() if "A run there has not learned" in each)
+    assert line.count("batch size ") == 4
+
+
 def test_a_run_that_is_lost_has_its_reason_and_the_command_that_goes_on(markdown: str) -> None:
     lost = markdown.partition("## State of the runs")[2].partition("\n## ")[0].splitlines()
     (diverged,) = (each for each in lost if "none-b128" in each)
