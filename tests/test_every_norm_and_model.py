@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.needs import NEED_MORE, NEED_RESIDUAL_BRANCHES, NETWORKS_OF_OTHERS
+from helpers.short import KINDS
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -53,7 +54,7 @@ def loss(training: Training, batch: tuple[Tensor, Tensor]) -> float:
 
 
 # A few norms stand for all in ResNet-20, and ResNet-18 takes four seconds each.
-ALWAYS = {"cnn": NORMS, "resnet20": ["batch", "instance", "both", "split", "fixup"]}
+ALWAYS = {"cnn": KINDS, "resnet20": ["batch", "instance", "both", "split", "fixup"]}
 CASES = [
     pytest.param(norm, model, marks=() if norm in ALWAYS.get(model, ()) else pytest.mark.slow)
     for model in MODELS

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.needs import NEED_RESIDUAL_BRANCHES
+from helpers.short import in_short
 from torch import Tensor, nn
 
 from normexp import build
@@ -61,7 +62,7 @@ def reference(spec_of: Specs) -> dict[str, Tensor]:
     return weights(network(spec_of, "batch", SMALL, "seed=3"))
 
 
-@pytest.mark.parametrize("norm", sorted(set(NORMS) - set(NEED_RESIDUAL_BRANCHES)))
+@pytest.mark.parametrize("norm", in_short(sorted(set(NORMS) - set(NEED_RESIDUAL_BRANCHES))))
 def test_every_norm_starts_from_the_same_convolutions_and_head(
     spec_of: Specs, reference: dict[str, Tensor], norm: str
 ) -> None:
@@ -114,7 +115,7 @@ EXTRA = {
 }
 
 
-@pytest.mark.parametrize("norm", EXTRA)
+@pytest.mark.parametrize("norm", in_short(EXTRA))
 def test_a_norm_has_as_many_parameters_as_its_definition_asks(spec_of: Specs, norm: str) -> None:
     channels = [3, *WIDTHS]
     convolutions = sum(9 * i * o for i, o in zip(channels, WIDTHS, strict=False))

@@ -16,8 +16,16 @@ class GridSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Leave it to the launcher, where that is ours."""
-        if not isinstance(self.launcher, ProcessLauncher):
-            super().validate_batch_is_legal(batch)
+        if isinstance(self.launcher, ProcessLauncher):
+            return
+        super().validate_batch_is_legal(batch)
+        assert self.hydra_context is not None
+        assert self.config is not None
+        loader = self.hydra_context.config_loader
+        if loader.load_sweep_config(self.config, list(batch[0])).get("until"):
+            from normexp.errors import UserError
+
+            raise UserError("until=decided needs a launcher of normexp; leave hydra/launcher out")
 
 
 class TuneSweeper(GridSweeper):

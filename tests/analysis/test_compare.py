@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,28 @@ def test_chance_is_the_share_of_the_largest_class() -> None:
     assert not scores(runs).is_at_chance  # with ten equal classes
     lost = accuracies(cell("batch", {0: "diverged"}), accuracy, chance, 100)
     assert lost.values == {0: pytest.approx(70)}
+
+
+def test_cells_at_the_share_of_the_largest_class_are_not_compared() -> None:
+    """900 of 1,000 test images are of one class, so 91 % is within two errors of chance."""
+
+    def unequal(norm: str, accuracy: float) -> list[Run]:
+        found = []
+        for run in cell(norm, dict.fromkeys(range(8), accuracy)):
+            assert run.result is not None
+            assert run.result.test is not None
+            wrong = 1000 - round(1000 * accuracy)
+            test = replace(run.result.test, confusion=((900, 0), (wrong, 100 - wrong)))
+            kept = replace(run.result, classes=("a", "b"), test=test)
+            found.append(replace(run, result=kept))
+        return found
+
+    first, second = (scores(unequal(*each)) for each in (("batch", 0.9), ("instance", 0.91)))
+    (found,) = compare(FAMILY, [Pairs.of(first, second, MARGIN)])
+    assert found.text == "not above chance"
+    third = scores(unequal("both", 0.95))
+    (found,) = compare(FAMILY, [Pairs.of(third, first, MARGIN)])
+    assert (found.outcome, found.text) == ("more", "decided")
 
 
 def test_two_runs_of_one_seed_in_a_cell_are_told_apart() -> None:

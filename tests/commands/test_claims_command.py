@@ -37,7 +37,7 @@ CONF = Path(build.conf_dir())
 FILES = sorted(CONF.glob("claims/*.yaml"))
 CLAIMS = [read_claim(f.stem, OmegaConf.to_container(OmegaConf.load(f))) for f in FILES]
 STUDIES = sorted({claim.study for claim in CLAIMS if claim.study})
-FORMS = [study + form for study in STUDIES for form in ("", "_full")]
+SLOW_FORMS = [pytest.param(f"{study}_full", marks=pytest.mark.slow) for study in STUDIES]
 WIDTHS = "model.network.widths=[8,8,8,8,8,8]"
 SMALL = ("data=generated", "data.source.num_train=300", "data.source.num_test=10", WIDTHS)
 
@@ -67,7 +67,7 @@ def test_there_are_nineteen_claims() -> None:
     assert [claim.name for claim in CLAIMS] == [f"c{i:02}" for i in range(1, 20)]
 
 
-@pytest.mark.parametrize("study", FORMS)
+@pytest.mark.parametrize("study", [*STUDIES, *SLOW_FORMS])
 def test_a_study_has_the_runs_that_its_file_says(study: str) -> None:
     found, text = cells(study)
     typed = rf"# normexp train -m experiment={study}(?: optimizer\.lr=tuned)? {{2,}}"
@@ -80,7 +80,7 @@ def test_a_study_has_the_runs_that_its_file_says(study: str) -> None:
     assert {cell["seed"] for cell in found} >= set(range(8))
 
 
-@pytest.mark.parametrize("study", FORMS)
+@pytest.mark.parametrize("study", [*STUDIES, *SLOW_FORMS])
 def test_a_study_s_last_cell_composes_and_its_parts_exist(study: str, compose: Compose) -> None:
     found, _ = cells(study)
     build.run_spec(compose(f"experiment={study}", *(f"{k}={v}" for k, v in found[-1].items())))
@@ -90,20 +90,19 @@ def test_a_study_s_last_cell_composes_and_its_parts_exist(study: str, compose: C
 
 
 @pytest.fixture(scope="module")
-def of_studies(compose: Compose) -> dict[str, Settings]:
+def of_study(compose: Compose) -> Callable[[str], Settings]:
     """The settings that all cells of a study share, as a row has them."""
-    specs = {study: build.run_spec(compose(f"experiment={study}"))[0] for study in FORMS}
-    return {study: spec.factors for study, spec in specs.items()}
+    return cache(lambda study: build.run_spec(compose(f"experiment={study}"))[0].factors)
 
 
-@pytest.mark.parametrize("form", ["", "_full"])
+@pytest.mark.parametrize("form", ["", pytest.param("_full", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("claim", [c for c in CLAIMS if c.study], ids=lambda c: c.name)
 def test_each_side_of_a_claim_is_one_cell_of_its_study(
-    claim: Claim, form: str, of_studies: Mapping[str, Settings]
+    claim: Claim, form: str, of_study: Callable[[str], Settings]
 ) -> None:
-    of_study, _ = cells(f"{claim.study}{form}")
-    common = of_studies[f"{claim.study}{form}"]
-    settings = [{**common, **cell} for cell in of_study if cell["seed"] == 0]
+    found, _ = cells(f"{claim.study}{form}")
+    common = of_study(f"{claim.study}{form}")
+    settings = [{**common, **cell} for cell in found if cell["seed"] == 0]
     for comparison in planned(claim):
         for side in sides(comparison):
             if comparison.is_measured:
@@ -192,6 +191,7 @@ def test_a_line_is_at_most_a_hundred_letters_but_for_commands(tmp_path: Path) ->
     assert "of training, by the runs that finished" in " ".join(answer.out.split())
 
 
+@pytest.mark.slow
 def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
     arguments = ("claim=c15", "measure=true", *SMALL)
     answer = normexp(tmp_path, "claims", *arguments)

@@ -137,6 +137,7 @@ def test_without_batch_statistics_every_difference_is_exactly_nothing(runs: Path
         assert (row["layer"], row["spread"]) == ("logits", 0)
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_it_beside_the_training(runs: Path) -> None:
     for _ in range(2):  # the second look takes the place of the first
         assert evaluate(runs, f"run={run_of(runs, 'batch')}", f"seed={_}").code == 0
@@ -170,6 +171,7 @@ def test_what_is_done_is_not_done_again_and_needs_no_torch(runs: Path) -> None:
     assert not {line.rsplit("|")[-1].strip() for line in done.stderr.splitlines()} & {"torch"}
 
 
+@pytest.mark.slow
 def test_an_axis_that_is_missing_or_asked_otherwise_is_measured_and_no_other(runs: Path) -> None:
     run = run_of(runs, "batch")
     assert evaluate(runs, f"run={run}").code == 0
@@ -183,6 +185,7 @@ def test_an_axis_that_is_missing_or_asked_otherwise_is_measured_and_no_other(run
     assert set(content["seconds"]) == {"cost", "contrast", "statistics", "noise", "layers"}
 
 
+@pytest.mark.slow
 def test_several_runs_are_seen_by_processes_and_end_in_a_table_and_a_picture(runs: Path) -> None:
     answer = evaluate(runs, "run=cnn-*-s0-*", "runtime.jobs=2")
     assert answer.code == 0, answer.err

@@ -22,6 +22,7 @@ from normexp.errors import UserError
 from normexp.parts import plain
 
 Outcome = tuple[object, ...] | str
+SLOW = pytest.mark.slow
 
 
 class Counting:
@@ -84,31 +85,39 @@ def one_by_one(loader: Counting, overrides: Sequence[str]) -> Outcome:
     [
         (("norm=batch|both", "seed=0|1"), 2),
         (("experiment=heads|quickstart", "optimizer=adamw", "seed=0|7"), 2),
-        (("data=generated", "data.source.num_train=90|91", "study=null|a|2024"), 1),
+        pytest.param(
+            ("data=generated", "data.source.num_train=90|91", "study=null|a|2024"),
+            1,
+            marks=pytest.mark.slow,
+        ),
         # What others refer to, in one step and in two, and a value in the place of a reference.
         (("model.depth=6|12", "model.order=conv-act-norm|conv-norm-act"), 1),
-        (("model.network.depth=12|18", "model.depth=6|12"), 1),
-        (("runtime.cache_dir=a|b", "data=cifar10|generated"), 2),
+        pytest.param(("model.network.depth=12|18", "model.depth=6|12"), 1, marks=SLOW),
+        pytest.param(
+            ("runtime.cache_dir=a|b", "data=cifar10|generated"), 2, marks=pytest.mark.slow
+        ),
         (("seed=${batch_size}|3|${epochs}", "batch_size=2|5"), 3),
         # A list in the place of another and of a number, nothing in the place of both.
         (("model.network.widths=[8,8,8,8,8,8]|[4,4,4,8,8,8]", "epochs=1|2.0"), 1),
-        (("label_smoothing=0.1|0|[1]|null", "steps=null"), 2),
-        (("norm.layer.eps=1e-3|'1'|true", "norm=batch"), 1),
-        (("optimizer.lr=tuned|0.2|1|null", "norm=batch"), 1),
+        pytest.param(("label_smoothing=0.1|0|[1]|null", "steps=null"), 2, marks=SLOW),
+        pytest.param(("norm.layer.eps=1e-3|'1'|true", "norm=batch"), 1, marks=SLOW),
+        pytest.param(("optimizer.lr=tuned|0.2|1|null", "norm=batch"), 1, marks=SLOW),
         # More than the value of a key.
         (("+norm.layer.affine=true|false", "seed=0|1"), 2),
         (("++norm.layer.eps=1|2", "~norm.layer.momentum=", "seed=0|1"), 2),
-        (("norm.layer={_target_:a.B,eps:1}|{eps:2}", "seed=0|1"), 2),
-        (("data.source=null|3", "data.source.seed=1|2"), 4),
+        pytest.param(
+            ("norm.layer={_target_:a.B,eps:1}|{eps:2}", "seed=0|1"), 2, marks=pytest.mark.slow
+        ),
+        pytest.param(("data.source=null|3", "data.source.seed=1|2"), 4, marks=SLOW),
         (("~contrast=", "+contrast=strong|low", "seed=0|1"), 2),
-        (("contrast@model.own=low", "seed=0|1"), 2),
+        pytest.param(("contrast@model.own=low", "seed=0|1"), 2, marks=SLOW),
         # Mistakes.
         (("norm=bach|batch", "seed=0|1"), None),
-        (("batch_size=8|-4", "optimizer.rl=1|2"), None),
-        (("model.network.widths.0=8|9", "seed=0|1"), None),
+        pytest.param(("batch_size=8|-4", "optimizer.rl=1|2"), None, marks=SLOW),
+        pytest.param(("model.network.widths.0=8|9", "seed=0|1"), None, marks=SLOW),
         (("epochs=null|???", "precision=fp32|half"), None),
         (("seed=${nosuch}|1|${seed}",), None),
-        (("model.depth=6|${model.nosuch}", "seed=0|1"), None),
+        pytest.param(("model.depth=6|${model.nosuch}", "seed=0|1"), None, marks=SLOW),
     ],
 )
 def test_a_grid_has_the_settings_of_cells_composed_one_by_one(

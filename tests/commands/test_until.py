@@ -176,6 +176,7 @@ def test_it_stops_where_a_run_fails(tmp_path: Path) -> None:
         (["norm=batch,none", "until=decided", "max_seeds=2"], "3 seeds are given; take 3 or more"),
         (["norm=batch,none", "until=decided", "max_seeds=0"], "a whole number of 1 or more"),
         (["norm=batch,none", "until=decidd"], "one of decided, null is needed"),
+        (["norm=batch,none", "until=decided", "hydra/launcher=basic"], "leave hydra/launcher out"),
     ],
 )
 def test_wrong_use_is_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.needs import NEED_MORE, NEED_RESIDUAL_BRANCHES
+from helpers.short import in_short
 from helpers.small_run import BATCH_SIZE, SMALL, STEPS_PER_EPOCH, Compose, Specs, carry_out
 from torch import nn
 
@@ -258,7 +259,7 @@ def test_the_settings_learning_rate_is_the_one_that_the_optimizer_takes(
 # The groups of parameters.
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", in_short(NORMS))
 def test_every_parameter_is_in_one_group_and_only_weights_of_many_dimensions_decay(
     norm: str, spec_of: Specs
 ) -> None:

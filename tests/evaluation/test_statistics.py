@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.needs import NEED_RESIDUAL_BRANCHES
+from helpers.short import in_short
 from torch import Tensor, nn
 
 from normexp import build
@@ -109,7 +110,7 @@ def test_every_choice_changes_what_has_batch_statistics(norm: str, spec_of: Spec
         assert (of.logits(choice) - of.logits(RUNNING)).abs().max() > 1e-3, choice.name
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", in_short(NORMS))
 def test_the_model_is_afterwards_what_it_was_before(norm: str, spec_of: Specs) -> None:
     network = network_of(spec_of, norm)
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -148,6 +148,7 @@ def test_a_finished_run_is_shown_from_a_read_only_folder(
     assert "is finished already" in command.said()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "remove", [lambda f: f.rename(f.parents[2] / "moved"), *[shutil.rmtree] * size(0, 1)]
 )

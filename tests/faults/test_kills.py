@@ -70,6 +70,7 @@ def test_what_is_killed_at_random_moments_ends_like_what_is_not(
     print(f"killed in {folders} folders:", *sorted(done.items()), sep="\n  ")
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_any_change_to_a_file_ends_like_an_undisturbed_one(
     start: Start, whole: Findings, tmp_path: Path
 ) -> None:

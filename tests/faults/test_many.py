@@ -24,6 +24,7 @@ def test_a_sweep_of_thousands_begins_and_is_finished_when_typed_again() -> None:
     print(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_sweeps_memory_and_descriptors_do_not_grow(start: Start, tmp_path: Path) -> None:
     cells = size(8, 200)
     grid = ("-m", f"seed=range({cells})", "runtime.jobs=2", "data.source.num_train=20")

@@ -27,7 +27,11 @@ SECONDS = 5.0
 SWEEP = pytest.mark.skipif(not IS_FULL, reason="tests/sweep stops small ones")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)],
+    ids=lambda n: n.name,
+)
 @pytest.mark.parametrize(
     ("arguments", "undisturbed"),
     [(ONE, "whole"), pytest.param(GRID, "whole_sweep", marks=SWEEP)],

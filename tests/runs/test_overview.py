@@ -6,16 +6,18 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.made import make_run, make_study
+from helpers.made import command_of, make_run, make_study, result, spec
 from helpers.seconds import seconds_of
 from helpers.typed import normexp
 
 from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue, matching
+from normexp.runs.folder import RunFolder
 from normexp.runs.overview import Overview
 
 LONG: dict[str, Any] = {
@@ -48,6 +50,20 @@ def test_a_cell_that_has_learned_nothing_is_said_to_be_not_above_chance(tmp_path
     assert ends[("none", "8")] == "not above chance"
     assert ends[("none", "4")] == "finished, 1 not above chance"
     assert ends[("batch", "4")] == "finished"
+
+
+def test_runs_of_a_norm_before_and_after_an_edit_are_rows_with_digest_and_age(
+    tmp_path: Path,
+) -> None:
+    for digest in ("11111111", "22222222"):
+        of = replace(spec(norm="custom"), source={"mynorms": digest})
+        folder = RunFolder.of(tmp_path, of)
+        folder.open(of, command_of(of), None)
+        folder.finish(result(of, 0.5))
+    heads, *rows, _ = Overview.of(catalogue(tmp_path)).table(80).splitlines()
+    assert heads.split("  ")[0] == "source of mynorms"
+    assert "age" in heads.split()
+    assert [row.split()[0] for row in rows] == ["11111111", "22222222"]
 
 
 def test_rows_are_in_the_order_of_numbers_and_constants_stand_below(outputs: Path) -> None:

@@ -166,6 +166,22 @@ def test_where_and_how_a_run_is_done_does_not_change_its_name(compose: Compose) 
         assert name(changed(settings, **{key: value})) == name(settings), key
 
 
+def test_a_norm_of_ones_own_that_was_edited_is_another_cell(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    typed = compose("data=generated", "norm=custom", "norm.layer._target_=mynorms.Mine")
+    specs = []
+    for power in (1, 2, 1):
+        (tmp_path / "mynorms.py").write_text(f"class Mine:\n    power = {power}\n")
+        specs.append(run_spec(copy.deepcopy(typed))[0])
+    first, edited, restored = specs
+    assert (first.name, first.cell_name) == (restored.name, restored.cell_name)
+    assert first.name != edited.name
+    assert first.cell_name != edited.cell_name
+    assert first.factors["source of mynorms"] != edited.factors["source of mynorms"]
+
+
 def test_images_of_the_users_own_are_named_by_their_tree_not_its_place(
     compose: Compose, tmp_path: Path
 ) -> None:
