@@ -143,7 +143,7 @@ def _grids(groups: Iterable[Sequence[Typed]]) -> list[list[Typed]]:
             found.append(_unique(group))
         else:
             found[place] = _unique([*found[place], *group])
-    return found
+    return found if len(found) == len(groups) else _grids(found)
 
 
 def _unique(cells: Iterable[Typed]) -> list[Typed]:

@@ -121,3 +121,16 @@ def test_a_setting_that_one_command_names_has_its_value_in_the_others(
     assert further is not None
     assert further.command.endswith("until=decided")
     assert cells_of(further.command, spec_of) == names_of(first, second)
+
+
+def test_grids_that_make_a_larger_one_are_one_command(
+    cell: Callable[..., list[Run]], spec_of: SpecOf
+) -> None:
+    asked = [(norm, size) for size in (4, 64) for norm in ("instance", "group")] + [("both", 16)]
+    sizes = (4, 16, 64)
+    batch = {size: cell("norm=batch", f"batch_size={size}", *DATA) for size in sizes}
+    pairs = [(cell(f"norm={n}", f"batch_size={size}", *DATA), batch[size]) for n, size in asked]
+    further = goes_on(pairs, [open_comparison()] * len(pairs))
+    assert further is not None
+    assert len(further.command.splitlines()) == 2
+    assert cells_of(further.command, spec_of) == names_of(*batch.values(), *(a for a, _ in pairs))
