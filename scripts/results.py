@@ -18,7 +18,7 @@ from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict
 from normexp.analysis.evidence import Evidence, chosen, shipped
 from normexp.analysis.explorer.data import factors_of
-from normexp.analysis.goes_on import sweep_of
+from normexp.analysis.goes_on import sweeps_of
 from normexp.analysis.literature import Published, read_published, shapes, verdict_of
 from normexp.analysis.render.canvas import svg
 from normexp.analysis.render.colours import INK, INK_ON_DARK
@@ -163,7 +163,7 @@ def contrast(block: Block, figure: str) -> str:
 
 def command(block: Block, _: str) -> str:
     seeds = ",".join(map(str, sorted({run.seed for run in block.runs})))
-    return f"```\n{sweep_of(block.runs)} seed={seeds}\n```"
+    return "```\n" + sweeps_of(block.runs, f"seed={seeds}") + "\n```"
 
 
 def markdown_of(found: Table) -> str:

@@ -1,14 +1,20 @@
 """Which norm the runs at hand advise, how sure that is, and what they do not show."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from math import log
 from statistics import fmean
 
-from normexp.analysis.comparable import at_tuned_rates, by_norm, comparable, distance
+from normexp.analysis.comparable import (
+    at_other_sizes,
+    at_tuned_rates,
+    by_norm,
+    comparable,
+    distance,
+)
 from normexp.analysis.compare import Comparison, Family, Pairs, compare, ranked, tied
 from normexp.analysis.goes_on import goes_on
 from normexp.analysis.grades import Grade
-from normexp.analysis.measures import accuracy, at_contrast, speed
+from normexp.analysis.measures import Measure, accuracy, at_contrast, speed
 from normexp.analysis.render.document import interval, number, plural, with_interval
 from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import Scores, accuracies, chance_of
@@ -41,20 +47,50 @@ def advice(
     chance = chance_of(group)
     scores = {norm: accuracies(own, measure, chance, 100) for norm, own in norms.items()}
     scores = {norm: own for norm, own in scores.items() if own.values}
+    size = group[0].spec.batch_size
+    have = f", of the norms with runs at batch size {size} (no run has {batch_size})"
+    words = f"{have if size != batch_size else ''}: {what}"
+    sizes = at_other_sizes(ended, group)
+
+    def beside(best: str) -> Iterator[str]:
+        return elsewhere(sizes, best, scores, measure, margin)
+
+    yield from verdict(scores, norms, margin, words, beside)
+    yield from (f"{norm}: {own.note}." for norm, own in scores.items() if own.note)
+    yield from cost({norm: norms[norm] for norm in scores})
+    yield from missing(size, scores)
+    if unfair := unfair_none(group):
+        yield unfair
     yield "What was trained:"
     yield from (f"  {name}: {words}" for name, words in setup(group, tuned).items())
-    yield from (f"{norm}: {own.note}." for norm, own in scores.items() if own.note)
-    yield from verdict(scores, norms, margin, what)
-    yield from cost({norm: norms[norm] for norm in scores})
-    yield from missing(group[0], scores, batch_size)
-    if words := unfair_none(group):
-        yield words
 
 
 def over_severities(run: Run) -> float | None:
     """Return the mean of the accuracies at every severity, the images as they are included."""
     values = [at_contrast(severity)(run) for severity in ("0", *SEVERITIES)]
     return None if None in values else fmean(value for value in values if value is not None)
+
+
+def elsewhere(
+    sizes: Mapping[int, Sequence[Run]],
+    best: str,
+    known: Container[str],
+    measure: Measure,
+    margin: float,
+) -> Iterator[str]:
+    """Say how norms that are not `known` compare with the `best`, at the nearest size with both."""
+    for size, runs in sizes.items():
+        norms, chance = by_norm(runs), chance_of(runs)
+        scores = {norm: accuracies(own, measure, chance, 100) for norm, own in norms.items()}
+        others = [norm for norm in ranked(scores) if norm not in known]
+        if best not in norms or not others:
+            continue
+        pairs = [Pairs.of(scores[norm], scores[best], margin) for norm in others]
+        family = Family("norms that have no run at the batch size", design_of(runs))
+        yield f"At batch size {size}, where other norms have runs too, against {best}:"
+        for norm, each in zip(others, compare(family, pairs), strict=True):
+            yield f"  {norm}: {each.lead_words}"
+        return
 
 
 def none_near(ended: Sequence[Run], batch_size: int) -> Iterator[str]:
@@ -65,9 +101,13 @@ def none_near(ended: Sequence[Run], batch_size: int) -> Iterator[str]:
 
 
 def verdict(
-    scores: Mapping[str, Scores], norms: Mapping[str, Sequence[Run]], margin: float, what: str
+    scores: Mapping[str, Scores],
+    norms: Mapping[str, Sequence[Run]],
+    margin: float,
+    what: str,
+    beside: Callable[[str], Iterator[str]],
 ) -> Iterator[str]:
-    """Say which norm to use, how sure that is, and how to go on.
+    """Say which norm to use, how sure that is, what is `beside` it, and how to go on.
 
     The norm that is ahead is compared with every other. Although it is chosen by the same runs,
     these comparisons alone are the family: Hsu, "Constrained simultaneous confidence intervals for
@@ -88,12 +128,13 @@ def verdict(
     found = dict(zip(pairs, compare(family, [*pairs.values()]), strict=True))
     own = spread(scores[best].values.values(), within=PERCENT)
     note = f", {scores[best].note}" if scores[best].note else ""
-    yield f"{_headline(scores, best, found)}: {what} {with_interval(own)} %{note}."
+    yield f"{_headline(scores, best, found)}{what} {with_interval(own)} %{note}."
     for other, comparison in found.items():
         yield f"  {above(other, comparison)}"
+    yield from beside(best)
     short = {other: each for other, each in found.items() if each.goes_on}
-    own_runs = [run for norm in (best, *short) for run in norms[norm]]
-    if further := goes_on(own_runs, [*short.values()]):
+    pairs_of_runs = [(norms[best], norms[other]) for other in short]
+    if further := goes_on(pairs_of_runs, [*short.values()]):
         yield f"Go on ({further.words}):"
         yield further.command
 
@@ -126,8 +167,6 @@ def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
         yield f"Cost, in images a second of training: {', '.join(words)}."
 
 
-def missing(run: Run, scores: Mapping[str, Scores], batch_size: int) -> Iterator[str]:
-    if run.spec.batch_size != batch_size:
-        yield f"No run has batch_size={batch_size} itself."
+def missing(size: int, scores: Mapping[str, Scores]) -> Iterator[str]:
     if absent := [norm for norm in ("batch", "instance", "both", "group") if norm not in scores]:
-        yield f"Missing: runs of norm={','.join(absent)}."
+        yield f"Missing at batch size {size}: runs of norm={','.join(absent)}."

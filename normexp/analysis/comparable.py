@@ -34,6 +34,24 @@ def comparable(near: Sequence[Run], batch_size: int, tuned: Sequence[Tuned] = ()
     )
 
 
+def at_other_sizes(runs: Sequence[Run], group: Sequence[Run]) -> dict[int, list[Run]]:
+    """Return the runs that differ from the `group` in norm, batch size and rate only, by size.
+
+    Without the size of the group; the nearest in ratio first.
+    """
+    size, wanted = group[0].spec.batch_size, _regime(group[0])
+    found: dict[int, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: distance(run, size)):
+        if run.spec.batch_size != size and _regime(run) == wanted:
+            found.setdefault(run.spec.batch_size, []).append(run)
+    return found
+
+
+def _regime(run: Run) -> dict[str, object]:
+    free = ("batch_size", "optimizer.lr")
+    return {k: v for k, v in run.factors.items() if not (_is_own(k) or k in free)}
+
+
 def by_norm(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Return the runs of each norm; where a norm was run in several ways, of each of these."""
     keys = [key for key in dict.fromkeys(k for run in runs for k in run.factors) if _is_norms(key)]

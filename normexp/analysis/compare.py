@@ -103,6 +103,11 @@ class Comparison:
         words = self.graded.text()
         return f"{words}: {self.graded.lead}" if self.goes_on else words
 
+    @property
+    def lead_words(self) -> str:
+        """The lead in numbers, then the grade; without a pair, why there is none."""
+        return f"{self.graded.lead} ({self.graded.text()})" if self.graded else self.text
+
 
 def compare(family: Family, pairs: Sequence[Pairs]) -> list[Comparison]:
     """Return the comparison of each of the `pairs` within their family.

@@ -43,6 +43,11 @@ class Scores:
         return fmean(self.values.values())
 
     @property
+    def is_lost(self) -> bool:
+        """Whether runs ended, and none of them learned."""
+        return 0 < self.runs == self.diverged + self.at_chance
+
+    @property
     def note(self) -> str:
         """How many runs diverged or did not learn; empty where all learned."""
         counts = (

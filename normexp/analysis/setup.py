@@ -107,9 +107,17 @@ def _optimizer(run: Run) -> str:
     smoothing = run.spec.label_smoothing
     return (
         f"{optimizer.name}, weight decay {typed(optimizer.weight_decay)}, warm-up "
-        f"{typed(optimizer.warmup)}, rate × (images of a step / 128)^{optimizer.batch_exponent:g}"
+        f"{typed(optimizer.warmup)}, {_scaling(optimizer.batch_exponent)}"
         + (f", label smoothing {smoothing:g}" if smoothing else "")
     )
+
+
+def _scaling(exponent: float) -> str:
+    """Say how the learning rate follows from the images of a step."""
+    if exponent == 0:
+        return "one rate for all batch sizes"
+    power = "" if exponent == 1 else f" to the power of {exponent:g}"
+    return f"rate × images of a step / 128{power}"
 
 
 def _augmentation(run: Run) -> str:
@@ -135,16 +143,28 @@ def _rates(runs: Sequence[Run], tuned: Sequence[Tuned]) -> str:
     by_norm: Mapping[str, dict[str, None]] = {norm: {} for norm in norms}
     for run in runs:
         by_norm[run.spec.norm.name][typed(run.spec.optimizer.lr)] = None
-    chosen = {(cell.key, cell.lr) for cell in tuned}
-    is_tuned = chosen and all((key_of(r.spec), r.spec.optimizer.lr) in chosen for r in runs)
     each = ", ".join(f"{norm} {' and '.join(rates)}" for norm, rates in by_norm.items())
-    if is_tuned:
+    if is_tuned(runs, tuned):
         return f"tuned for each norm at each batch size by validation accuracy: {each}"
-    if len(norms) > 1 and len({tuple(sorted(rates)) for rates in by_norm.values()}) == 1:
+    if has_same_rates(runs):
         (rates, *_) = by_norm.values()
         grid = f"the same {len(rates)} rates" if len(rates) > 1 else "one learning rate"
         return f"{' and '.join(rates)}. Warning: {WARNING.replace('one learning rate', grid)}"
     return each
+
+
+def is_tuned(runs: Iterable[Run], tuned: Iterable[Tuned]) -> bool:
+    """Whether every run has the learning rate that was chosen for it."""
+    chosen = {(cell.key, cell.lr) for cell in tuned}
+    return bool(chosen) and all((key_of(r.spec), r.spec.optimizer.lr) in chosen for r in runs)
+
+
+def has_same_rates(runs: Iterable[Run]) -> bool:
+    """Whether there are several norms, all with the same learning rates."""
+    by_norm: dict[str, set[float]] = {}
+    for run in runs:
+        by_norm.setdefault(run.spec.norm.name, set()).add(run.spec.optimizer.lr)
+    return len(by_norm) > 1 and len(set(map(frozenset, by_norm.values()))) == 1
 
 
 def _seeds(runs: Iterable[Run]) -> str:

@@ -2,10 +2,12 @@
 
 import hashlib
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,21 +16,25 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp import __version__
 from normexp.analysis.claims.claim import Claim
+from normexp.analysis.claims.lines import lines
 from normexp.analysis.claims.page import write_page
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.evidence import Evidence, own_or_shipped
-from normexp.analysis.goes_on import UNTIL, goes_on
+from normexp.analysis.goes_on import UNTIL, duration, seconds_needed
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
 from normexp.commands.found import tell, tell_lenses
 from normexp.commands.quoting import refuse_lists
+from normexp.commands.rates import FACTORS, MORE_SEEDS
 from normexp.commands.report import checked_settings, note, outputs_of
 from normexp.errors import UserError, suggestion
 from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS
+from normexp.tuned import Tuned, key_of
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
+WIDTH = 100
 FORMS = {"small": "", "full": "_full"}  # what the name of a study ends in
 
 
@@ -56,13 +62,14 @@ def main() -> int:
         verdicts = judged(claims, evidence, FORMS[settings["form"]])
         judged_rows = (row for v in verdicts for f in v.findings for row in f.rows)
         note(outputs[0], [row for row in judged_rows if isinstance(row, Run)])
-        commands = {v.claim.name: command(v, settings, of_training) for v in verdicts}
+        commands = {v.claim.name: commands_of(v, settings, of_training) for v in verdicts}
         for verdict in verdicts:
-            print(line(verdict, commands[verdict.claim.name]))
+            print("\n".join(shown(verdict, commands[verdict.claim.name], evidence)))
         typed = " ".join(["normexp claims", *HydraConfig.get().overrides.task, *of_training])
         made = f"Made {time.strftime('%F %H:%M %Z')} by normexp {__version__}: {typed}"
         origin = ". ".join(filter(None, [evidence.words, made]))
-        page = write_page(verdicts, commands, origin, outputs[0] / "claims", evidence.tuned)
+        joined = {name: " && ".join(typed) for name, typed in commands.items()}
+        page = write_page(verdicts, joined, origin, outputs[0] / "claims", evidence.tuned)
         print(f"\nDetails: {page}")
 
     return task()
@@ -77,14 +84,19 @@ def is_of_training(argument: str) -> bool:
 
 def chosen(wanted: Sequence[str]) -> list[Claim]:
     """Return the claims of these names, or all; raises UserError where there is no such claim."""
-    sources = HydraConfig.get().runtime.config_sources
-    folders = [Path(source.path, "claims") for source in sources if source.schema == "file"]
-    files = {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
+    places = folders("claims")
+    files = {file.stem: file for folder in places for file in sorted(folder.glob("*.yaml"))}
     names = list(files) if wanted == ["all"] else wanted
     for name in names:
         if name not in files:
             raise UserError(f"claim={name}: there is no such claim; {suggestion(name, files)}")
     return [read_claim(name, loaded(files[name]), digest_of(files[name])) for name in names]
+
+
+def folders(name: str) -> list[Path]:
+    """Return the folders of this name where settings come from."""
+    sources = HydraConfig.get().runtime.config_sources
+    return [Path(source.path, name) for source in sources if source.schema == "file"]
 
 
 def digest_of(file: Path) -> str:
@@ -117,38 +129,71 @@ def about(claim: Claim, evidence: Evidence, ending: str) -> list[Row]:
     return [*kept, *evidence.measured(claim.name)]
 
 
-def command(verdict: Verdict, settings: Settings, of_training: Sequence[str]) -> str:
+def commands_of(verdict: Verdict, settings: Settings, of_training: Sequence[str]) -> list[str]:
     """Return what is to be typed so that the claim can be judged, or goes on until decided."""
     claim = verdict.claim
     outputs = settings["runtime"]["outputs"][0]
     where = [f"runtime.outputs={outputs}"] if outputs != "outputs" else []
-    lines = []
+    typed: list[list[str]] = []
     if claim.study:
         study = claim.study + FORMS[settings["form"]]
         arguments = [f"experiment={study}", *of_training, *where]
         if claim.tuned:
-            lines.append(["normexp", "tune", *arguments])
+            typed.append(["normexp", "tune", *arguments])
         rate = ["optimizer.lr=tuned"] * claim.tuned
         further = [UNTIL] * verdict.goes_on
-        lines.append(["normexp", "train", "-m", *arguments, *rate, *further])
+        typed.append(["normexp", "train", "-m", *arguments, *rate, *further])
         if any(measure.lens for measure in claim.measures.values()):
-            lines.append(["normexp", "evaluate", f"study={study}", *where])
+            typed.append(["normexp", "evaluate", f"study={study}", *where])
     if claim.measurement:
         measured = [f"claim={claim.name}", "measure=true"]
-        lines.append(["normexp", "claims", *measured, *of_training, *where])
-    return " && ".join(shlex.join(each) for each in lines)
+        typed.append(["normexp", "claims", *measured, *of_training, *where])
+    return list(map(shlex.join, typed))
 
 
-def line(verdict: Verdict, typed: str) -> str:
-    is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
-    runs = {row.name: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
+def shown(verdict: Verdict, commands: Sequence[str], evidence: Evidence) -> list[str]:
+    """Return the lines of a claim; where it needs runs, with the commands and how long they take.
+
+    That is what its study's file says where none of the runs is the user's own.
+    """
     short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]
-    further = goes_on([*runs.values()], short)
-    time_words = f"goes on ({further.words})" if further else ""
-    shown = typed * bool(is_missing or further)
-    reason = ": ".join(filter(None, [verdict.reason, time_words, shown]))
-    grade = f" ({verdict.grade})" if verdict.grade else ""
-    claim = verdict.claim
-    origin = f" [{claim.digest}, {claim.date}]" if verdict.word != "NOT RUN" and claim.date else ""
-    said = f"{claim.name}  {verdict.word + grade:<9}  {claim.claim}{origin}"
-    return f"{said}\n{' ' * 16}{reason}" if reason else said
+    runs = {row.path: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
+    further = ""
+    if is_own := bool(runs) and not evidence.words:
+        seconds = seconds_needed([*runs.values()], short) if short else 0.0
+        if verdict.claim.tuned:
+            seconds += tuning_seconds([*runs.values()], evidence.tuned)
+        further = f"about {duration(seconds)} of training, by the runs that finished" * bool(short)
+    is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
+    typed = [] if not (short or is_missing) else commands
+    if not is_own:
+        said = amounts(verdict.claim.study)
+        asked = [each.removesuffix(f" {UNTIL}") for each in typed]
+        typed = [
+            f"{each}  # {'first ' * (each != alone)}{said[alone]}" if alone in said else each
+            for each, alone in zip(typed, asked, strict=True)
+        ]
+    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)
+    return [*lines(verdict, further, typed, width)]
+
+
+def tuning_seconds(runs: Sequence[Run], tuned: Sequence[Tuned]) -> float:
+    """Return how long the trials take of cells without a chosen rate, as long as their runs."""
+    known = {cell.key for cell in tuned}
+    by_cell: dict[str, list[float]] = {}
+    for run in runs:
+        if run.result is not None and (key := key_of(run.spec)) not in known:
+            by_cell.setdefault(key, []).append(run.result.timing.seconds)
+    return (len(FACTORS) + 2 * len(MORE_SEEDS)) * sum(map(fmean, by_cell.values()))
+
+
+def amounts(study: str | None) -> dict[str, str]:
+    """Return what the files of a study say of its commands: how many runs, and how long."""
+    found: dict[str, str] = {}
+    for folder in folders("experiment"):
+        for file in folder.glob(f"{study}*.yaml"):
+            for line in file.read_text(encoding="utf-8").splitlines():
+                if line.startswith("# normexp "):
+                    command, _, amount = line.removeprefix("# ").partition("   ")
+                    found[command] = amount.strip()
+    return found

@@ -49,7 +49,7 @@ def main(cfg: DictConfig) -> None:
         print(evidence.words)
     lost = sum(run.state != "finished" for run in found)
     words = f", {lost} of them not finished" if lost else ""
-    print(f"{len(found)} runs{words}\n{page}")
+    print(f"{len(found)} runs{words}\n{to_open(page)}")
 
 
 def origin(word: str = "report") -> str:
@@ -59,6 +59,10 @@ def origin(word: str = "report") -> str:
         f"Made {time.strftime('%F %H:%M %Z')} on {platform.node()} by normexp {__version__}, "
         f"Python {platform.python_version()}: {command}"
     )
+
+
+def to_open(page: Path) -> str:
+    return f"open {page} in a browser"
 
 
 def report_csv(settings: Settings) -> None:
@@ -73,8 +77,8 @@ def report_csv(settings: Settings) -> None:
     margin = settings["margin"] if is_given else 0.0
     folder = outputs_of(settings)[0] / "reports" / file.stem
     chosen = (settings["reference"], margin, settings["level"])
-    for line in write_numbers_report(scores, columns, *chosen, origin=origin(), to=folder):
-        print(line)
+    *lines, page = write_numbers_report(scores, columns, *chosen, origin=origin(), to=folder)
+    print("\n".join([*lines, to_open(Path(page))]))
 
 
 def checked_settings(cfg: DictConfig, command: str) -> Settings:

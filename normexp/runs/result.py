@@ -129,9 +129,9 @@ class RunResult:
         cause = ""
         if self.feature_spread is not None and self.feature_spread < SMALL_SPREAD:
             cause = (
-                f"; at the start the features of the images differed by only "
-                f"{self.feature_spread:.2f} of their size, as after instance norm and average "
-                "pooling, which begins slowly"
+                "; before training, what the last layer sees was nearly the same for every image "
+                f"(it varied by {100 * self.feature_spread:.0f} %), as after instance norm and "
+                "average pooling, which makes the first epochs slow"
             )
         return (
             f"has not learned: chance is {100 * self.test.chance:.3g} %{cause}; "

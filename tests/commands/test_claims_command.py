@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.made import make_study
+from helpers.made import made, make_study
 from helpers.ship import ship
 from helpers.typed import normexp
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -25,8 +25,10 @@ from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.side import Side
+from normexp.commands.claims import tuning_seconds
 from normexp.runs.files import read_record
 from normexp.runs.record import Measurements
+from normexp.tuned import Tuned, key_of
 
 Compose = Callable[..., DictConfig]
 Settings = Mapping[str, Any]
@@ -137,12 +139,14 @@ def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
     answer = normexp(tmp_path, "claims")
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()[1:]
-    assert [line.split()[:3] for line in lines[:38:2]] == [
+    assert [line.split()[:3] for line in lines if line.startswith("c")] == [
         [claim.name, "NOT", "RUN"] for claim in CLAIMS
     ]
-    typed = {command for line in lines[1:38:2] for command in line.strip().split(" && ")}
+    typed = {line.strip() for line in lines if line.startswith("     normexp ")}
+    assert len(typed) > len(STUDIES)
     for command in typed:
-        program, word, *arguments = shlex.split(command)
+        program, word, *arguments = shlex.split(command, comments=True)
+        assert word not in ("tune", "train") or re.search(r"  # .*runs, .*on two cores$", command)
         assert program == "normexp"
         if word == "train":
             assert arguments.pop(0) == "-m"
@@ -162,9 +166,29 @@ def test_without_runs_each_claim_has_a_line_and_a_command_that_makes_its_runs(
 def test_what_is_typed_for_training_is_part_of_the_commands(tmp_path: Path) -> None:
     answer = normexp(tmp_path, "claims", "claim=c05", "form=full", "data=generated", "epochs=1")
     of_training = "experiment=batch_sizes_full data=generated epochs=1"
-    assert answer.out.splitlines()[2].strip() == (
-        f"normexp tune {of_training} && normexp train -m {of_training} optimizer.lr=tuned"
+    assert [line.strip() for line in answer.out.splitlines()[2:4]] == [
+        f"normexp tune {of_training}", f"normexp train -m {of_training} optimizer.lr=tuned",
+    ]  # fmt: skip
+
+
+def test_the_time_has_the_trials_of_cells_without_a_chosen_rate() -> None:
+    rows = [made(0.5, norm=norm, seed=seed) for norm in ("batch", "both") for seed in (0, 1)]
+    tuned = Tuned("", key_of(rows[0].spec), 0.1, False, ())
+    # Five rates on a seed, two of them on two more, six seconds each.
+    assert tuning_seconds(rows, []) == 2 * 9 * 6
+    assert tuning_seconds(rows, [tuned]) == 9 * 6
+    assert tuning_seconds(rows[:2], [tuned]) == 0
+
+
+def test_a_line_is_at_most_a_hundred_letters_but_for_commands(tmp_path: Path) -> None:
+    make_study(
+        tmp_path / "outputs", ["instance", "batch"], [2, 8], 2, lambda *_: 0.5, "batch_sizes"
     )
+    answer = normexp(tmp_path, "claims")
+    lines = [line for line in answer.out.splitlines() if not line.startswith("     normexp ")]
+    assert max(map(len, lines)) <= 100
+    assert any(line.startswith("c05  OPEN  ") for line in lines)
+    assert "of training, by the runs that finished" in " ".join(answer.out.split())
 
 
 @pytest.mark.slow
@@ -173,7 +197,7 @@ def test_a_measurement_is_carried_out_kept_and_judged(tmp_path: Path) -> None:
     answer = normexp(tmp_path, "claims", *arguments)
     assert answer.code == 0, answer.err
     assert answer.out.splitlines()[1].startswith("c15  DEPENDS (exact)  ")
-    assert "norm: batch as claimed, instance otherwise" in answer.out
+    assert "As claimed for norm: batch; not as claimed for norm: instance." in answer.out
     kept = read_record(tmp_path / "outputs" / "claims" / "c15.json", Measurements)
     assert len(kept.rows) == 2 * 8
     assert shlex.split(kept.command) == ["normexp", "claims", *arguments]
@@ -203,7 +227,7 @@ def test_runs_are_judged_by_their_study_and_shown_on_the_page(tmp_path: Path) ->
     line = answer.out.splitlines()[0]
     assert line.startswith("c05  SUPPORTED (decided)  At small batch sizes ")
     digest = hashlib.sha256((CONF / "claims" / "c05.yaml").read_bytes()).hexdigest()[:8]
-    assert f"[{digest}, " in line  # and the date
+    assert f"Judged by the file {digest} of 20" in answer.out
     page = (tmp_path / "outputs" / "claims" / "index.html").read_text(encoding="utf-8")
     assert page.count("<summary") >= 2
     (run,) = outputs.glob("runs/cnn-instance-b2-none-s0-*")

@@ -27,8 +27,8 @@ def test_a_study_has_a_page_with_its_question(folder: Path) -> None:
     assert (answer.code, answer.err) == (0, "")
     told, page = answer.out.splitlines()
     assert told == "5 runs, 1 of them not finished"
-    assert page == "outputs/reports/quickstart/index.html"
-    text = (folder / page).read_text(encoding="utf-8")
+    assert page == "open outputs/reports/quickstart/index.html in a browser"
+    text = (folder / "outputs/reports/quickstart/index.html").read_text(encoding="utf-8")
     assert "What do batch norm, instance norm, both and none do to training" in text
     assert "normexp report study=quickstart" in text
     assert "serial" not in text
@@ -90,5 +90,5 @@ def test_the_numbers_of_a_csv_file_are_told_with_a_margin_of_their_own(tmp_path:
     assert (answer.code, answer.err) == (0, "")
     told, page = answer.out.splitlines()[-2:]
     assert told.startswith("method=b: share is 0.1 higher than with a (decided)")
-    assert page == "outputs/reports/results/index.html"
-    assert (tmp_path / page).exists()
+    assert page == "open outputs/reports/results/index.html in a browser"
+    assert (tmp_path / "outputs/reports/results/index.html").exists()

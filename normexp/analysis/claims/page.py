@@ -20,15 +20,15 @@ from normexp.tuned import Tuned
 
 WORDS = {
     "SUPPORTED": "every comparison came out as the claim says",
-    "REFUTED": "every comparison came out otherwise",
-    "DEPENDS": "some came out as the claim says and some otherwise; what tells them apart is named",
-    "open": "something is still open; about how many seeds would decide it is said",
+    "REFUTED": "no comparison came out as the claim says",
+    "DEPENDS": "some came out as the claim says and some did not; what tells them apart is named",
+    "OPEN": "something is still open; about how many seeds would decide it is said",
     "NOT RUN": "there are no runs; the command makes them",
 }
 HOW = (
     "Runs are paired by seed; a diverged run counts as chance where the measure is an accuracy; "
     "otherwise no comparison is drawn. The family is the comparisons of one claim. A difference is "
-    f"decided at {100 * ALPHA:g} % by joint sign flips (step-down max-|t|), or by anytime-valid t "
+    f"decided at {100 * ALPHA:g} % by a permutation test (joint sign flips), or by anytime-valid t "
     "tests where seeds were added after a look; it is the same if two one-sided t tests show it "
     "smaller than the margin; likely if the 95 % interval of the comparison alone excludes 0. "
     "A claim bears the weakest grade of its comparisons; what holds by construction is exact, and "
@@ -110,7 +110,10 @@ def claim_section(verdict: Verdict, command: str, folder: Path, tuned: Sequence[
 
 def protocol(verdict: Verdict) -> str:
     """Return of what kind the claim is, which seeds judge it, and of which file it is."""
-    claim, digest = verdict.claim, f"file {verdict.claim.digest or 'without a digest'}"
+    claim, digest = (
+        verdict.claim,
+        f"judged by the file {verdict.claim.digest or 'without a digest'}",
+    )
     if claim.kind != "trained":
         kinds = {"algebra": "by construction, a self-test", "measured": "measured at the start"}
         return f"Kind: {kinds[claim.kind]}; {digest}."

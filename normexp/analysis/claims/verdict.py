@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.compare import Comparison, Family, compare, weakest
+from normexp.analysis.grades import Grade
 from normexp.analysis.power import MANY_SEEDS
 from normexp.analysis.render.document import plural
 from normexp.analysis.rows import MeasuredNetwork, Row, Run, design_of
@@ -53,7 +54,7 @@ class Verdict:
     """What the runs say to a claim."""
 
     claim: Claim
-    word: str  # SUPPORTED, REFUTED, DEPENDS, open or NOT RUN
+    word: str  # SUPPORTED, REFUTED, DEPENDS, OPEN or NOT RUN
     grade: str  # the weakest of its comparisons, or `exact` or `measured`; empty while it is open
     reason: str  # on what it depends, or what is missing; empty where nothing is to be said
     findings: tuple[Finding, ...]
@@ -88,12 +89,16 @@ def _is_exploration(claim: Claim, row: Row) -> bool:
 
 
 def _grade(claim: Claim, word: str, findings: Sequence[Finding]) -> str:
-    if word in ("open", "NOT RUN"):
+    if word in ("OPEN", "NOT RUN"):
         return ""
     if claim.kind in GRADES:
         return GRADES[claim.kind]
     answered = [f for f in findings if f.agrees is not None and not f.planned.is_measured]
-    return str(weakest(f.comparison for f in answered)) if answered else GRADES["measured"]
+    if not answered:
+        return GRADES["measured"]
+    found = weakest(f.comparison for f in answered)
+    # Some comparisons the same, and others different: that it depends is decided.
+    return str(Grade.DECIDED if word == "DEPENDS" and found is Grade.SAME else found)
 
 
 def word_and_reason(findings: Sequence[Finding]) -> tuple[str, str]:
@@ -107,7 +112,7 @@ def word_and_reason(findings: Sequence[Finding]) -> tuple[str, str]:
         if agrees[0]:
             return "SUPPORTED", ""
         return "REFUTED", otherwise(findings)
-    return "open", what_it_takes(findings)
+    return "OPEN", what_it_takes(findings)
 
 
 def otherwise(findings: Sequence[Finding]) -> str:
@@ -143,10 +148,12 @@ def on_what(findings: Sequence[Finding]) -> str:
             if factor == "comparison":
                 sides = {agrees: dict.fromkeys(map(quoted, own)) for agrees, own in sides.items()}
             words = {agrees: ", ".join(own) for agrees, own in sides.items()}
-            return f"{factor}: {words[True]} as claimed, {words[False]} otherwise"
+            of = "" if factor == "comparison" else f" for {factor.replace('_', ' ')}"
+            return f"as claimed{of}: {words[True]}; not as claimed{of}: {words[False]}"
     others = [quoted(f.planned.name) for f in decided if not f.agrees]
     agreeing = len(decided) - len(others)
-    return f"{agreeing} of {len(findings)} comparisons as claimed; otherwise {several(others)}"
+    counted = f"{agreeing} of {len(findings)} comparisons are as claimed"
+    return f"{counted}; not as claimed: {several(others, SHOWN)}"
 
 
 def quoted(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import permutations
 
 from normexp.analysis.compare import Comparison
-from normexp.analysis.goes_on import sweep_of
+from normexp.analysis.goes_on import sweeps_of
 from normexp.analysis.intervals import Interval
 from normexp.analysis.literature import Published, shapes
 from normexp.analysis.measures import Measure, at_contrast
@@ -195,7 +195,7 @@ def _cell(
         "at": {key: typed(runs[0].factors.get(key)) for key in factors},
         "runs": len(runs),
         "note": "; ".join(filter(None, [note, lacking])),
-        "command": f"{sweep_of(runs)} seed={by_seed}",
+        "command": sweeps_of(runs, f"seed={by_seed}"),
         "images": _ends(interval_of(runs)),
         "accuracy": {
             name: [_spread(block.accuracy(*place, measure, level)) for measure in measures]

@@ -75,6 +75,9 @@ class Document:
     """Where, when and with what it was made."""
     answer: Sequence[str] = ()
     """What it comes to, in sentences."""
+    next_words: str = ""
+    """What the lines to be typed next do."""
+    next_code: str = ""
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -116,18 +116,20 @@ def _points(ax: Axes, line: Line, places: Sequence[float], shift: float) -> None
 
 
 def _limits(spreads: Spreads, within: tuple[float, float]) -> tuple[float, float]:
-    """Frame the means; intervals of few seeds are wide, and may run out of the frame."""
-    means = [s.mean for s in spreads if s is not None]
-    if not means:
+    """Return the ends of an axis that holds all means, intervals and single seeds."""
+    drawn = [s for s in spreads if s is not None]
+    if not drawn:
         return 0, 100
-    spread = max(means) - min(means)
-    room = max(0.04 * max(map(abs, means)), 0.5 * spread)
-    intervals = [s.interval for s in spreads if s is not None and s.interval]
-    lows, highs = [i.low for i in intervals] or means, [i.high for i in intervals] or means
-    low, high = max(min(lows), min(means) - room), min(max(highs), max(means) + room)
-    low, high = min(low, min(means)), max(high, max(means))
+    ends = [end for s in drawn for end in _ends(s)]
+    low, high = min(ends), max(ends)
     edge = 0.06 * (high - low) or 0.5
     return max(within[0], low - edge), min(within[1], high + edge)
+
+
+def _ends(spread: Spread) -> Sequence[float]:
+    if spread.interval is None:
+        return spread.values
+    return spread.interval.low, spread.interval.high
 
 
 def curves(panels: Sequence[tuple[str, Sequence[Band]]], xlabel: str, ylabel: str) -> Figure:

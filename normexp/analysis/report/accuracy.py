@@ -79,8 +79,8 @@ def _over_images(block: Block, name: str) -> list[Table]:
         return []
     head, rows = block.table(lambda s, c: interval(intervals.get((s, c))) or "–")
     caption = (
-        "The 95 % interval of the test accuracy over seeds and test images (crossed random "
-        "effects): what another seed on other images like these may give. None for fewer than "
+        "The 95 % interval of the test accuracy over seeds and test images: what another seed on "
+        "other images like these may give (docs/statistics.md has the model). None for fewer than "
         "three seeds, where a run diverged, and where runs had different test images."
     )
     return [Table(f"{name}images", caption, head, rows)]
@@ -131,7 +131,7 @@ def state_words(runs: Sequence[Run]) -> str:
 
 
 def _warnings(block: Block) -> list[str]:
-    found = {at: block.scores(*at) for at in block.places}
+    found = {at: block.scores(*at) for at in block.places if at in block.cells}
     seeds = [len(scores.values) for scores in found.values()]
     words = []
     if few := seeds.count(1) + seeds.count(2):
@@ -141,10 +141,17 @@ def _warnings(block: Block) -> list[str]:
         )
     if empty := seeds.count(0):
         words.append(f"Without a result (yet): {empty} of {plural(len(seeds), 'cell')}.")
+    by_hint: dict[str, list[str]] = {}
     for at, scores in found.items():
         if scores.is_at_chance:
-            words.append(f"{block.row(*at)}: not above chance. {_hint(block.cell(*at))}".strip())
-        elif warning := collapse_warning(scores.at_chance + scores.diverged, scores.runs):
+            by_hint.setdefault(_hint(block.cell(*at)), []).append(block.row(*at))
+    words += [
+        f"{'; '.join(own)}: not above chance. {hint}".strip() for hint, own in by_hint.items()
+    ]
+    for at, scores in found.items():
+        if scores.is_at_chance:
+            continue
+        if warning := collapse_warning(scores.at_chance + scores.diverged, scores.runs):
             words.append(f"{block.place(*at)}: {warning}.")
     return words
 
@@ -152,7 +159,7 @@ def _warnings(block: Block) -> list[str]:
 def _hint(runs: Sequence[Run]) -> str:
     """Return what to try, of the first run that has not learned."""
     hints = (run.result.hint(run.spec.model.own) for run in runs if run.result)
-    return next((f"It {hint}." for hint in hints if hint), "")
+    return next((f"A run there {hint}." for hint in hints if hint), "")
 
 
 def _lines(block: Block, level: float, name: str) -> Figure:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from normexp.analysis.goes_on import tunes_of
 from normexp.analysis.grades import Grade
 from normexp.analysis.measures import accuracy
 from normexp.analysis.render.document import number, plural
 from normexp.analysis.report.augmentation import Augmentation
 from normexp.analysis.report.blocks import Block
-from normexp.analysis.report.comparisons import CellComparison, words
-from normexp.analysis.report.prose import listed, said, sentence
-from normexp.analysis.setup import unfair_none
+from normexp.analysis.report.comparisons import CellComparison, further, words
+from normexp.analysis.report.prose import at, listed, said, sentence
+from normexp.analysis.setup import has_same_rates, is_tuned, unfair_none
+from normexp.tuned import Tuned
 
 MOST_SENTENCES = 4
+ONE_RATE = "One learning rate for all norms, which favours those that it suits."
 
 
 def main_block(parts: Sequence[Block]) -> Block:
@@ -23,7 +26,10 @@ def main_block(parts: Sequence[Block]) -> Block:
 
 
 def answer(
-    parts: Sequence[Block], found: Sequence[CellComparison], tried: Augmentation | None
+    parts: Sequence[Block],
+    found: Sequence[CellComparison],
+    tried: Augmentation | None,
+    tuned: Sequence[Tuned] = (),
 ) -> Iterator[str]:
     """Yield the sentences: of the main block, and whether contrast augmentation helps."""
     finished = sum(accuracy(run) is not None for block in parts for run in block.runs)
@@ -33,27 +39,71 @@ def answer(
         return
     block = main_block(parts)
     by_series: dict[object, list[CellComparison]] = {}
-    for each in found:
-        if each.block is block:
-            by_series.setdefault(each.series, []).append(each)
+    for each in _to_tell(block, found):
+        by_series.setdefault(each.series, []).append(each)
+    yield from _without_learning(block, tuned)
     ranked = sorted(by_series.values(), key=_weight, reverse=True)
     yield from map(sentence, ranked[:MOST_SENTENCES])
     if len(ranked) > MOST_SENTENCES:
         yield words([each for own in ranked for each in own])
-    if not ranked:
+    if len(block.series) == 1:
         yield _alone(block)
+    if block.by[0] == "norm" and has_same_rates(block.runs) and not is_tuned(block.runs, tuned):
+        yield ONE_RATE
     if tried is not None:
         yield from tried.sentences
     if unfair := unfair_none(run for each in parts for run in each.runs):
         yield unfair
 
 
-def _weight(own: Sequence[CellComparison]) -> tuple[int, bool, float]:
-    """Return how much there is to say: decided comparisons, what is better, by how much."""
+def what_next(
+    block: Block, found: Sequence[CellComparison], tuned: Sequence[Tuned]
+) -> tuple[str, str]:
+    """Return what comes next in words, and the lines to be typed; empty where nothing does."""
+    lost = {column for series, column in block.cells if block.scores(series, column).is_lost}
+    runs = [run for (_, column), own in block.cells.items() if column in lost for run in own]
+    lines, words = [], []
+    if runs and not is_tuned(runs, tuned):
+        words.append("choose learning rates, then train with optimizer.lr=tuned")
+        lines.append(tunes_of(runs))
+    if more := further(_to_tell(block, found)):
+        words.append(f"add seeds ({more.words})")
+        lines.append(more.command)
+    return f"Next: {'; '.join(words)}.", "\n".join(lines)
+
+
+def _to_tell(block: Block, found: Sequence[CellComparison]) -> list[CellComparison]:
+    """Return the comparisons between cells that learned; those without a pair only if all are."""
+    own = [each for each in found if each.block is block and not each.is_lost]
+    return [each for each in own if each.comparison.graded] or own
+
+
+def _without_learning(block: Block, tuned: Sequence[Tuned]) -> Iterator[str]:
+    """Yield in one sentence where no run has learned, and what to do."""
+    parts, runs = [], []
+    for series in block.series:
+        scores = {column: block.scores(series, column) for column in block.columns}
+        lost = {column: own for column, own in scores.items() if own.is_lost}
+        if not lost:
+            continue
+        ended, diverged = sum(s.runs for s in lost.values()), sum(s.diverged for s in lost.values())
+        how = f"in {ended} of {plural(ended, 'run')}"
+        how += f" ({diverged} diverged)" if diverged else ""
+        parts.append(f"with {said(block.by[0], series)} {how}{at(block, [*lost])}")
+        runs += [run for column in lost for run in block.cell(series, column)]
+    if parts:
+        tune = "" if is_tuned(runs, tuned) else ", or let normexp tune choose the learning rate"
+        chance = f"not above chance ({100 * block.chance.share:.3g} %)"
+        yield f"Test accuracy is {chance} {'; '.join(parts)}: train longer{tune}."
+
+
+def _weight(own: Sequence[CellComparison]) -> tuple[int, int, bool, float]:
+    """Return how much there is to say: what is decided or likely, what is better, by how much."""
     graded = [each.comparison.graded for each in own if each.comparison.graded]
     decided = sum(each.grade in (Grade.DECIDED, Grade.SAME) for each in graded)
+    likely = sum(each.grade is Grade.LIKELY for each in graded)
     is_better = any(each.grade is Grade.DECIDED and each.mean > 0 for each in graded)
-    return decided, is_better, max((abs(each.mean) for each in graded), default=0.0)
+    return decided, likely, is_better, max((abs(each.mean) for each in graded), default=0.0)
 
 
 def _alone(block: Block) -> str:

@@ -2,7 +2,7 @@
 
 Runs that differ in more than the two settings of a table, and the seed, fall into several blocks,
 so that no mean is over different things. A setting that follows from the place in the table, such
-as a learning rate tuned for each cell, makes no block of its own.
+as a learning rate tuned for each cell, makes no block of its own; a network, data or a budget do.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,10 @@ from normexp.errors import UserError
 from normexp.kinds import typed
 
 ONE_COLUMN = "all"
+APART = ("data", "model")
+"""Groups whose choices share no table, also where none of their cells is the same."""
+GIVEN = (*APART, "epochs", "steps")
+"""What is trained, and how long: series are compared only where it is the same."""
 MOST_PANELS = 4
 """A drawing with more is long to look at, and slow to make; the tables have all columns."""
 
@@ -134,17 +138,25 @@ def blocks(runs: Sequence[Run], by: Sequence[str]) -> list[Block]:
 def splitting(runs: Sequence[Run], by: Sequence[str]) -> list[str]:
     """Return the settings in which runs of one cell differ, a group's name before its settings.
 
-    Runs of other data sets never share a table, also where none of their cells is the same.
+    And those of `GIVEN` in which runs of one column differ, but where that is what is compared.
     """
-    several_sets = len({run.factors.get("data") for run in runs}) > 1
-    apart = ["data"] if several_sets and "data" not in by else []
-    groups = cells(runs, [*by, *apart])
+    asked = {_group(key) for key in by}
+    apart = [
+        key for key in APART if key not in asked and len({run.factors.get(key) for run in runs}) > 1
+    ]
+    given = {*GIVEN} - {_group(key) for key in by[:1]}
     for key in dict.fromkeys(key for run in runs for key in run.factors):
-        differs = (len({run.factors.get(key) for run in cell}) > 1 for cell in groups.values())
-        if key != "seed" and any(differs):
+        if key == "seed" or key in (*by, *apart):
+            continue
+        same = by[1:] if _group(key) in given else by
+        groups = cells(runs, [*same, *apart]).values()
+        if any(len({run.factors.get(key) for run in cell}) > 1 for cell in groups):
             apart.append(key)
-            groups = cells(runs, [*by, *apart])
     return apart
+
+
+def _group(key: str) -> str:
+    return key.partition(".")[0]
 
 
 def _block(title: str, runs: list[Run], by: Sequence[str]) -> Block:

@@ -44,6 +44,12 @@ class CellComparison:
         return [run for side in self.sides for run in side]
 
     @property
+    def is_lost(self) -> bool:
+        """Whether in one of the two cells no run has learned."""
+        sides = (self.block.scores(s, self.column) for s in (self.series, self.reference))
+        return any(scores.is_lost for scores in sides)
+
+    @property
     def notes(self) -> str:
         """How many runs of either cell diverged or are at chance."""
         sides = zip((self.series, self.reference), self.comparison.pairs.notes, strict=False)
@@ -103,15 +109,16 @@ def table(found: Sequence[CellComparison], margin: float, name: str) -> Table:
         "anytime-valid t tests, by Holm's method, with confidence sequences, as seeds were added "
         "after a look"
         if family.design is Design.SEQUENTIAL
-        else "joint sign flips (step-down max-|t|), with their simultaneous intervals"
+        else "a permutation test (joint sign flips), with its simultaneous intervals"
     )
     caption = (
         "Test accuracy, differences in points between runs of the same seed; a diverged run counts "
         f"as chance. Decided: p ≤ 5 % over {family.name} by {test}. The same: two one-sided t "
         f"tests within ±{margin:g} points. Likely: the 95 % interval of the comparison alone "
         "excludes 0. The interval is that of the grade. Over images too: the 95 % interval of this "
-        "comparison for other test images like these. Correlation: of the pairs. Seeds needed: to "
-        "show such a difference four times in five."
+        "comparison for other test images like these. Correlation: between the two accuracies of a "
+        "seed, over seeds. Seeds needed: to show such a difference four times in five. The tests: "
+        "docs/statistics.md."
     )
     return Table(name, caption, head, [_line(each) for each in found])
 
@@ -140,8 +147,7 @@ def graded_cells(comparison: Comparison) -> list[str]:
 def further(found: Sequence[CellComparison]) -> Further | None:
     """Return the command that goes on with what is short of decided; None where all is."""
     short = [each for each in found if each.comparison.goes_on]
-    runs = {run.name: run for each in short for run in each.runs}
-    return goes_on([*runs.values()], [each.comparison for each in short])
+    return goes_on([each.sides for each in short], [each.comparison for each in short])
 
 
 def words(found: Sequence[CellComparison]) -> str:

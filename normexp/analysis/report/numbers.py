@@ -155,7 +155,7 @@ def _compared(found: Mapping[str, Comparison], base: str, columns: Columns, marg
         rows.append([f"{name} − {base}", *cells, each.text, p_value(of.p) if of else NONE])
     caption = (
         f"{columns.metric}, differences of rows of the same {columns.seed}. Decided: p ≤ 5 % over "
-        "the comparisons of this table by joint sign flips (step-down max-|t|), with their "
+        "the comparisons of this table by a permutation test (joint sign flips), with "
         f"simultaneous intervals. The same: two one-sided t tests within ±{margin:g}. Likely: the "
         "95 % interval of the comparison alone excludes 0. The interval is that of the grade."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from normexp.analysis.compare import Comparison
+from normexp.analysis.grades import Grade
 from normexp.analysis.render.document import number
 from normexp.analysis.report.blocks import Block, short
 from normexp.analysis.report.comparisons import CellComparison
@@ -36,11 +37,19 @@ def sentence(own: Sequence[CellComparison]) -> str:
         )
     key = block.by[0]
     reference = said(key, first.reference)
-    parts = [_part(group, block, reference) for group in groups.values()]
+    order = sorted(groups.values(), key=lambda group: _certainty(group[0]))
+    parts = [_part(group, block, reference) for group in order]
     # The reference need not be named twice.
     than = f" than with {reference}"
     later = [part.replace(than, "") if than in parts[0] else part for part in parts[1:]]
     return f"With {said(key, first.series)}, test accuracy is {'; '.join([*parts[:1], *later])}."
+
+
+def _certainty(each: CellComparison) -> int:
+    """Return the place of a grade in a sentence: the surest first."""
+    order = (Grade.DECIDED, Grade.SAME, Grade.LIKELY, Grade.OPEN, Grade.NOT_ABOVE_CHANCE)
+    graded = each.comparison.graded
+    return order.index(graded.grade) if graded else len(order)
 
 
 def _part(group: Sequence[CellComparison], block: Block, reference: str) -> str:
@@ -69,13 +78,14 @@ def amount(found: Sequence[Comparison]) -> str:
 
 
 def at(block: Block, columns: Sequence[object]) -> str:
-    """Return where something holds, such as " at batch size 4 and 8"; empty for one column."""
+    """Return where something holds, such as " at batch sizes 4 and 8"; empty for one column."""
     if len(block.columns) == 1:
         return "" if columns[0] is None else f" at {block.head(columns[0])}"
     name = short(block.by[1])
     if len(columns) == len(block.columns) > 2:
         return f" at every {name}"
-    return f" at {name} {listed([*map(typed, columns)])}"
+    names = f"{name}s" if len(columns) > 1 and "." not in name else name
+    return f" at {names} {listed([*map(typed, columns)])}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from normexp.analysis.render.markdown import markdown
 from normexp.analysis.render.page import page
 from normexp.analysis.report import comparisons
 from normexp.analysis.report.accuracy import accuracy_section, contrast_section, further_tables
-from normexp.analysis.report.answer import answer, main_block
+from normexp.analysis.report.answer import answer, main_block, what_next
 from normexp.analysis.report.augmentation import Augmentation
 from normexp.analysis.report.blocks import Block, blocks
 from normexp.analysis.report.classes import classes_section
@@ -86,8 +86,9 @@ def write_report(
     ]
     folded = sorted([*folded, commands_section(runs)], key=lambda each: ORDER.index(each.title))
     sections = [*opening, *(replace(section, folded=True) for section in folded)]
-    words = [*answer(parts, found, tried)]
-    document = Document(heading.title, heading.question, sections, heading.origin, words)
+    words = [*answer(parts, found, tried, tuned)]
+    then = what_next(main_block(parts), found, tuned)
+    document = Document(heading.title, heading.question, sections, heading.origin, words, *then)
 
     (to / "figures").mkdir(parents=True, exist_ok=True)
     for figure in _figures(sections):

@@ -90,7 +90,10 @@ def test_a_difference_below_the_margin_is_none_even_if_it_is_certain() -> None:
 def test_comparisons_that_disagree_make_it_depend_on_what_tells_them_apart() -> None:
     cells = {("instance", 2): around(0.8), ("instance", 128): around(0.6)}
     cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
-    assert word(claim(**ACROSS), cells) == ("DEPENDS", "batch_size: 2 as claimed, 128 otherwise")
+    assert word(claim(**ACROSS), cells) == (
+        "DEPENDS",
+        "as claimed for batch size: 2; not as claimed for batch size: 128",
+    )
 
 
 def test_what_no_single_factor_tells_apart_is_told_in_full() -> None:
@@ -99,7 +102,7 @@ def test_what_no_single_factor_tells_apart_is_told_in_full() -> None:
     cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
     assert word(of, cells) == (
         "DEPENDS",
-        "1 of 4 comparisons as claimed; otherwise “norm=a batch_size=128”, "
+        "1 of 4 comparisons are as claimed; not as claimed: “norm=a batch_size=128”, "
         "“norm=b batch_size=2”, “norm=b batch_size=128”",
     )
 
@@ -119,7 +122,7 @@ def test_a_factor_that_only_one_side_has_tells_nothing_apart() -> None:
     )
     assert (found.word, found.reason) == (
         "DEPENDS",
-        "comparison: “two” as claimed, “one” otherwise",
+        "as claimed: “two”; not as claimed: “one”",
     )
 
 
@@ -128,13 +131,13 @@ def test_open_comparisons_leave_it_undecided_and_say_what_it_takes() -> None:
     # has 80 % power at 5 % from n = 25 on (noncentral t of scipy: 79 % at 24, 81 % at 25).
     noisy = [0.71 + 0.0158 * (-1) ** seed for seed in range(8)]
     found, reason = word(claim(), {("instance", 2): noisy, ("batch", 2): [0.7] * 8})
-    assert found == "open"
+    assert found == "OPEN"
     assert reason.startswith("about 25 seeds would decide it, 8 are there (")
 
 
 def test_one_seed_decides_nothing() -> None:
     assert word(claim(), {("instance", 2): [0.9], ("batch", 2): [0.2]}) == (
-        "open",
+        "OPEN",
         "about 6 seeds would decide it, 1 is there (“norm=instance against norm=batch”, claimed to "
         "be more: norm=instance is ahead by 70.0 points in 1 of 1 seed)",
     )
@@ -144,7 +147,7 @@ def test_no_runs_are_not_run_and_some_are_said() -> None:
     assert word(claim(), {}) == ("NOT RUN", "")
     assert word(claim(), {("instance", 2): [0.9] * 8}) == ("NOT RUN", "")
     cells = {("instance", 2): around(0.8), ("batch", 2): [0.7] * 8}
-    assert word(claim(**ACROSS), cells) == ("open", "there are no runs in 1 of 2 comparisons")
+    assert word(claim(**ACROSS), cells) == ("OPEN", "there are no runs in 1 of 2 comparisons")
 
 
 def test_six_seeds_decide_one_comparison_and_a_family_of_two() -> None:
@@ -227,7 +230,7 @@ def test_a_loss_of_accuracy_is_not_drawn_with_runs_that_diverged_or_are_at_chanc
         )
         found = judge_claim(of, rows + other)
         assert {each.comparison.outcome for each in found.findings} == {"not drawn"}
-        assert found.word == "open"
+        assert found.word == "OPEN"
         assert "2 of 8 " in found.reason or "4 of 16 " in found.reason
 
 
@@ -342,7 +345,7 @@ def simulated(
         }
         result = verdict(of, cells)
         is_decided = result.grade in ("decided", "the same")
-        found[result.word if is_decided else "open", result.reason] += 1
+        found[result.word if is_decided else "OPEN", result.reason] += 1
     return found
 
 

@@ -79,3 +79,28 @@ def test_runs_with_other_classes_have_no_table_of_classes() -> None:
     )
     assert classes_section(same, "") is not None
     assert classes_section(differing, "") is None
+
+
+def test_series_of_another_budget_or_network_share_no_table(tmp_path: Path) -> None:
+    make_study(tmp_path, ["batch", "instance"], [8, 32], 1, lambda *_: 0.5, epochs=5)
+    make_study(tmp_path, ["custom"], [32], 1, lambda *_: 0.5, epochs=3)
+    make_study(tmp_path, ["instance"], [16], 1, lambda *_: 0.5, epochs=5, model__name="custom")
+    found = blocks(runs(tmp_path), ["norm", "batch_size"])
+    assert {block.title: (block.series, block.columns) for block in found} == {
+        "model=cnn epochs=3": (["custom"], [32]),
+        "model=cnn epochs=5": (["batch", "instance"], [8, 32]),
+        "model=custom epochs=5": (["instance"], [16]),
+    }
+
+
+def test_what_is_compared_may_differ_in_it_and_a_budget_may_follow_from_the_column(
+    tmp_path: Path,
+) -> None:
+    for size, epochs in ((8, 2), (32, 8)):
+        make_study(tmp_path, ["batch", "both"], [size], 1, lambda *_: 0.5, epochs=epochs)
+    (block,) = blocks(runs(tmp_path), ["norm", "batch_size"])
+    assert (block.title, block.columns) == ("", [8, 32])
+    make_study(tmp_path, ["batch", "both"], [8], 1, lambda *_: 0.5, model__name="other", epochs=2)
+    of_size = [run for run in runs(tmp_path) if run.spec.batch_size == 8]
+    (block,) = blocks(of_size, ["model", "norm"])
+    assert block.series == ["cnn", "other"]

@@ -76,12 +76,20 @@ def test_means_have_intervals_and_cells_without_one_say_why(markdown: str) -> No
 
 
 def test_what_cannot_be_concluded_is_said(markdown: str) -> None:
-    assert "On one or two seeds: 1 of 12 cells" in markdown
+    assert "On one or two seeds: 1 of 11 cells" in markdown
     assert "nothing can be concluded" in markdown
     assert "instance, batch size 128 (3 of 3 diverged): not above chance" in markdown
     assert "none, batch size 128: 1 of 3 runs collapsed to chance" in markdown
     assert "Diverged, which counts as chance: instance, batch size 128 3 of 3; none," in markdown
     assert "No run at all: norm=none batch_size=32." in markdown
+
+
+def test_cells_that_did_not_learn_for_one_reason_share_a_line(tmp_path: Path) -> None:
+    make_study(tmp_path, ["batch", "instance"], [8, 32], 1, lambda *_: 0.1)
+    write_report(runs(tmp_path), CHOICES, Heading("All", None, ""), tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    (line,) = (each for each in text.splitlines() if "A run there has not learned" in each)
+    assert line.count("batch size ") == 4
 
 
 def test_a_run_that_is_lost_has_its_reason_and_the_command_that_goes_on(markdown: str) -> None:
