@@ -77,7 +77,7 @@ def evaluate_network(settings: Settings, of_network: Sequence[str]) -> None:
     rows = evaluate(folder, asked, make, OF_WEIGHTS)
     print(tables(rows))
     print(f"\nevery number: {folder.lens_table}\n")
-    for line in diagnosis(rows, spec.batch_size, settings["images"]):
+    for line in diagnosis(rows, spec.batch_size):
         print(line)
 
 
@@ -117,7 +117,7 @@ def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> N
     rows = evaluate(folder, asked, make, AXES)
     print(tables(rows))
     print(f"\nevery number: {folder.lens_table}\n")
-    for line in diagnosis(rows, folder.record().spec.batch_size, asked["common"]["images"]):
+    for line in diagnosis(rows, folder.record().spec.batch_size):
         print(line)
 
 
