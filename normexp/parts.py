@@ -12,6 +12,12 @@ from normexp.errors import UserError, raised_in, sentence
 from normexp.runs.source import search_own
 from normexp.runs.spec import Part
 
+EXAMPLES = {
+    "norm.layer._target_": "mynorms.Halved, for the class Halved in mynorms.py",
+    "model.network._target_": "mynets.Mine, for the class Mine in mynets.py",
+    "model.network.model_name": "convnext_atto",
+}
+
 
 def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
     """Return what is at the `keys` as plain values; raises UserError if it refers to nothing."""
@@ -42,7 +48,8 @@ def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
     refers = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
     key = error.full_key if isinstance(error, errors.MissingMandatoryValue) else None
     if key := key or (refers and refers[1]):
-        return UserError(f"{key} is not given; add {key}=...")
+        example = f", such as {key}={EXAMPLES[key]}" if key in EXAMPLES else ""
+        return UserError(f"{key} is not given; add {key}=...{example}")
     cause = error
     # What a resolver raises is only the context of OmegaConf's error.
     while inner := cause.__cause__ or (

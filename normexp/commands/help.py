@@ -65,6 +65,11 @@ def on(what: str) -> str:
     ends = [key for key in keys if key.endswith(f".{group}")]
     if len(ends) == 1:
         return on(ends[0])
+    if named := [f"{each}={group}" for each in GROUPS if group in choices(each)]:
+        lines = " or ".join(f"normexp help {each}" for each in named)
+        more = [key for key in keys if key.startswith(f"{group}_")]
+        also = f"; there is also {', '.join(more)}" if more else ""
+        raise UserError(f"'{group}' is a choice, {' or '.join(named)}: {lines}{also}")
     hint = f"did you mean {', '.join(ends)}?" if ends else suggestion(group, [*keys, *GROUPS])
     raise UserError(f"there is no setting '{group}'; {hint if len(hint) < 400 else 'see --help'}")
 

@@ -62,7 +62,12 @@ def test_whatever_can_be_typed_can_be_asked_for_within_80_columns(what: str) -> 
 
 @pytest.mark.parametrize(
     ("what", "hint"),
-    [("optimizer.lrr", "did you mean optimizer.lr?"), ("norm=btach", "did you mean batch?")],
+    [
+        ("optimizer.lrr", "did you mean optimizer.lr?"),
+        ("norm=btach", "did you mean batch?"),
+        ("instance", "normexp help norm=instance"),
+        ("batch", "normexp help norm=batch; there is also batch_size"),
+    ],
 )
 def test_what_is_not_there_is_answered_with_what_may_be_meant(what: str, hint: str) -> None:
     with pytest.raises(UserError, match=hint.replace("?", r"\?")):
