@@ -1,6 +1,7 @@
 """Makes parts of their settings, by Hydra: the only place."""
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, errors
 
 from normexp.errors import UserError, raised_in, sentence
-from normexp.runs.source import search_own
+from normexp.runs.source import own_file, search_own, targets
 from normexp.runs.spec import Part
 
 EXAMPLES = {
@@ -40,7 +41,25 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
         search_own(part)
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, errors.OmegaConfBaseException) as error:
+        if lacking := _lacking(part):
+            raise UserError(f"{key}: {lacking}") from None
         raise _root_cause(error, f"{key}: ") from None
+
+
+def _lacking(part: Part) -> str:
+    """Return which class a module of the user's own lacks, and those that it has."""
+    for target in targets(part):
+        place, _, name = target.rpartition(".")
+        module = sys.modules.get(place)
+        if module is None or hasattr(module, name) or not (file := own_file(place)):
+            continue
+        here = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == place]
+        return f"{file.name} has no {name}; {_has(here)}"
+    return ""
+
+
+def _has(names: list[str]) -> str:
+    return f"it has {', '.join(names)}" if names else "it has no class or function"
 
 
 def _root_cause(error: BaseException, prefix: str = "") -> BaseException:

@@ -229,6 +229,10 @@ class Refuses(nn.BatchNorm2d):
     def forward(self, x):
         raise ValueError("4 channels at least")
 
+class Flat(nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x).mean(1)
+
 class Signature(nn.Module):
     pass
 
@@ -249,15 +253,22 @@ FAULTS = {
         "norm=custom, model=cnn: layer stage0.0.norm",
         "4 channels at least (own_parts.py:9)",
     ),
+    "norm=custom norm.layer._target_=own_parts.Nine": (
+        "norm.layer: own_parts.py has no Nine; it has Typo, Refuses, Flat, Signature,",
+    ),
+    "norm=custom norm.layer._target_=own_parts.Flat": (
+        "norm=custom, model=cnn: layer stage0.0.norm (input [8, 8, 32, 32])",
+        "it returns [8, 32, 32], and a norm keeps the shape",
+    ),
     "norm=custom norm.layer._target_=own_parts.Signature": (
         "norm=custom",
         "the norm cannot stand at stage0.0.norm",
         "__init__() takes 1 positional argument",
     ),
-    "model=own_parts data=generated": ("own_parts.py:23: TypeError: ",),
-    "data=own_parts": ("own_parts.py:18: KeyError: 'the key'",),
+    "model=own_parts data=generated": ("own_parts.py:27: TypeError: ",),
+    "data=own_parts": ("own_parts.py:22: KeyError: 'the key'",),
     "data=own_parts data.source._target_=own_parts.source": (
-        "own_parts.py:15: No such file or directory: no_such_file.csv",
+        "own_parts.py:19: No such file or directory: no_such_file.csv",
     ),
     "data=own_parts +data.source.typo=1": ("data.source: ", "unexpected keyword argument 'typo'"),
     "contrast.augmentation._target_=own_parts.nothing": ("contrast.augmentation: ", "own_parts"),
