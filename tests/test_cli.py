@@ -205,6 +205,13 @@ def test_a_mistake_that_concerns_a_whole_grid_is_told_once(tmp_path: Path) -> No
     assert_one_line(answer.err, ("norm=btach", "did you mean batch?"))
 
 
+def test_a_grid_of_which_nothing_was_started_leaves_nothing(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "train", "-m", *SMALL, "batch_size=0,9")
+    assert answer.code == 1
+    assert "nothing was started" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 def test_a_mistake_in_cells_of_a_grid_is_told_in_a_line_for_each(flag: str, tmp_path: Path) -> None:
     answer = normexp(tmp_path, "train", "seed=3", flag, "batch_size=0,-1", "hydra/launcher=basic")

@@ -44,6 +44,19 @@ def test_a_setting_has_its_type_its_default_by_choice_and_the_rule_of_scaling() 
     assert on("lr") == on("optimizer.lr")
 
 
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("model.after", "a word; the network checks it"),
+        ("norm.layer.momentum", "a number; the norm checks it"),
+        ("optimizer.algorithm.nesterov", "true or false; the optimizer checks it"),
+        ("model.network.widths", "a list; the network checks it"),
+    ],
+)
+def test_a_setting_of_a_part_of_its_own_has_its_type(key: str, kind: str) -> None:
+    assert kind in " ".join(on(key).split())
+
+
 def test_a_setting_that_several_commands_have_is_told_for_each() -> None:
     text = on("seed")
     assert all(f"normexp {command}" in text for command in ("train", "evaluate", "probe"))
