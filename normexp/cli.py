@@ -14,8 +14,8 @@ from normexp.screen import outlive, spell_out
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
     "tune": "choose a learning rate for each norm and batch size: norm=batch",
-    "evaluate": "measure trained networks under other contrasts and statistics: run=",
-    "recalibrate": "re-estimate running statistics of a network: run=, or model.weights=",
+    "evaluate": "measure trained networks under other contrasts, statistics: run=",
+    "recalibrate": "re-estimate running statistics: run=, or model.weights=",
     "probe": "measure what a norm layer does to its input, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",

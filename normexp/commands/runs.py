@@ -18,20 +18,20 @@ from normexp.runs.text import csv_text
 from normexp.settings import SHIPPED
 
 HELP = """\
-usage: normexp runs [key=value ...] [outputs=<folder> or outputs=[<folder>,<folder>]]
+usage: normexp runs [key=value ...] [outputs=<folder>, or [<one>,<other>]]
 
-A row for each cell (runs that differ in the seed only): mean ± standard deviation
-over seeds of the accuracy on the test images, in per cent.
+A row for each cell (runs that differ in the seed only): mean ± standard
+deviation over seeds of the accuracy on the test images, in per cent.
 
 key=value keeps the runs with that setting: norm=batch, norm=batch,both,
 batch_size=4..32, optimizer.lr=0.1, seed=0, state=diverged, study=quickstart;
 study=reference lists the runs that normexp ships.
-columns=norm,epochs   these settings are columns; else those that tell runs apart
-sort=accuracy         orders the rows by a column; sort=-accuracy: the best first
-format=csv            or json: for other programs, accuracies as shares
+columns=norm,epochs  these settings are columns; else those that tell runs apart
+sort=accuracy        orders the rows by a column; sort=-accuracy: the best first
+format=csv           or json: for other programs, accuracies as shares
 
-clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with *
-for several, once you have confirmed it; key=value keeps the others. yes=true
+clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with
+* for several, once you have confirmed it; key=value keeps the others. yes=true
 confirms beforehand, for scripts. A run in progress is kept."""
 
 FORMATS = ("table", "csv", "json")

@@ -35,6 +35,11 @@ def test_the_help_of_a_command_has_its_settings_and_fits_80_columns(command: str
     assert not others & shown - {*GROUPS}
 
 
+@pytest.mark.parametrize("typed", ["", *("tune", "runs", "completion")])
+def test_the_other_helps_fit_80_columns(typed: str, tmp_path: Path) -> None:
+    assert max(map(len, normexp(tmp_path, *typed.split(), "--help").out.splitlines())) <= 80
+
+
 def test_a_setting_has_its_type_its_default_by_choice_and_the_rule_of_scaling() -> None:
     text = " ".join(on("optimizer.lr").split())
     assert "a number above 0" in text
