@@ -27,10 +27,16 @@ if TYPE_CHECKING:  # torch takes seconds to import, and `results` needs none of 
 
     from normexp.data.standardise import Standardise
 
-    Pictures = np.ndarray | Image | str | Path | Iterable[np.ndarray | Image | str | Path]
+    Picture = np.ndarray | Tensor | Image | str | Path
+    Pictures = Picture | Iterable[Picture]
+
+PICTURES = (
+    "uint8 arrays (N, H, W, 3), uint8 tensors (N, 3, H, W), names of files, PIL images, or lists "
+    "of them are needed"
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trained:
     """A trained network, with what it takes to use it.
 
@@ -47,6 +53,11 @@ class Trained:
     standardise: Standardise
     """Images float (N, 3, H, W) in [0, 1] to the same shape, as they were standardised."""
 
+    def __repr__(self) -> str:
+        test = self.result.test
+        found = f"{100 * test.accuracy:.1f} % of test images right" if test else "diverged"
+        return f"<Trained {self.folder.name}: {len(self.classes)} classes, {found}>"
+
     @property
     def settings(self) -> Settings:
         """The settings of the run, in the groups that they are typed in."""
@@ -60,21 +71,24 @@ class Trained:
     def images(self, pictures: Pictures) -> Tensor:
         """Return float (N, 3, H, W) in [0, 1] of pictures of any kind.
 
-        uint8 arrays (N, H, W, 3) or (H, W, 3) are taken as they are; of files and PIL images the
-        shorter side is scaled to the size that was trained on, and the middle cut out. Raises
-        UserError where a file cannot be read.
+        uint8 arrays (N, H, W, 3) or (H, W, 3) and uint8 tensors (N, 3, H, W) or (3, H, W) are
+        taken as they are; of files and PIL images the shorter side is scaled to the size that was
+        trained on, and the middle cut out. Raises UserError where a file cannot be read, and for
+        anything else.
         """
         import torch
 
         from normexp.data.standardise import to_unit
 
-        is_one = isinstance(pictures, str | Path) or hasattr(pictures, "getexif")
+        if isinstance(pictures, torch.Tensor):
+            pictures = _channels_last(pictures)
         if isinstance(pictures, np.ndarray):
             arrays = pictures if pictures.ndim == 4 else pictures[None]
         else:
-            each = [pictures] if is_one else pictures
-            arrays = np.stack([self._pixels(picture) for picture in each])  # type: ignore[union-attr,arg-type]
-        if arrays.dtype != np.uint8 or arrays.shape[-1] != 3:
+            is_many = isinstance(pictures, Iterable) and not isinstance(pictures, str)
+            each = list(pictures) if is_many else [pictures]  # type: ignore[arg-type]
+            arrays = np.stack([self._pixels(picture) for picture in each])  # type: ignore[arg-type]
+        if arrays.dtype != np.uint8 or arrays.ndim != 4 or arrays.shape[-1] != 3:
             raise UserError(f"{arrays.dtype} {arrays.shape}: uint8 (N, H, W, 3) is needed")
         return to_unit(torch.from_numpy(np.array(arrays)))
 
@@ -106,11 +120,18 @@ class Trained:
         inputs = self.result.inputs
         export(self.module(), Path(file), (inputs.height, inputs.width) if inputs else (32, 32))
 
-    def _pixels(self, picture: np.ndarray | Image | str | Path) -> np.ndarray:
+    def _pixels(self, picture: Picture) -> np.ndarray:
+        import torch
+        from PIL.Image import Image
+
         from normexp.data.decoding import UnusableImageError, decoded, pixels
 
+        if isinstance(picture, torch.Tensor):
+            return _channels_last(picture)
         if isinstance(picture, np.ndarray):
             return picture
+        if not isinstance(picture, str | Path | Image):
+            raise UserError(f"{picture!r} is no picture; {PICTURES}")
         size = self.result.inputs.height if self.result.inputs else self.spec.data.resize
         try:
             if isinstance(picture, str | Path):
@@ -120,11 +141,23 @@ class Trained:
             raise UserError(f"{picture} cannot be read: {error}") from error
 
 
+def _channels_last(images: Tensor) -> np.ndarray:
+    """Return uint8 (..., H, W, 3) of a tensor uint8 (..., 3, H, W); raises UserError."""
+    kind, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
+    if kind != "uint8" or images.ndim not in (3, 4) or shape[-3] != 3:
+        raise UserError(
+            f"a tensor {kind} {shape}: uint8 (N, 3, H, W) is needed; trained.module() takes floats"
+        )
+    channels_last: np.ndarray = images.cpu().movedim(-3, -1).numpy()
+    return channels_last
+
+
 def load(folder: str | Path, trust: bool = False) -> Trained:
     """Return the network of a finished run, by its folder, `outputs/runs/<name>`.
 
-    The images that it was trained on need not be there. A part of none of normexp, torch and
-    torchvision is called with `trust=True` only. Raises UserError where there is no finished run.
+    The images that it was trained on need not be there. A network or a norm of your own is called
+    with `trust=True` only, as a record may come from somebody else. Raises UserError where there is
+    no finished run.
     """
     from normexp import tensors
 

@@ -4,7 +4,8 @@ Without torch and without TensorFlow. A tag is the name of a curve.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2
@@ -104,7 +105,9 @@ def session_end(outcome: str, seconds: float) -> Summary:
     return _hparams(hparams_metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
 
-def layout() -> Summary:
+def layout(tags: Iterable[str] | None = None) -> Summary:
+    """Return the charts of Custom Scalars; where `tags` are given, those that have a curve."""
+    known = None if tags is None else set(tags)
     bands = [
         layout_pb2.Chart(
             title=title,
@@ -120,17 +123,16 @@ def layout() -> Summary:
             ),
         )
         for title, tag in OF_CELLS.items()
+        if known is None or interval_tag(tag, "mean") in known
     ]
     lines = [
         layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[pattern]))
         for title, pattern in OF_RUNS.items()
+        if known is None or any(re.match(pattern, tag) for tag in known)
     ]
-    content = layout_pb2.Layout(
-        category=[
-            layout_pb2.Category(title="cells: mean and 95 % interval over seeds", chart=bands),
-            layout_pb2.Category(title="runs", chart=lines),
-        ]
-    )
+    by_title = {"cells: mean and 95 % interval over seeds": bands, "runs": lines}
+    categories = [layout_pb2.Category(title=t, chart=own) for t, own in by_title.items() if own]
+    content = layout_pb2.Layout(category=categories)
     return Summary(
         value=[
             Summary.Value(

@@ -93,10 +93,10 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         standardise = inputs.standardiser(spec.data, data.train)
         train_loader = inputs.loader(spec, data.train, standardise)
     with as_user_error(f"norm={spec.norm.name}, model={spec.model.name}: "):
-        net, notes = network_and_notes(spec, len(data.classes))
+        net, norms, notes = built_network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
         missing = kernels.missing(device) if spec.kernels == "auto" else ""
-        warnings = [check(net, (height, width), spec.batch_size), missing]
+        warnings = [check(net, (height, width), spec.batch_size, norms), missing]
     used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
     if spec.model.freeze:
@@ -132,11 +132,11 @@ def network(spec: RunSpec, num_classes: int) -> nn.Module:
     For one seed the convolutions start the same whatever the norm: the network is built around
     empty sites that draw no random number, and the norms come after.
     """
-    return network_and_notes(spec, num_classes)[0]
+    return built_network(spec, num_classes)[0]
 
 
-def network_and_notes(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]]:
-    """As `network`, with notes for the user."""
+def built_network(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str], list[str]]:
+    """As `network`, with the names of the norms that were placed, and notes for the user."""
     import torch
 
     from normexp.kernels import accelerate
@@ -160,10 +160,10 @@ def network_and_notes(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[
         if has_norms and (staying := make_sites(built)):
             notes.append(f"norms without a map, which stay as they are: {several(staying)}")
         set_padding_mode(built, spec.model.padding_mode)
-        place_norms(built, **norm_parts(spec))
+        norms = place_norms(built, **norm_parts(spec))
         if spec.kernels == "auto":
             accelerate(built)
-    return built, notes
+    return built, norms, notes
 
 
 NORM_PARTS = ("layer", "at", "conv", "activation", "init")

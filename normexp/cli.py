@@ -3,20 +3,19 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from normexp import __version__, settings
-from normexp.errors import Stopped, UserError, one_line, show, suggestion
+from normexp.commands.mistyped import refuse_mistyped, spelled
+from normexp.errors import Stopped, one_line, show, suggestion
 from normexp.home import ensure_home
 from normexp.screen import outlive, spell_out
-from normexp.shipped import GROUPS
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
-    "tune": "choose a learning rate for each norm and batch size: norm=batch,both",
-    "evaluate": "measure trained networks under other contrasts and statistics: run=",
-    "recalibrate": "re-estimate running statistics of a network: run=, or model.weights=",
+    "tune": "choose a learning rate for each norm and batch size: norm=batch",
+    "evaluate": "measure trained networks under other contrasts, statistics: run=",
+    "recalibrate": "re-estimate running statistics: run=, or model.weights=",
     "probe": "measure what a norm layer does to its input, in seconds: norm=all",
     "claims": "judge nineteen claims about norms by the runs at hand",
     "report": "write a page with the answer of a study: study=quickstart",
@@ -78,8 +77,9 @@ def run(arguments: list[str]) -> int:
         if word in settings.COMMANDS and {"-h", "--help"} & {*arguments}:
             importlib.import_module("normexp.commands.help").show_command(word, arguments[1:])
             return 0
-        refuse_flags(arguments[1:])
-        prepare(word, arguments[1:])
+        typed = spelled(word, arguments[1:])
+        refuse_mistyped(word, typed)
+        prepare(word, typed)
         command = importlib.import_module(f"normexp.commands.{word}")
         return int(command.main() or 0)
     except Stopped as stopped:
@@ -110,16 +110,6 @@ def answer(word: str) -> int:
         print(f"normexp: no command '{word}'; {hint}", file=sys.stderr)
         return 2
     return 0
-
-
-def refuse_flags(arguments: Sequence[str]) -> None:
-    """Raise UserError where a setting is typed as a flag, as other programs have it."""
-    keys = {each.key for table in settings.COMMANDS.values() for each in table} | {*GROUPS}
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=False):
-        key, _, given = flag.removeprefix("--").replace("-", "_").partition("=")
-        known = [key] * (key in keys) or [each for each in keys if each.endswith(f".{key}")]
-        if flag.startswith("--") and len(known) == 1:
-            raise UserError(f"{flag}: settings are typed without --: {known[0]}={given or value}")
 
 
 def prepare(word: str, arguments: list[str]) -> None:

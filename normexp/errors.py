@@ -86,11 +86,13 @@ def raised_in(error: BaseException) -> str:
     return next((p for p in reversed(packages) if p not in sys.stdlib_module_names), "")
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return which of the `known` words may be meant by `word`, or all of them."""
+def suggestion(word: str, known: Iterable[str], most: int | None = None) -> str:
+    """Return which of the `known` words may be meant by `word`, or all of them, or the first."""
     known = list(known)
-    near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+    if near := get_close_matches(word, known, n=1):
+        return f"did you mean {near[0]}?"
+    more = f" and {len(known) - most} more" if most and len(known) > most else ""
+    return f"there are: {', '.join(known[:most])}{more}"
 
 
 def visible(text: str, keep: str = "") -> str:

@@ -1,6 +1,7 @@
 """Makes parts of their settings, by Hydra: the only place."""
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,8 +10,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, errors
 
 from normexp.errors import UserError, raised_in, sentence
-from normexp.runs.source import search_own
+from normexp.runs.source import own_file, search_own, targets
 from normexp.runs.spec import Part
+
+EXAMPLES = {
+    "norm.layer._target_": "mynorms.Halved, for the class Halved in mynorms.py",
+    "model.network._target_": "mynets.Mine, for the class Mine in mynets.py",
+    "model.network.model_name": "convnext_atto",
+}
 
 
 def plain(cfg: DictConfig, keys: Iterable[str] = ()) -> Any:
@@ -34,7 +41,25 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
         search_own(part)
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, errors.OmegaConfBaseException) as error:
+        if lacking := _lacking(part):
+            raise UserError(f"{key}: {lacking}") from None
         raise _root_cause(error, f"{key}: ") from None
+
+
+def _lacking(part: Part) -> str:
+    """Return which class a module of the user's own lacks, and those that it has."""
+    for target in targets(part):
+        place, _, name = target.rpartition(".")
+        module = sys.modules.get(place)
+        if module is None or hasattr(module, name) or not (file := own_file(place)):
+            continue
+        here = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == place]
+        return f"{file.name} has no {name}; {_has(here)}"
+    return ""
+
+
+def _has(names: list[str]) -> str:
+    return f"it has {', '.join(names)}" if names else "it has no class or function"
 
 
 def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
@@ -42,7 +67,8 @@ def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
     refers = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
     key = error.full_key if isinstance(error, errors.MissingMandatoryValue) else None
     if key := key or (refers and refers[1]):
-        return UserError(f"{key} is not given; add {key}=...")
+        example = f", such as {key}={EXAMPLES[key]}" if key in EXAMPLES else ""
+        return UserError(f"{key} is not given; add {key}=...{example}")
     cause = error
     # What a resolver raises is only the context of OmegaConf's error.
     while inner := cause.__cause__ or (

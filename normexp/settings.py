@@ -44,7 +44,9 @@ POSITIVE = Number(least=0)
 CACHE = Setting(
     "runtime.cache_dir", Text(), "folder of decoded images and compiled kernels; NORMEXP_CACHE"
 )
-OUTPUTS = Setting("runtime.outputs", Text(), "folder that holds runs, reports and studies")
+OUTPUTS = Setting(
+    "runtime.outputs", Text(), "folder that holds runs, reports and studies; short: outputs="
+)
 DEVICE = Setting("runtime.device", Text(), "auto (a GPU where there is one), cpu, cuda, cuda:1")
 # OpenMP ends the process where it cannot have as many as it is asked for.
 THREADS = Setting(

@@ -60,7 +60,9 @@ def test_arrays_files_and_pil_images_are_the_same_pictures(
     for pixels, file in zip(array, files, strict=True):
         Image.fromarray(pixels).save(file)
     expected = trained.logits(array)
-    for pictures in (files, [Image.open(file) for file in files], list(array)):
+    channels_first = torch.from_numpy(array).permute(0, 3, 1, 2)
+    opened = [Image.open(file) for file in files]
+    for pictures in (files, opened, list(array), channels_first, list(channels_first)):
         assert torch.equal(trained.logits(pictures), expected)
     # Batches of other sizes may be summed in another order.
     torch.testing.assert_close(trained.logits(files[0]), expected[:1])
@@ -81,6 +83,27 @@ def test_a_photograph_of_another_size_is_scaled_and_cut(trained: Trained, tmp_pa
 def test_an_array_that_is_no_picture_is_told(bad: np.ndarray, trained: Trained) -> None:
     with pytest.raises(normexp.UserError, match=r"uint8 \(N, H, W, 3\) is needed"):
         trained.predict(bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (torch.zeros(1, 3, 32, 32), r"float32 \(1, 3, 32, 32\): uint8 \(N, 3, H, W\) is needed"),
+        (torch.zeros(32, 32, 3, dtype=torch.uint8), r"uint8 \(32, 32, 3\): uint8 \(N, 3, H, W\)"),
+        (3, "3 is no picture; .*names of files"),
+        ([None], "None is no picture"),
+    ],
+)
+def test_what_is_no_picture_is_told_in_a_line(bad: Any, words: str, trained: Trained) -> None:
+    with pytest.raises(normexp.UserError, match=words):
+        trained.predict(bad)
+
+
+def test_its_text_is_a_line_with_its_accuracy(trained: Trained) -> None:
+    assert trained.result.test
+    (line,) = repr(trained).splitlines()
+    assert f"{100 * trained.result.test.accuracy:.1f} %" in line
+    assert len(line) < 100
 
 
 def test_a_file_that_is_no_picture_and_a_folder_that_is_no_run_are_told(

@@ -205,6 +205,13 @@ def test_a_mistake_that_concerns_a_whole_grid_is_told_once(tmp_path: Path) -> No
     assert_one_line(answer.err, ("norm=btach", "did you mean batch?"))
 
 
+def test_a_grid_of_which_nothing_was_started_leaves_nothing(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "train", "-m", *SMALL, "batch_size=0,9")
+    assert answer.code == 1
+    assert "nothing was started" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 def test_a_mistake_in_cells_of_a_grid_is_told_in_a_line_for_each(flag: str, tmp_path: Path) -> None:
     answer = normexp(tmp_path, "train", "seed=3", flag, "batch_size=0,-1", "hydra/launcher=basic")
@@ -229,6 +236,10 @@ class Refuses(nn.BatchNorm2d):
     def forward(self, x):
         raise ValueError("4 channels at least")
 
+class Flat(nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x).mean(1)
+
 class Signature(nn.Module):
     pass
 
@@ -249,15 +260,22 @@ FAULTS = {
         "norm=custom, model=cnn: layer stage0.0.norm",
         "4 channels at least (own_parts.py:9)",
     ),
+    "norm=custom norm.layer._target_=own_parts.Nine": (
+        "norm.layer: own_parts.py has no Nine; it has Typo, Refuses, Flat, Signature,",
+    ),
+    "norm=custom norm.layer._target_=own_parts.Flat": (
+        "norm=custom, model=cnn: layer stage0.0.norm (input [8, 8, 32, 32])",
+        "it returns [8, 32, 32], and a norm keeps the shape",
+    ),
     "norm=custom norm.layer._target_=own_parts.Signature": (
         "norm=custom",
         "the norm cannot stand at stage0.0.norm",
         "__init__() takes 1 positional argument",
     ),
-    "model=own_parts data=generated": ("own_parts.py:23: TypeError: ",),
-    "data=own_parts": ("own_parts.py:18: KeyError: 'the key'",),
+    "model=own_parts data=generated": ("own_parts.py:27: TypeError: ",),
+    "data=own_parts": ("own_parts.py:22: KeyError: 'the key'",),
     "data=own_parts data.source._target_=own_parts.source": (
-        "own_parts.py:15: No such file or directory: no_such_file.csv",
+        "own_parts.py:19: No such file or directory: no_such_file.csv",
     ),
     "data=own_parts +data.source.typo=1": ("data.source: ", "unexpected keyword argument 'typo'"),
     "contrast.augmentation._target_=own_parts.nothing": ("contrast.augmentation: ", "own_parts"),

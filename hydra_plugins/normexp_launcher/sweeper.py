@@ -4,6 +4,8 @@ Hydra imports this file for every command, so it imports nothing else until a sw
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +14,22 @@ from hydra_plugins.normexp_launcher.launcher import ProcessLauncher
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own, which composes each cell once more to see whether it can be composed."""
+    """Hydra's own, which composes each cell once more to see whether it can be composed.
+
+    It leaves a `multirun.yaml` before anything is started, which is taken away where nothing was.
+    """
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Carry out the grid that the arguments of the command line make."""
+        assert self.config is not None
+        outputs = Path(self.config.hydra.sweep.dir)
+        is_new = not outputs.exists()
+        try:
+            return super().sweep(arguments)
+        finally:
+            if is_new and [file.name for file in outputs.glob("*")] == ["multirun.yaml"]:
+                (outputs / "multirun.yaml").unlink()
+                outputs.rmdir()
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Leave it to the launcher, where that is ours."""

@@ -2,8 +2,8 @@
 
 Each cell, the runs that differ in the seed only, has a run that stands for all its seeds: the mean
 of a curve under the tag that a single seed has, and with its interval under `interval/`, and its
-settings for HParams. The folder itself has the figures and tables. It can be opened alone, which is
-less to look at than all runs.
+settings for HParams. A further one, `answer`, has the answer in words, the figures and the tables.
+The folder can be opened alone, which is less to look at than all runs.
 Files are named by their content, so what has not changed is left alone, and a TensorBoard that is
 open reads what has.
 """
@@ -11,6 +11,7 @@ open reads what has.
 import hashlib
 import io
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -24,7 +25,10 @@ from normexp.analysis.measures import Measure, accuracy, at_contrast, gap, secon
 from normexp.analysis.render.canvas import png
 from normexp.analysis.render.document import Section
 from normexp.analysis.report.accuracy import accuracy_section, contrast_section
+from normexp.analysis.report.answer import answer
+from normexp.analysis.report.augmentation import Augmentation
 from normexp.analysis.report.blocks import blocks
+from normexp.analysis.report.comparisons import compare_cells
 from normexp.analysis.report.learned import readings_section
 from normexp.analysis.report.report import Choices
 from normexp.analysis.rows import Run
@@ -37,6 +41,8 @@ from normexp.runs.text import markdown_table
 
 # What TensorBoard reads, also where a process was killed as it wrote.
 FILES = "*tfevents*"
+ANSWER = "answer"
+"""The run, and the tag, of what is said of all cells."""
 CURVES = {
     f"{half}/{what}": f"{half}_{what}" for half in ("train", "val") for what in ("loss", "accuracy")
 }
@@ -62,30 +68,37 @@ def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, f
     found = _cells(runs)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, wait=True):
+        tags: set[str] = set()
         for name, own in found.items():
-            _put(folder / name, [*_hparams(name, own), *_aggregated(own)], own)
-        _put(folder, [(0, board.layout()), *_overview(overview, choices)], runs)
+            points = [*_hparams(own), *_aggregated(own)]
+            tags |= {value.tag for _, summary in points for value in summary.value}
+            _put(folder / name, points, own)
+        _put(folder / ANSWER, [(0, board.layout(tags)), *_overview(overview, choices)], runs)
         for cell in {file.parent for file in folder.glob(f"*/{FILES}")}:
-            if cell.name not in found:
+            if cell.name not in (*found, ANSWER):
                 shutil.rmtree(cell)
+        for file in folder.glob(FILES):  # of an older version
+            file.unlink()
     return len(found)
 
 
 def _cells(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return the runs of each cell by its name, without the digest where that is its own."""
     grouped: dict[str, list[Run]] = {}
     for run in runs:
         if run.state in ("finished", "diverged"):
             grouped.setdefault(run.spec.cell_name, []).append(run)
-    return {
-        name: own for name, own in grouped.items() if any(accuracy(run) is not None for run in own)
-    }
+    shown = [name for name, own in grouped.items() if any(accuracy(r) is not None for r in own)]
+    short = Counter(name.rpartition("-")[0] for name in shown)
+    names = {name: name.rpartition("-")[0] for name in shown}
+    return {n if short[n] == 1 else name: grouped[name] for name, n in names.items()}
 
 
-def _hparams(cell: str, runs: Sequence[Run]) -> Iterator[Point]:
+def _hparams(runs: Sequence[Run]) -> Iterator[Point]:
     """Yield the settings of a cell, and the means that stand beside them."""
     first = next(run for run in runs if run.result)
     yield 0, board.experiment(first.factors)
-    yield 0, board.session(cell, first.factors, first.modified)
+    yield 0, board.session(first.spec.cell_name, first.factors, first.modified)
     last = first.result.steps if first.result else 0
     for tag, measure in METRICS.items():
         values = [value for run in runs if (value := measure(run)) is not None]
@@ -133,7 +146,12 @@ def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list
 
 
 def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:
-    for block in blocks(runs, choices.by):
+    parts = blocks(runs, choices.by)
+    found = compare_cells(parts, choices.reference, choices.margin)
+    tried = Augmentation.of(runs, choices.by, choices.margin)
+    # Before the tables, in the order of the alphabet.
+    yield 0, board.text(ANSWER, "\n\n".join(answer(parts, found, tried)))
+    for block in parts:
         sections = [accuracy_section(block, choices.margin, choices.level, "")]
         if block.has(accuracy):
             sections.append(contrast_section(block, choices.level, ""))
@@ -145,10 +163,10 @@ def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:
 
 def _shown(section: Section, where: str) -> Iterator[Point]:
     for figure in section.figures:
-        yield 0, board.image(f"answer/{figure.name}{where}", png(figure.drawing))
+        yield 0, board.image(f"{ANSWER}/{figure.name}{where}", png(figure.drawing))
     for table in section.tables:
         words = [*section.words, table.caption, markdown_table(table.head, table.rows)]
-        yield 0, board.text(f"answer/{table.name} table{where}", "\n\n".join(words))
+        yield 0, board.text(f"{ANSWER}/{table.name} table{where}", "\n\n".join(words))
 
 
 def _put(folder: Path, points: Sequence[Point], runs: Sequence[Run]) -> None:

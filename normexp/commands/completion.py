@@ -46,7 +46,8 @@ complete -c normexp -f -a '(normexp complete (commandline -cp) 2>/dev/null)'""",
 HELP = """\
 usage: normexp completion bash|zsh|fish
 
-Prints the script that completes commands, settings and choices with the Tab key. For good:
+Prints the script that completes commands, settings and choices with the Tab
+key. For good:
   bash   echo 'eval "$(normexp completion bash)"' >> ~/.bashrc
   zsh    echo 'eval "$(normexp completion zsh)"' >> ~/.zshrc
   fish   normexp completion fish > ~/.config/fish/completions/normexp.fish"""

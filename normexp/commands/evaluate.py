@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.analysis.lens.tables import comparison, short_names, tables
+from normexp.commands.columns import WIDTH
 from normexp.commands.composed import composed
 from normexp.commands.found import finished, named
 from normexp.commands.looking import lens_on, lens_on_network, spec_of
@@ -77,8 +79,7 @@ def evaluate_network(settings: Settings, of_network: Sequence[str]) -> None:
     rows = evaluate(folder, asked, make, OF_WEIGHTS)
     print(tables(rows))
     print(f"\nevery number: {folder.lens_table}\n")
-    for line in diagnosis(rows, spec.batch_size, settings["images"]):
-        print(line)
+    tell_diagnosis(rows, spec.batch_size)
 
 
 def evaluate_runs(settings: Settings) -> None:
@@ -117,8 +118,13 @@ def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> N
     rows = evaluate(folder, asked, make, AXES)
     print(tables(rows))
     print(f"\nevery number: {folder.lens_table}\n")
-    for line in diagnosis(rows, folder.record().spec.batch_size, asked["common"]["images"]):
-        print(line)
+    tell_diagnosis(rows, folder.record().spec.batch_size)
+
+
+def tell_diagnosis(rows: Sequence[Row], batch_size: int) -> None:
+    """Print what the rows say of a network that was trained in batches of this size."""
+    for line in diagnosis(rows, batch_size):
+        print(fill(line, WIDTH, break_on_hyphens=False))
 
 
 def evaluate(folder: RunFolder, asked: Settings, make: MakeLens, axes: Sequence[str]) -> list[Row]:

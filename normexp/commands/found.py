@@ -11,6 +11,9 @@ from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, unrea
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 
+FEW = 3
+"""Names of runs, of which there may be thousands, in a line."""
+
 
 def tell(lines: Iterable[str]) -> None:
     """Print lines on files that are wrong."""
@@ -47,7 +50,7 @@ def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
     ]
     if not folders:
         known = [folder.name for folder in RunFolder.all_below(outputs)]
-        hint = suggestion(path.name, known) if known else f"{outputs} has none"
+        hint = suggestion(path.name, known, FEW) if known else f"{outputs} has none"
         raise UserError(f"run={run}: there is no such run; {hint}")
     entries, problems = [], []
     for folder in {f.path.resolve(): f for f in folders}.values():

@@ -37,6 +37,15 @@ OF_GROUPS = {
     "scale": "sizes of the studies of conf/experiment",
     "hydra/launcher": "with -m, what carries out the runs: this machine or a cluster",
 }
+MAKERS = {
+    "data": "the data source",
+    "model": "the network",
+    "norm": "the norm",
+    "contrast": "the augmentation",
+    "optimizer": "the optimizer",
+    "hydra/launcher": "the launcher",
+}
+"""What takes the settings that are a part's own."""
 FLAGS = {
     "--cfg job": "show the settings that a command line makes, and train nothing",
     "-m, --multirun": "a grid: a run for each combination of values, such as seed=0,1,2",
@@ -65,6 +74,11 @@ def on(what: str) -> str:
     ends = [key for key in keys if key.endswith(f".{group}")]
     if len(ends) == 1:
         return on(ends[0])
+    if named := [f"{each}={group}" for each in GROUPS if group in choices(each)]:
+        lines = " or ".join(f"normexp help {each}" for each in named)
+        more = [key for key in keys if key.startswith(f"{group}_")]
+        also = f"; there is also {', '.join(more)}" if more else ""
+        raise UserError(f"'{group}' is a choice, {' or '.join(named)}: {lines}{also}")
     hint = f"did you mean {', '.join(ends)}?" if ends else suggestion(group, [*keys, *GROUPS])
     raise UserError(f"there is no setting '{group}'; {hint if len(hint) < 400 else 'see --help'}")
 
@@ -152,7 +166,21 @@ def of_setting(key: str) -> Iterator[str]:
         own = [own_words(group, shipped(file)) for file in choices(group).values()]
         texts = dict.fromkeys(each[key] for each in own if key in each)
         if texts and not seen:
-            yield page(key, "; ".join(texts), "checked by the part", ["train"], None)
+            given = [prefixed(group, shipped(file)).get(key) for file in choices(group).values()]
+            yield page(key, "; ".join(texts), kind_of(group, given), ["train"], None)
+
+
+def kind_of(group: str, values: Iterable[str | None]) -> str:
+    """Return the type of a setting that a part has for itself, by the values that files give."""
+    given = next((value for value in values if value not in (None, "null")), "null")
+    kinds = {
+        r"true|false": "true or false",
+        r"\[.*\]": "a list",
+        r"[+-]?[\d.]+(e[+-]?\d+)?": "a number",
+        r"null": "a value",
+    }
+    kind = next((k for pattern, k in kinds.items() if re.fullmatch(pattern, given)), "a word")
+    return f"{kind}; {MAKERS[group]} checks it as it is made"
 
 
 def page(key: str, text: str, kind: str, commands: Sequence[str], value: str | None) -> str:

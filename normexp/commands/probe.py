@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from normexp.commands.columns import WIDTH
 from normexp.commands.composed import composed
 from normexp.errors import as_user_error
 from normexp.parts import make
@@ -28,13 +30,14 @@ HEADS = (
     *("identity R²", "one image", "1×1 map", "parameters"),
 )
 LEGEND = """
-Numbers: the largest change of the output over its root mean square. ✓: below {:g}, as eps makes it.
-Two values: in training / in evaluation. What is changed:
+Numbers: the largest change of the output over its root mean square. ✓: below
+{:g}, as eps makes it. Two values: in training / in evaluation. What is changed:
 gain, channel gain, shift, contrast: the input, by another draw for each image.
-other images: those in the batch with an image. gradient, in training: of an image's output, with
-respect to them, over that with respect to the image. mode: evaluation in place of training.
-identity R²: of the input by the output, with the best scale and shift for each channel, the same
-ones for all images. one image: batches of one. parameters: for each channel.
+other images: those in the batch with an image. gradient, in training: of an
+image's output, with respect to them, over that with respect to the image. mode:
+evaluation in place of training. identity R²: of the input by the output, with
+the best scale and shift for each channel, the same ones for all images. one
+image: batches of one. parameters: for each channel.
 """
 MODES = ("in training", "in evaluation")
 
@@ -67,10 +70,11 @@ def main() -> int:
     if rows:
         from normexp.evaluation.probe import SAME
 
-        print(aligned([HEADS, *(cells(row) for row in rows)]), LEGEND.format(SAME), sep="\n")
+        width = get_terminal_size().columns
+        print(aligned([HEADS, *(cells(row) for row in rows)], width), LEGEND.format(SAME), sep="\n")
         for row in rows:
             line = f"{row.name}: {'; '.join(words(row))}."
-            print(fill(line, 100, subsequent_indent="  ", break_on_hyphens=False))
+            print(fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False))
         write_atomic(files[-1], csv_text([record(row) for row in rows]).encode())
         print(f"\nThe numbers in full: {files[-1]}")
     return code

@@ -7,7 +7,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from normexp.commands.found import tell
-from normexp.errors import UserError, visible
+from normexp.errors import UserError, suggestion, visible
+from normexp.kinds import typed
 from normexp.runs import reference
 from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, reasons
 from normexp.runs.folder import RunFolder
@@ -17,23 +18,24 @@ from normexp.runs.text import csv_text
 from normexp.settings import SHIPPED
 
 HELP = """\
-usage: normexp runs [key=value ...] [outputs=<folder> or outputs=[<folder>,<folder>]]
+usage: normexp runs [key=value ...] [outputs=<folder>, or [<one>,<other>]]
 
-A row for each cell (runs that differ in the seed only): mean ± standard deviation
-over seeds of the accuracy on the test images, in per cent.
+A row for each cell (runs that differ in the seed only): mean ± standard
+deviation over seeds of the accuracy on the test images, in per cent.
 
 key=value keeps the runs with that setting: norm=batch, norm=batch,both,
 batch_size=4..32, optimizer.lr=0.1, seed=0, state=diverged, study=quickstart;
 study=reference lists the runs that normexp ships.
-columns=norm,epochs   these settings are columns; else those that tell runs apart
-sort=accuracy         orders the rows by a column; sort=-accuracy: the best first
-format=csv            or json: for other programs, accuracies as shares
+columns=norm,epochs  these settings are columns; else those that tell runs apart
+sort=accuracy        orders the rows by a column; sort=-accuracy: the best first
+format=csv           or json: for other programs, accuracies as shares
 
-clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with *
-for several, once you have confirmed it; key=value keeps the others. yes=true
+clean=failed, unfinished or diverged removes such runs, clean=<name> a run, with
+* for several, once you have confirmed it; key=value keeps the others. yes=true
 confirms beforehand, for scripts. A run in progress is kept."""
 
 FORMATS = ("table", "csv", "json")
+MOST_VALUES = 8
 STATES = ("failed", "unfinished", "diverged")
 """Those of a run that has nothing to keep; a finished one is removed by its name alone."""
 
@@ -47,9 +49,9 @@ def main() -> None:
     if odd := [argument for argument in arguments if "=" not in argument]:
         raise UserError(f"'{odd[0]}' is not of the form key=value, such as norm=batch")
     wanted = dict(argument.split("=", 1) for argument in arguments)
-    typed = wanted.pop("outputs", "outputs")
-    is_list = typed.startswith("[") and typed.endswith("]")
-    outputs = [Path(each).expanduser() for each in (typed[1:-1].split(",") if is_list else [typed])]
+    place = wanted.pop("outputs", "outputs")
+    is_list = place.startswith("[") and place.endswith("]")
+    outputs = [Path(each).expanduser() for each in (place[1:-1].split(",") if is_list else [place])]
     columns = [key for key in wanted.pop("columns", "").split(",") if key]
     sort, form = wanted.pop("sort", ""), wanted.pop("format", "table")
     if form not in FORMATS:
@@ -70,14 +72,12 @@ def main() -> None:
             return
     if not entries:
         raise UserError(
-            f"there is no run in {typed}; make one: normexp train, or see those that normexp "
+            f"there is no run in {place}; make one: normexp train, or see those that normexp "
             f"ships: normexp runs study={SHIPPED}"
         )
     selected = matching(entries, wanted)
     if not selected:
-        keys = sorted({key for entry in entries for key in entry.factors} | {"state", "study"})
-        unknown = [key for key in wanted if key not in keys]
-        hint = f"there is no setting '{unknown[0]}'" if unknown else "none is left by the filter"
+        hint = why_none(entries, wanted)
         raise UserError(f"no run of {len(entries)} fits {' '.join(arguments)}: {hint}")
     overview = Overview.of(selected, columns, sort)
     if form == "table":
@@ -87,6 +87,22 @@ def main() -> None:
         print(csv_text(overview.rows()), end="")
     else:
         print(json.dumps(overview.rows(), indent=1))
+
+
+def why_none(entries: list[Entry], wanted: dict[str, str]) -> str:
+    """Return what is wrong with a filter that no run fits, and what may be meant."""
+    keys = sorted({key for entry in entries for key in entry.factors} | {"state", "study"})
+    for key, value in wanted.items():
+        if key not in keys:
+            return f"there is no setting '{key}'; {suggestion(key, keys, MOST_VALUES)}"
+        if matching(entries, {key: value}):
+            continue
+        values = {
+            "study": {study for entry in entries for study in entry.record.studies},
+            "state": {entry.state for entry in entries},
+        }.get(key, {typed(entry.factors.get(key)) for entry in entries})
+        return f"none has {key}={value}; {suggestion(value, sorted(values), MOST_VALUES)}"
+    return "none fits them all"
 
 
 def clean(entries: list[Entry], unreadable: list[RunFolder], which: str, sure: bool) -> None:

@@ -46,8 +46,9 @@ def require_trusted(settings: Settings, trust: bool) -> list[str]:
             raise UserError(f"its record names {name}, which is no part of a training")
         if not trust:
             raise UserError(
-                f"its record names {name}, a part of none of normexp, torch.nn, torch.optim and "
-                "torchvision.models; trust=true has it called, if you know what it does"
+                f"its record names {name}, which is code from outside normexp, torch and "
+                "torchvision; where it is yours, or you trust it, add trust=true (in Python "
+                "trust=True), and it is called"
             )
         trusted.append(name)
     return sorted(set(trusted))

@@ -29,22 +29,24 @@ from normexp.settings import OWN_STUDY, checked
 from normexp.tuned import WORD, Trial, Tuned, TunedFile, add_to_file, file_of, key_of, read_tuned
 
 HELP = """\
-usage: normexp tune norm=batch,instance batch_size=4,128 [key=value ...] [study=<name>]
+usage: normexp tune norm=batch,instance batch_size=4,128 [key=value ...]
 
-Trains each norm at each batch size (and whatever else is a list) with five learning rates in
-factors of 2 around optimizer.lr on seed 1000, and its two best on seeds 1001 and 1002, at the
-budget that is given (epochs=, steps=, data.limit=). Chooses by validation accuracy: the smaller
-rate where two differ by no more than the error. Where a best rate is the smallest or the largest,
-all cells get a further one, at most twice.
+Trains each norm at each batch size (and whatever else is a list) with five
+learning rates in factors of 2 around optimizer.lr on seed 1000, and its two
+best on seeds 1001 and 1002, at the budget that is given (epochs=, steps=,
+data.limit=). Chooses by validation accuracy: the smaller rate where two differ
+by no more than the error. Where a best rate is the smallest or the largest, all
+cells get a further one, at most twice.
 
-Writes tuned/<study>.yaml below runtime.outputs; optimizer.lr=tuned then takes the rate whose
-settings are the run's but for the seed and the contrast augmentation. Typed again, it goes on
-where it stopped. Takes the settings of normexp train (see normexp train --help), experiment= too.
+Writes tuned/<study>.yaml below runtime.outputs (study= names it);
+optimizer.lr=tuned then takes the rate whose settings are the run's but for the
+seed and the contrast augmentation. Typed again, it goes on where it stopped.
+Takes the settings of normexp train (see normexp train --help), experiment= too.
 
 examples:
   normexp tune norm=batch,instance,both,none batch_size=4,128 epochs=5
-  normexp train -m norm=batch,instance,both,none batch_size=4,128 epochs=5 optimizer.lr=tuned \\
-    seed=0,1,2,3,4,5
+  normexp train -m norm=batch,instance,both,none batch_size=4,128 epochs=5 \\
+    optimizer.lr=tuned seed=0,1,2,3,4,5
 """
 OWN = ("seed", "until", "max_seeds")  # what tuning decides by itself
 DEFAULT_STUDY = "tuned"

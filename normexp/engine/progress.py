@@ -1,4 +1,7 @@
-"""What a person sees of a run while it trains: two lines on a terminal, else a line a minute."""
+"""What a person sees of a run while it trains: two lines on a terminal, else a line a minute.
+
+Of few epochs each has a line.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from normexp.runs.text import cut, time_left
 
 LINE_SECONDS = 60.0
 """Between two lines where there is no terminal."""
+FEW_EPOCHS = 20
 NAME_WIDTH = 28
 """Leaves the bar 20 characters or more where a line has 80."""
 BAR = "{desc} |{bar}| {remaining} left"
@@ -30,7 +34,7 @@ class Progress:
 
     def __init__(self, name: str, total_steps: int) -> None:
         self._name, self._total = cut(name, NAME_WIDTH), total_steps
-        self._validation, self._step = "", 0
+        self._validation, self._step, self._epochs = "", 0, 0
         self._first_step: int | None = None
         self._began = time.monotonic()
         self._written_at = -LINE_SECONDS
@@ -53,7 +57,7 @@ class Progress:
         numbers = f"loss {loss:.3f}{self._validation}, {images_per_second:.0f} images/s"
         if self._first_step is None:
             self._first_step, self._began = step, time.monotonic()
-        self._step = step
+        self._step, self._epochs = step, int(epoch.rpartition("/")[2])
         if not self._bar.disable:
             self._bar.set_description_str(f"{self._name}, epoch {epoch}", refresh=False)
             self._numbers.set_description_str(f"  {numbers}", refresh=False)
@@ -65,9 +69,10 @@ class Progress:
             self._write(f"epoch {epoch}, step {step} of {self._total}, {left}: {numbers}")
 
     def end_epoch(self, line: str, val_accuracy: float) -> None:
-        """Keep the validation accuracy; write the `line` where one is due, or the last."""
+        """Keep the validation accuracy; write the `line` where one is due, or it is the last."""
         self._validation = f", validation {100 * val_accuracy:.1f} %"
-        is_due = time.monotonic() - self._written_at > LINE_SECONDS
+        is_late = time.monotonic() - self._written_at > LINE_SECONDS
+        is_due = is_late or 0 < self._epochs <= FEW_EPOCHS
         if self._bar.disable and (is_due or self._step == self._total):
             self._write(line)
 

@@ -15,14 +15,15 @@ axis "contrast", a change of the test images under running or under test-batch s
     drift, largest      mean and largest absolute change of a logit, against the unchanged image
                         under the same statistics
     changed             share of predictions that changed, against the same
+    images              that these five are of
 axis "statistics", the unchanged images and severity 5 under other statistics:
     change, level       "none" or "corruption" at 0.15
     statistics          "running" | "batch" | "mix" | "precise" | "cumulative"
     batch_size          of "batch": of the test batch; of "precise" and "cumulative": of the
                         training batches that they are estimated over; else null
     alpha               of "mix": the weight of the example's own statistics; else null
-    accuracy, loss, drift, largest, changed     as above, but against the same image under running
-                        statistics
+    accuracy, loss, drift, largest, changed, images     as above, but against the same image under
+                        running statistics
 axis "noise", an image's values over random draws of the other images in the batch, under
 test-batch statistics:
     batch_size  images of a batch, the image itself among them

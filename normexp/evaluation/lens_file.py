@@ -29,15 +29,19 @@ def digest_of_weights(folder: RunFolder) -> str:
 
 
 def still_good(record: LensRecord | None, asked: Mapping[str, object]) -> dict[str, list[Row]]:
-    """Return by axis the rows of `record` that hold for what is `asked` now."""
+    """Return by axis the rows of `record` that hold for what is `asked` now.
+
+    Accuracies of an older version, which did not write of how many images, are measured again.
+    """
     if record is None or any(
         record.settings.get(part) != asked[part] for part in ("common", "weights")
     ):
         return {}
     # One that was measured may have no rows, as layers of a network without running statistics.
     axes = {*record.seconds, *(str(row["axis"]) for row in record.rows)}
+    uncounted = {row["axis"] for row in record.rows if "accuracy" in row and "images" not in row}
     return {
         axis: [row for row in record.rows if row["axis"] == axis]
         for axis in axes
-        if axis in asked and record.settings.get(axis) == asked[axis]
+        if axis in asked and record.settings.get(axis) == asked[axis] and axis not in uncounted
     }

@@ -71,4 +71,5 @@ class Subject:
             "drift": difference.double().mean().item(),
             "largest": difference.max().item(),
             "changed": (predicted != reference.argmax(1)).double().mean().item(),
+            "images": len(labels),
         }

@@ -1,7 +1,7 @@
 """Whether a network can work at all, found out before it is trained."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,15 @@ ALIKE = 1e-2
 VIEW_REMEDY = " Maps are channels-last here: x.flatten(1) in the place of x.view(len(x), -1)"
 
 
-def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> str | None:
+def check(
+    network: nn.Module, image_size: tuple[int, int], batch_size: int, norms: Sequence[str] = ()
+) -> str | None:
     """Run a copy of `network` on random images, in training and in evaluation mode.
 
     Returns a warning where the network gives every image the same logits, or in evaluation other
     ones beside other images. Raises ValueError, naming the layer, where a layer refuses (instance
-    norm on 1×1 maps, say) or returns something else than a tensor of as many images.
+    norm on 1×1 maps, say) or returns something else than a tensor of as many images, or one of
+    the `norms`, by name, not one of the same shape.
     """
     trial = copy.deepcopy(network).cpu().to(memory_format=torch.channels_last)
     entered: list[str] = []
@@ -38,6 +41,16 @@ def check(network: nn.Module, image_size: tuple[int, int], batch_size: int) -> s
         if inputs[0].dim() == 4 and len(output) != len(inputs[0]):
             raise ValueError(f"it returns {list(output.shape)}, which is not of as many images")
 
+    def keep_shape(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+            if isinstance(output, Tensor) and output.shape != inputs[0].shape:
+                note(name)(_, inputs)
+                raise ValueError(f"it returns {list(output.shape)}, and a norm keeps the shape")
+
+        return hook
+
+    for name in norms:
+        trial.get_submodule(name).register_forward_hook(keep_shape(name), prepend=True)
     for name, module in trial.named_modules():
         if not list(module.children()):
             module.register_forward_pre_hook(note(name))

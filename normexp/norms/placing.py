@@ -68,8 +68,8 @@ def place_norms(
     conv: Callable[[nn.Conv2d], None] | None = None,
     activation: Callable[[], nn.Module] | None = None,
     init: Callable[[nn.Module, list[Place]], None] | None = None,
-) -> None:
-    """Replace every site of `network`, in place.
+) -> list[str]:
+    """Replace every site of `network`, in place, and return the names of the norms.
 
     `at`: rules by name (see `Rule`); the first that selects a place wins, else `layer` stands
     there; an `EmptySite` stays empty unless a rule names its role. `conv` is applied to every
@@ -80,7 +80,7 @@ def place_norms(
     places = places_of(network)
     if not places:
         if getattr(layer, "func", layer) is Own:
-            return
+            return []
         raise ValueError(
             "the network has no norm that could be replaced: it makes none with an argument "
             "norm_layer, and holds none of torch's norms; norm=own takes it as it is"
@@ -89,7 +89,7 @@ def place_norms(
         init(network, places)
     last = {(p.role, p.stage): p.name for p in places}
     rules = {name: _rule(name, conditions) for name, conditions in (at or {}).items()}
-    used = set()
+    used, placed = set(), []
     for place in places:
         chosen: NormLayer | None = layer
         if isinstance(network.get_submodule(place.name), EmptySite):
@@ -105,6 +105,7 @@ def place_norms(
             site = network.get_submodule(place.name)
             assert isinstance(site, NormSite)
             network.set_submodule(place.name, _filled(site, place, chosen))
+            placed.append(place.name)
     for name in rules.keys() - used:
         have = ", ".join(sorted({p.role for p in places}))
         raise ValueError(
@@ -123,6 +124,7 @@ def place_norms(
         for name in [name for name, _ in network.named_modules()]:
             if re.fullmatch(network.norm_activations, name):
                 network.set_submodule(name, activation())
+    return placed
 
 
 def _role_and_stage(name: str, roles: Mapping[str, str]) -> tuple[str, int]:

@@ -7,16 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
+from textwrap import fill
 
 from normexp.errors import UserError, suggestion
 from normexp.kinds import typed
 from normexp.runs.catalogue import Entry
-from normexp.runs.spec import Settings
+from normexp.runs.spec import CONTENTS, Settings
 from normexp.runs.text import aligned
 
 FIRST = ("model", "norm", "batch_size", "contrast")
 FOUND = ("seeds", "test %", "at contrast 5", "age", "state")
 """What a row has of its runs, by the name of its column."""
+SPARE = ("age", "at contrast 5")
+"""Those that are left out first where there is no room."""
 Value = str | float | int | None
 
 
@@ -57,25 +60,28 @@ class Overview:
         return cls(shown, constants, tuple(map(tuple, cells)))
 
     def table(self, width: int) -> str:
-        """Return it as text, at most so wide where settings can be left out from the right."""
-        keys, found = list(self.keys), [_found(cell) for cell in self.cells]
+        """Return it as text, at most so wide where columns can be left out.
+
+        Of what was found `SPARE` goes first, then settings from the right.
+        """
+        keys, shown, left_out = [*self.keys], [*FOUND], []
+        found = [_found(cell) for cell in self.cells]
+        spare = [*SPARE, *reversed(keys[1:])]
         while True:
-            heads = [*(_short(key, keys) for key in keys), *FOUND]
-            rows = [
-                [*map(typed, _values(cell, keys)), *of_it]
-                for cell, of_it in zip(self.cells, found, strict=True)
-            ]
-            text = aligned([heads, *rows])
-            if len(keys) < 2 or max(map(len, text.splitlines())) <= width:
+            rows = [[*(_short(key, keys) for key in keys), *shown]]
+            for cell, of_it in zip(self.cells, found, strict=True):
+                rows.append([*map(typed, _values(cell, keys)), *(of_it[name] for name in shown)])
+            text = aligned(rows)
+            if not spare or max(map(len, text.splitlines())) <= width:
                 break
-            keys.pop()
+            left_out.append(spare.pop(0))
+            keys, shown = ([c for c in each if c != left_out[-1]] for each in (keys, shown))
         lines = [text]
         if self.constants:
             lines.append("all: " + " ".join(f"{k}={v}" for k, v in self.constants.items()))
-        if left_out := self.keys[len(keys) :]:
-            lines.append(
-                f"left out, for want of room: {', '.join(left_out)}; see columns=, format="
-            )
+        if left_out:
+            words = f"left out, for want of room: {', '.join(left_out)}; see columns=, format="
+            lines.append(fill(words, max(width, 20), break_on_hyphens=False))
         return "\n".join(lines)
 
     def rows(self) -> list[dict[str, Value]]:
@@ -100,7 +106,8 @@ def table(entries: Sequence[Entry], width: int = 80) -> str:
 
 def _is_telling(factors: Sequence[Settings], key: str) -> bool:
     """Whether a setting differs, and does not follow from the choice of its part."""
-    if len({each.get(key) for each in factors}) < 2:
+    values = {each.get(key) for each in factors}
+    if len(values - {None} if key.endswith(CONTENTS) else values) < 2:
         return False
     part, _, rest = key.partition(".")
     by_name: dict[object, set[object]] = {}
@@ -137,18 +144,18 @@ def _order(values: Iterable[object]) -> list[tuple[bool, float, str]]:
 
 def _short(key: str, keys: Sequence[str]) -> str:
     """Return the last word of a key where no other has the same."""
-    last = key.rpartition(".")[2]
+    last = key if key.endswith(CONTENTS) else key.rpartition(".")[2]
     return last if [each.rpartition(".")[2] for each in keys].count(last) == 1 else key
 
 
-def _found(cell: Sequence[Entry]) -> list[str]:
-    return [
-        str(len(cell)),
-        _percent(_accuracies(cell)),
-        _percent(_accuracies(cell, "5")),
-        _age(max(0.0, time.time() - max(entry.modified for entry in cell))),
-        _ended(cell),
-    ]
+def _found(cell: Sequence[Entry]) -> dict[str, str]:
+    return {
+        "seeds": str(len(cell)),
+        "test %": _percent(_accuracies(cell)),
+        "at contrast 5": _percent(_accuracies(cell, "5")),
+        "age": _age(max(0.0, time.time() - max(entry.modified for entry in cell))),
+        "state": _ended(cell),
+    }
 
 
 def _accuracies(cell: Sequence[Entry], severity: str = "") -> list[float]:

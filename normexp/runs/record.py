@@ -73,7 +73,7 @@ def _spec_of(shared: str) -> RunSpec:
 
 
 NUMBERS = ("accuracy", "changed", "spread", "size")
-OPTIONAL_NUMBERS = ("level", "alpha", "batch_size")
+OPTIONAL_NUMBERS = ("level", "alpha", "batch_size", "images")
 """Of a row of `lens.json`."""
 
 

@@ -24,6 +24,9 @@ KEYS = {group: keys_of(RUN, group) for group in ("", *PARTS)}  # read once, for 
 Part = Mapping[str, Any]  # to be made: `_target_`, `_partial_` and arguments, as plain values
 Settings = Mapping[str, Any]
 
+CONTENTS = (".py", " (content)")
+"""How the factors end that are digests: of a module of the user's own, and of the weights."""
+
 TYPED_BY_PART = ("_target_", "_partial_", "content", *LOCATIONS)
 """Keys that a table or a filter leaves out: a part's name says the same, or they say where."""
 
@@ -167,7 +170,11 @@ class RunSpec:
     def factors(self) -> Settings:
         """Settings by dotted key, a group's name under the group's key, a list as a tuple."""
         found = {key: hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
-        return found | {f"source of {module}": digest for module, digest in self.source.items()}
+        for part, content in self.source.items():
+            of_module, of_weights = CONTENTS
+            name = part + of_weights if part == WEIGHTS else part.replace(".", "/") + of_module
+            found[name] = content
+        return found
 
     @property
     def _readable(self) -> str:

@@ -14,10 +14,24 @@ TAG = re.compile(r"<(?=[A-Za-z/!?])")
 LINK = re.compile(r"\](?=\()")
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Return columns of equal width; those that a `width` has no room for stand in a table below.
+
+    The first column is that of each of these tables.
+    """
     rows = [list(map(visible, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    parts: list[list[int]] = [[0]]
+    for i in range(1, len(widths)):
+        taken = sum(widths[j] + 2 for j in parts[-1])
+        if width is not None and taken + widths[i] > width and len(parts[-1]) > 1:
+            parts.append([0])
+        parts[-1].append(i)
+    tables = [
+        "\n".join("  ".join(row[i].ljust(widths[i]) for i in part).rstrip() for row in rows)
+        for part in parts
+    ]
+    return "\n\n".join(tables)
 
 
 def cut(text: str, width: int) -> str:

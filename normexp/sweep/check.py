@@ -39,9 +39,10 @@ def impossible(
     bad = [(same, p) for same, p in zip(alike.values(), problems, strict=True) if p]
     if bad and not cells[0].runtime.skip_impossible:
         (cell, *_), problem = bad[0]
-        others = f"; {len(bad) - 1} more cells cannot work" if len(bad) > 1 else ""
+        more = "1 more cell" if len(bad) == 2 else f"{len(bad) - 1} more cells"
+        others = f"; {more} cannot work" if len(bad) > 1 else ""
+        remedy = "; skip_impossible=true trains the others" if len(bad) < len(alike) else ""
         raise UserError(
-            f"{problem} (in the cell {cell.label}){others}; nothing was started; "
-            "skip_impossible=true trains the others"
+            f"{problem} (in the cell {cell.label}){others}; nothing was started{remedy}"
         )
     return {cell.label: problem for same, problem in bad for cell in same}

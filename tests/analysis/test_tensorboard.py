@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
@@ -50,9 +50,8 @@ def results(home: Path, norm: str) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in files]
 
 
-def cell_of(home: Path, norm: str) -> str:
-    (folder,) = (home / "outputs").glob(f"cells/cnn-{norm}-*")
-    return folder.name
+def cell_of(norm: str) -> str:
+    return f"cnn-{norm}-b9-none"
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,11 @@ def board(home: Path) -> Iterator[Board]:
 def opened(process: subprocess.Popen[str]) -> Board:
     """Wait until it has started and read every file."""
     assert process.stdout is not None
-    first, second = process.stdout.readline(), process.stdout.readline()
-    assert first == "7 runs in 2 cells\n"
+    first, second, third = (process.stdout.readline() for _ in range(3))
+    assert first == "7 runs; 2 cells have a result\n"
+    assert "type it again" in third
     address = re.fullmatch(
-        r"TensorBoard is at (http://localhost:\d+/)\?tagFilter=accuracy&\S+#timeseries; .*\n",
+        r"TensorBoard is at (http://localhost:\d+/)\?tagFilter=\S+accuracy&\S+#timeseries; .*\n",
         second,
     )
     assert address, second
@@ -118,7 +118,7 @@ def test_hparams_have_a_row_a_cell_with_the_mean_of_its_seeds(board: Board, home
     assert len(answer["sessionGroups"]) == len(rows) == 3
     for norm in NORMS:
         found = results(home, norm)
-        assert rows[norm]["name"] == cell_of(home, norm)
+        assert rows[norm]["name"].startswith(f"{cell_of(norm)}-")
         assert rows[norm]["hparams"]["batch_size"] == 9
         assert [run["status"] for run in rows[norm]["sessions"]] == [
             "STATUS_SUCCESS"
@@ -156,7 +156,7 @@ def points(board: Board, run: str, tag: str) -> dict[int, float]:
 def test_a_cell_has_the_mean_and_the_interval_of_its_seeds(
     norm: str, board: Board, home: Path
 ) -> None:
-    cell = f"cells/{cell_of(home, norm)}"
+    cell = f"cells/{cell_of(norm)}"
     histories = [result["history"] for result in results(home, norm)]
     expected: dict[str, dict[int, float]] = {"mean": {}, "low": {}, "high": {}}
     for row in zip(*histories, strict=True):
@@ -174,7 +174,7 @@ def test_a_cell_has_the_mean_and_the_interval_of_its_seeds(
 
 
 def test_a_cell_has_accuracy_by_contrast_and_gates(board: Board, home: Path) -> None:
-    cell = f"cells/{cell_of(home, 'both')}"
+    cell = f"cells/{cell_of('both')}"
     found = results(home, "both")
     for severity, value in points(board, cell, "contrast/accuracy").items():
         tests = [each["test"] for each in found]
@@ -192,7 +192,7 @@ def test_single_seeds_stand_beside_their_cell(board: Board, home: Path) -> None:
     for norm in NORMS:
         runs = [run for run in tags if run.startswith(f"runs/cnn-{norm}-")]
         assert len(runs) == len(SEEDS)
-        for run in [*runs, f"cells/{cell_of(home, norm)}"]:
+        for run in [*runs, f"cells/{cell_of(norm)}"]:
             assert {"val/accuracy", "train/loss", "contrast/accuracy"} <= tags[run].keys()
             assert all(len(tag) < 50 for tag in tags[run])
 
@@ -200,7 +200,7 @@ def test_single_seeds_stand_beside_their_cell(board: Board, home: Path) -> None:
 def test_the_layout_s_charts_have_curves(board: Board, home: Path) -> None:
     layout = board.get("custom_scalars/layout")
     tags = board.get("scalars/tags")
-    cell = tags[f"cells/{cell_of(home, 'both')}"]
+    cell = tags[f"cells/{cell_of('both')}"]
     of_cells, of_runs = layout["category"]
     titles = [chart["title"] for chart in of_cells["chart"]]
     assert titles[0] == "test accuracy by contrast severity"
@@ -219,12 +219,12 @@ def test_the_layout_s_charts_have_curves(board: Board, home: Path) -> None:
 
 
 def test_the_overview_has_the_figures_of_the_report(board: Board) -> None:
-    tags = board.get("images/tags")["cells"]
+    tags = board.get("images/tags")["cells/answer"]
     names = {tag.split()[0] for tag in tags}
     # After so few steps no cell is above chance, so that there is no coloured table.
     assert names == {"answer/accuracy", "answer/contrast", "answer/gate"}
     for tag in tags:
-        (told,) = board.get("images/images", run="cells", tag=tag)
+        (told,) = board.get("images/images", run="cells/answer", tag=tag)
         with urlopen(f"{board.address}data/plugin/images/individualImage?{told['query']}") as png:
             image = Image.open(io.BytesIO(png.read()))
         assert image.width > 200
@@ -232,11 +232,14 @@ def test_the_overview_has_the_figures_of_the_report(board: Board) -> None:
 
 def test_the_overview_has_the_table_and_a_run_its_summary(board: Board, home: Path) -> None:
     tags = board.get("text/tags")
-    tables = [tag for tag in tags["cells"] if tag.startswith("answer/accuracy table")]
+    assert min(tags["cells/answer"]) == "answer"  # shown first
+    (said,) = board.get("text/text", run="cells/answer", tag="answer")
+    assert "test accuracy" in said["text"]
+    tables = [tag for tag in tags["cells/answer"] if tag.startswith("answer/accuracy table")]
     (told,) = (
         text
         for tag in tables
-        for text in board.get("text/text", run="cells", tag=tag)
+        for text in board.get("text/text", run="cells/answer", tag=tag)
         if "both" in text["text"]
     )
     accuracy = 100 * fmean(each["test"]["accuracy"] for each in results(home, "both"))
@@ -320,9 +323,8 @@ def test_cells_that_are_no_more_leave_the_view(view: Callable[[], int], copied: 
     for run in copied.glob("runs/cnn-both-*"):
         shutil.rmtree(run)
     assert view() == 1
-    assert [folder.name for folder in copied.glob("cells/*/")] == [
-        folder.name for folder in copied.glob("cells/cnn-batch-*")
-    ]
+    names = {folder.name for folder in copied.glob("cells/*/")}
+    assert names == {"answer", cell_of("batch")}
 
 
 def test_the_cells_alone_have_curves_and_what_hparams_shows(
@@ -346,8 +348,34 @@ def test_the_cells_alone_have_curves_and_what_hparams_shows(
 
 
 def test_the_address_shows_accuracy_where_runs_are_selected_and_hparams_where_not() -> None:
-    assert page_of(500).startswith("?tagFilter=accuracy&")
-    assert page_of(501) == "#hparams"
+    assert page_of(501, 1) == "#hparams"
+    query = {key: value for key, (value,) in parse_qs(urlsplit(page_of(500, 1)).query).items()}
+    for tag in ("val/accuracy", "test/accuracy_contrast_5", "answer/accuracy"):
+        assert re.search(query["tagFilter"], tag)
+    for tag in ("interval/val/accuracy/low", "by_images/val/accuracy", "val/loss"):
+        assert not re.search(query["tagFilter"], tag)
+
+
+@pytest.mark.parametrize(("sizes", "is_one_colour"), [(1, True), (2, False)])
+def test_batch_sizes_of_a_norm_have_colours_of_their_own(sizes: int, is_one_colour: bool) -> None:
+    (group,) = parse_qs(urlsplit(page_of(9, sizes)).query)["runColorGroup"]
+    runs = "cells/cnn-by_depth-b8-none", "cells/cnn-by_depth-b32-none"
+    found = [re.search(group.removeprefix("regex:"), run) for run in runs]
+    colours = {match[1] for match in found if match}
+    assert all(found)
+    assert (len(colours) == 1) == is_one_colour
+    assert min(colours).startswith("by_depth")
+
+
+def test_charts_without_a_curve_are_left_out(view: Callable[[], int], copied: Path) -> None:
+    view()
+    content = (next((copied / "cells" / "answer").iterdir())).read_bytes()
+    assert b"gates: " in content
+    assert b"length of the gradient" not in content  # of single runs
+    for run in copied.glob("runs/cnn-both-*"):
+        shutil.rmtree(run)
+    view()
+    assert b"gates: " not in (next((copied / "cells" / "answer").iterdir())).read_bytes()
 
 
 def test_a_view_of_unfinished_runs_has_no_cell(view: Callable[[], int], copied: Path) -> None:

@@ -35,6 +35,11 @@ def test_the_help_of_a_command_has_its_settings_and_fits_80_columns(command: str
     assert not others & shown - {*GROUPS}
 
 
+@pytest.mark.parametrize("typed", ["", *("tune", "runs", "completion")])
+def test_the_other_helps_fit_80_columns(typed: str, tmp_path: Path) -> None:
+    assert max(map(len, normexp(tmp_path, *typed.split(), "--help").out.splitlines())) <= 80
+
+
 def test_a_setting_has_its_type_its_default_by_choice_and_the_rule_of_scaling() -> None:
     text = " ".join(on("optimizer.lr").split())
     assert "a number above 0" in text
@@ -42,6 +47,19 @@ def test_a_setting_has_its_type_its_default_by_choice_and_the_rule_of_scaling() 
         assert default in text
     assert "lr × (images of a step / 128) ^ batch_exponent" in text
     assert on("lr") == on("optimizer.lr")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("model.after", "a word; the network checks it"),
+        ("norm.layer.momentum", "a number; the norm checks it"),
+        ("optimizer.algorithm.nesterov", "true or false; the optimizer checks it"),
+        ("model.network.widths", "a list; the network checks it"),
+    ],
+)
+def test_a_setting_of_a_part_of_its_own_has_its_type(key: str, kind: str) -> None:
+    assert kind in " ".join(on(key).split())
 
 
 def test_a_setting_that_several_commands_have_is_told_for_each() -> None:
@@ -62,7 +80,12 @@ def test_whatever_can_be_typed_can_be_asked_for_within_80_columns(what: str) -> 
 
 @pytest.mark.parametrize(
     ("what", "hint"),
-    [("optimizer.lrr", "did you mean optimizer.lr?"), ("norm=btach", "did you mean batch?")],
+    [
+        ("optimizer.lrr", "did you mean optimizer.lr?"),
+        ("norm=btach", "did you mean batch?"),
+        ("instance", "normexp help norm=instance"),
+        ("batch", "normexp help norm=batch; there is also batch_size"),
+    ],
 )
 def test_what_is_not_there_is_answered_with_what_may_be_meant(what: str, hint: str) -> None:
     with pytest.raises(UserError, match=hint.replace("?", r"\?")):

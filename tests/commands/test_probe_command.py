@@ -46,7 +46,9 @@ SOME = "batch,instance,both,none,renorm,serial,split,stem_instance,weight,weight
 def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answer]:
     """A folder in which `normexp probe` was typed, and its answer."""
     folder = tmp_path_factory.mktemp("some")
-    answer = normexp(folder, "probe", f"norm={SOME}", "batch_size=8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "300")
+        answer = normexp(folder, "probe", f"norm={SOME}", "batch_size=8")
     assert (answer.code, answer.err) == (0, "")
     return folder, answer
 
@@ -85,7 +87,10 @@ def said(cell: str, number: str) -> bool:
 
 
 @pytest.mark.slow
-def test_every_norm_has_its_lines_and_the_template_has_none(tmp_path: Path) -> None:
+def test_every_norm_has_its_lines_and_the_template_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     answer = normexp(tmp_path, "probe", "norm=all", "batch_size=4")
     assert {layer.split(" ")[0] for layer in table(answer)} == set(NORMS) - {"custom", "own"}
     assert "outputs/probe.csv" in answer.out

@@ -62,11 +62,19 @@ def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
     monkeypatch.setattr("time.monotonic", lambda: now)
     with Progress("a-run", 100) as progress:
         for step in range(1, 101):  # ten seconds a step
-            progress.show(step, f"{(step + 9) // 10}/10", 1.0, 50.0)
-            if step % 10 == 0:
-                progress.end_epoch(f"epoch {step // 10}: done", 0.5)
+            progress.show(step, f"{(step + 3) // 4}/25", 1.0, 50.0)
+            if step % 4 == 0:
+                progress.end_epoch(f"epoch {step // 4}: done", 0.5)
             now += 10.0
     lines = capsys.readouterr().err.splitlines()
     assert 1000 / LINE_SECONDS - 4 <= len(lines) <= 1000 / LINE_SECONDS + 2
-    assert lines[-1] == "epoch 10: done"
-    assert re.match(r"epoch \d+/10, step \d+ of 100, \d+ min left: loss 1.000", lines[1])
+    assert lines[-1] == "epoch 25: done"
+    assert any(re.match(r"epoch \d+/25, step \d+ of 100, \d+ min left: loss", li) for li in lines)
+
+
+def test_of_few_epochs_each_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("a-run", 4) as progress:
+        for step in range(1, 5):
+            progress.show(step, f"{step}/4", 1.0, 50.0)
+            progress.end_epoch(f"epoch {step}: done", 0.5)
+    assert capsys.readouterr().err.splitlines() == [f"epoch {k}: done" for k in range(1, 5)]

@@ -73,6 +73,13 @@ def test_rows_are_good_as_long_as_the_same_is_asked_of_the_same_weights() -> Non
     assert lens_file.still_good(RECORD, {**ASKED, "common": {"seed": 1}}) == {}
 
 
+def test_accuracies_of_an_unknown_number_of_images_are_measured_again() -> None:
+    row = {"axis": "contrast", "accuracy": 0.5}
+    old, new = (replace(RECORD, rows=(each, ROWS[1])) for each in (row, {**row, "images": 9}))
+    assert set(lens_file.still_good(old, ASKED)) == {"cost"}
+    assert set(lens_file.still_good(new, ASKED)) == {"cost", "contrast"}
+
+
 @pytest.mark.parametrize(
     ("group", "key", "value"),
     [

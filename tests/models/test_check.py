@@ -43,6 +43,30 @@ def test_batch_norm_on_one_value_a_channel_is_refused_and_named() -> None:
     assert check(network, (4, 4), batch_size=1) is None
 
 
+class Flat(nn.BatchNorm2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).mean(1)
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Flat(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inner(x)
+        return y
+
+
+@pytest.mark.parametrize("norm", [Flat(8), Nested()])
+def test_a_norm_that_changes_the_shape_is_named_with_both(norm: nn.Module) -> None:
+    message = (
+        r"layer 1 \(input \[4, 8, 2, 2\]\) .*it returns \[4, 2, 2\], and a norm keeps the shape"
+    )
+    with pytest.raises(ValueError, match=message):
+        check(halving(norm), (4, 4), 4, ["1"])
+
+
 class FailsInEvaluation(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:

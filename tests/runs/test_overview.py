@@ -118,6 +118,39 @@ def test_the_table_fits_the_width_and_says_what_is_left_out(tmp_path: Path) -> N
     assert "data.limit" in rest or "data.limit" in table
 
 
+def test_what_tells_rows_apart_is_kept_longer_than_what_was_found_beside(tmp_path: Path) -> None:
+    long = {"norm": "instance_not_stem", "data__limit": 50_000}
+    for changes in ({"batch_size": 2}, {"batch_size": 16}, {**long, "seed": 1}):
+        make_run(tmp_path, 0.1, **changes)
+    overview = Overview.of(catalogue(tmp_path))
+    head = overview.table(70).splitlines()[0]
+    assert "batch_size" in head
+    assert "limit" in head
+    assert "age" not in head
+    assert "age" in overview.table(500).splitlines()[0]
+    assert "left out, for want of room: age, at contrast 5;" in overview.table(70)
+
+
+def with_source(outputs: Path, digest: str, **changes: Any) -> None:
+    """Leave a run with a norm of the user's own, whose file has this digest."""
+    of = replace(spec(norm="custom", **changes), source={"mynets": digest})
+    folder = RunFolder(outputs / "runs" / of.name)
+    folder.open(of, "normexp train", None)
+    folder.finish(result(of, 0.5))
+
+
+def test_the_file_of_ones_own_part_is_a_column_where_it_alone_tells_rows_apart(
+    tmp_path: Path,
+) -> None:
+    make_run(tmp_path, 0.5)
+    with_source(tmp_path, "2fce44f0")
+    assert "mynets" not in Overview.of(catalogue(tmp_path)).table(500)
+    with_source(tmp_path, "11111111")
+    head, *rows = rows_of(Overview.of(catalogue(tmp_path)).table(500))
+    assert head[:2] == ["norm", "mynets.py"]
+    assert {row[1] for row in rows if row[0] == "custom"} == {"2fce44f0", "11111111"}
+
+
 def test_other_programs_read_numbers(outputs: Path) -> None:
     answer = normexp(outputs.parent, "runs", "norm=both", "format=json")
     rows = json.loads(answer.out)

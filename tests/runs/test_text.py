@@ -10,6 +10,13 @@ import pytest
 from normexp.runs.text import aligned, csv_text, markdown_table
 
 
+def test_a_table_that_is_too_wide_goes_on_below_with_its_first_column() -> None:
+    rows = [["name", "first", "second"], ["a", "1", "2"]]
+    assert aligned(rows, 12) == "name  first\na     1\n\nname  second\na     2"
+    assert aligned(rows, 19) == aligned(rows)
+    assert aligned(rows, 3).count("name") == 2  # no table is without a column
+
+
 @pytest.mark.parametrize(
     "text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "=HYPERLINK(1)", "\t=1", "\r=1"]
 )

@@ -133,10 +133,19 @@ def test_a_cell_that_cannot_work_is_told_before_any_is_started(
     # Cells that differ in the seed only are checked once.
     check = "print('a download'); print('[null, \"maps of 1×1\"]')"
     monkeypatch.setattr(pool, "CHILD", stand_ins.child(check))
-    words = r"maps of 1×1 \(in the cell norm=group\); nothing was started"
+    words = r"maps of 1×1 \(in the cell norm=group\); nothing was started; skip_impossible=true"
     with pytest.raises(UserError, match=words):
         sweep(cells, keep_images)
     assert not outputs.exists()
+
+
+def test_nothing_is_left_out_where_no_cell_can_work(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = 'print(\'["maps of 1×1", "maps of 1×1"]\')'
+    monkeypatch.setattr(pool, "CHILD", stand_ins.child(check))
+    with pytest.raises(UserError, match=r"1 more cell cannot work; nothing was started$"):
+        sweep([make("norm=group"), make("norm=batch")], keep_images)
 
 
 def test_a_cell_that_cannot_work_is_left_out_where_that_is_asked_for(

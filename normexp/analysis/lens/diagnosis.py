@@ -22,11 +22,11 @@ CLEAN, HALF = ("none", 1.0), ("corruption", 0.5)
 """Changes of the test images that are told, and their levels."""
 
 
-def diagnosis(rows: Sequence[LensRow], batch_size: int, images: int) -> Iterator[str]:
+def diagnosis(rows: Sequence[LensRow], batch_size: int) -> Iterator[str]:
     """Yield sentences on a network that was trained in batches of `batch_size`.
 
-    `rows` are those that `evaluation/lens.py` describes; accuracies are of so many test `images`.
-    Differences of less than a point, or within their standard error, are none.
+    `rows` are those that `evaluation/lens.py` describes. Differences of less than a point, or
+    within the standard error of so many test images, are none.
     """
     plain = [r for r in rows if r["axis"] == "statistics" and r["change"] == "none"]
     if not plain:
@@ -41,10 +41,10 @@ def diagnosis(rows: Sequence[LensRow], batch_size: int, images: int) -> Iterator
         batches, precise = (_by_size(plain, name) for name in ("batch", "precise"))
         own, largest = _nearest(batches, batch_size), max(batches)
         at = max(own, largest, key=lambda size: batches[size])
-        margin = max(LEAST, 100 * sqrt(0.5 / images))
+        margin = _margin(plain[0])
         new = precise[_nearest(precise, batch_size)] if precise else running
         yield _verdict(rows, running, new, (at, batches[at]), margin)
-        if own <= SMALL < largest and abs(batches[largest] - batches[own]) > margin:
+        if own <= SMALL < largest and batches[largest] - batches[own] > margin:
             yield (
                 f"Batches of {own} are too small for their statistics: {batches[own]:.1f} % are "
                 f"right with those of {own} images, {batches[largest]:.1f} % with {largest}. "
@@ -61,12 +61,21 @@ def _verdict(
     both = f"{best:.1f} % are right in batches of {size}, in training, {running:.1f} % in eval"
     lost, gained = best - running, new - running
     if max(lost, gained) <= margin:
-        return f"The running statistics are good: {both}."
-    if gained > max(lost / 2, LEAST):
+        return (
+            f"The running statistics are good: {both}; with so many test images, {margin:.1f} "
+            "points or less are no difference."
+        )
+    if gained > max(lost / 2, margin):
         return (
             f"Eval mode loses {max(lost, gained):.1f} points ({both}). With statistics "
             f"re-estimated over training batches {new:.1f} % are right: the running statistics are "
             f"wrong, not the weights. {_cause(rows)} normexp recalibrate mends them."
+        )
+    if lost - gained <= margin:
+        return (
+            f"Eval mode loses {lost:.1f} points ({both}). With statistics re-estimated over "
+            f"training batches {new:.1f} % are right, which is too near to both for so few test "
+            "images to tell the cause."
         )
     return (
         f"Eval mode loses {lost:.1f} points ({both}). Statistics re-estimated over training "
@@ -104,11 +113,24 @@ def _contrast(rows: Sequence[LensRow]) -> Iterator[str]:
     clean, less = found.get((*CLEAN, "running")), found.get((*HALF, "running"))
     if clean is None or less is None:
         return
-    words = f"At half the contrast {less:.1f} % are right, {clean - less:.1f} points fewer"
+    margin = _margin(next(row for row in rows if row["axis"] == "contrast"))
+    if abs(clean - less) <= margin:
+        yield (
+            f"At half the contrast {less:.1f} % are right, at full contrast {clean:.1f} %: no "
+            f"difference of more than {margin:.1f} points."
+        )
+        return
+    more = "fewer" if less < clean else "more"
+    words = f"At half the contrast {less:.1f} % are right, {abs(clean - less):.1f} points {more}"
     by_batch = found.get((*HALF, "batch"), less)
-    if clean - less > LEAST and by_batch - less > (clean - less) / 2:
+    if by_batch - less > max(margin, (clean - less) / 2):
         words += f"; with the test batches' own statistics {by_batch:.1f} %"
     yield f"{words}."
+
+
+def _margin(row: LensRow) -> float:
+    """Return the largest difference, in points of accuracy, that its images cannot tell from 0."""
+    return max(LEAST, 100 * sqrt(0.5 / row["images"]))
 
 
 def _by_size(rows: Sequence[LensRow], statistics: str) -> dict[int, float]:

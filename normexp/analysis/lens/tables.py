@@ -1,17 +1,20 @@
 """What the lens found as tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 
 from normexp.runs.record import LensRow
 from normexp.runs.text import aligned
 
-STATISTICS = {"running": "running statistics", "batch": "test-batch statistics"}
+STATISTICS = {"running": "running", "batch": "test batch"}
+"""Whose statistics they are, as the heads of columns."""
+WIDTH = 80
 
 
 def tables(rows: Sequence[LensRow]) -> str:
     parts = [
         *(
-            "contrast: accuracy, and share of predictions changed",
+            "contrast: % right and % of predictions changed, by whose statistics",
             _contrast(_axis(rows, "contrast")),
         ),
         *("", "statistics: accuracy on the images and at severity 5", _statistics(rows)),
@@ -28,9 +31,9 @@ def tables(rows: Sequence[LensRow]) -> str:
 def comparison(runs: Mapping[str, Sequence[LensRow]]) -> str:
     """Return a table with a line a run: accuracy under both statistics, clean and changed."""
     points = [("none", 1.0), *(("corruption", c) for c in (0.5, 0.15))]
-    head = ["accuracy, %"]
-    for statistics in STATISTICS:
-        head += [f"{statistics}: clean", "severity 2", "severity 5"]
+    head = ["% right"]
+    for whose in STATISTICS.values():
+        head += [f"{whose}, severity 0", "2", "5"]
     lines = [head]
     for name, rows in runs.items():
         of_contrast = _axis(rows, "contrast")
@@ -57,7 +60,7 @@ def _contrast(rows: Sequence[LensRow]) -> str:
     for row in rows:
         line = lines.setdefault((row["change"], row["level"]), [row["change"], f"{row['level']:g}"])
         line += [_percent(row["accuracy"]), _percent(row["changed"])]
-    head = [f"{name}{what}" for name in STATISTICS for what in ("", ", changed")]
+    head = [each for whose in STATISTICS.values() for each in (whose, "changed")]
     return aligned([["change", "level", *head], *lines.values()])
 
 
@@ -76,17 +79,18 @@ def _noise(rows: Sequence[LensRow]) -> str:
     for row in rows:
         share = row["spread"] / row["size"] if row["size"] else 0.0
         lines.setdefault(row["layer"], [row["layer"]]).append(f"{share:.3g}")
-    return aligned([["batch of", *map(str, sizes)], *lines.values()])
+    return aligned([["batch of", *map(str, sizes)], *lines.values()], WIDTH)
 
 
 def _cost(row: LensRow) -> str:
     memory = row["peak_memory"]
-    return (
+    words = (
         f"cost: {row['parameters']:,} parameters, {row['multiply_adds'] / 1e6:.1f} M multiply-adds "
         f"an image; a training step of {row['batch_size']} images takes "
         f"{1000 * row['step_seconds']:.1f} ms and "
         + (f"{memory / 1e6:.0f} MB" if memory is not None else "memory that cannot be measured")
     )
+    return fill(words, WIDTH)
 
 
 def _percent(share: float) -> str:
