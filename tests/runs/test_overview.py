@@ -61,7 +61,7 @@ def test_runs_of_a_norm_before_and_after_an_edit_are_rows_with_digest_and_age(
         folder.open(of, command_of(of), None)
         folder.finish(result(of, 0.5))
     heads, *rows, _ = Overview.of(catalogue(tmp_path)).table(80).splitlines()
-    assert heads.split("  ")[0] == "source of mynorms"
+    assert heads.split("  ")[0] == "mynorms.py"
     assert "age" in heads.split()
     assert [row.split()[0] for row in rows] == ["11111111", "22222222"]
 
