@@ -41,7 +41,8 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
         search_own(part)
         return instantiate(part, _convert_="all", **arguments)
     except (InstantiationException, errors.OmegaConfBaseException) as error:
-        if lacking := _lacking(part):
+        is_given = not isinstance(error, errors.MissingMandatoryValue)
+        if is_given and (lacking := _lacking(part)):
             raise UserError(f"{key}: {lacking}") from None
         raise _root_cause(error, f"{key}: ") from None
 

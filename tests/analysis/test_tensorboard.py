@@ -234,7 +234,7 @@ def test_the_overview_has_the_table_and_a_run_its_summary(board: Board, home: Pa
     tags = board.get("text/tags")
     assert min(tags["cells/answer"]) == "answer"  # shown first
     (said,) = board.get("text/text", run="cells/answer", tag="answer")
-    assert "test accuracy" in said["text"]
+    assert "test accuracy" in said["text"].lower()
     tables = [tag for tag in tags["cells/answer"] if tag.startswith("answer/accuracy table")]
     (told,) = (
         text

@@ -179,7 +179,7 @@ def test_a_norm_of_ones_own_that_was_edited_is_another_cell(
     assert (first.name, first.cell_name) == (restored.name, restored.cell_name)
     assert first.name != edited.name
     assert first.cell_name != edited.cell_name
-    assert first.factors["source of mynorms"] != edited.factors["source of mynorms"]
+    assert first.factors["mynorms.py"] != edited.factors["mynorms.py"]
 
 
 def test_images_of_the_users_own_are_named_by_their_tree_not_its_place(
