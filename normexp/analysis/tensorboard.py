@@ -38,6 +38,7 @@ from normexp.runs.files import write_atomic
 from normexp.runs.lock import locked
 from normexp.runs.result import RunResult
 from normexp.runs.text import markdown_table
+from normexp.tuned import Tuned
 
 # What TensorBoard reads, also where a process was killed as it wrote.
 FILES = "*tfevents*"
@@ -60,10 +61,17 @@ Point = tuple[int, Summary]
 """What TensorBoard shows at a step."""
 
 
-def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, folder: Path) -> int:
+def write_view(
+    runs: Sequence[Run],
+    overview: Sequence[Run],
+    choices: Choices,
+    folder: Path,
+    tuned: Sequence[Tuned] = (),
+) -> int:
     """Write the view of the cells of `runs` into `folder`, and return their number.
 
-    The figures and tables are on the runs of `overview`. What is out of date is removed.
+    The answer, figures and tables are on the runs of `overview`; `tuned` are the learning rates
+    that were chosen. What is out of date is removed.
     """
     found = _cells(runs)
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +81,7 @@ def write_view(runs: Sequence[Run], overview: Sequence[Run], choices: Choices, f
             points = [*_hparams(own), *_aggregated(own)]
             tags |= {value.tag for _, summary in points for value in summary.value}
             _put(folder / name, points, own)
-        _put(folder / ANSWER, [(0, board.layout(tags)), *_overview(overview, choices)], runs)
+        _put(folder / ANSWER, [(0, board.layout(tags)), *_overview(overview, choices, tuned)], runs)
         for cell in {file.parent for file in folder.glob(f"*/{FILES}")}:
             if cell.name not in (*found, ANSWER):
                 shutil.rmtree(cell)
@@ -145,12 +153,12 @@ def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list
             yield {name: last}, [result.readings[name] for result in results]
 
 
-def _overview(runs: Sequence[Run], choices: Choices) -> Iterator[Point]:
+def _overview(runs: Sequence[Run], choices: Choices, tuned: Sequence[Tuned]) -> Iterator[Point]:
     parts = blocks(runs, choices.by)
     found = compare_cells(parts, choices.reference, choices.margin)
     tried = Augmentation.of(runs, choices.by, choices.margin)
     # Before the tables, in the order of the alphabet.
-    yield 0, board.text(ANSWER, "\n\n".join(answer(parts, found, tried)))
+    yield 0, board.text(ANSWER, "\n\n".join(answer(parts, found, tried, tuned)))
     for block in parts:
         sections = [accuracy_section(block, choices.margin, choices.level, "")]
         if block.has(accuracy):

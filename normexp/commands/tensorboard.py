@@ -14,6 +14,7 @@ from normexp.commands.found import tell
 from normexp.commands.report import checked_settings, choices_of
 from normexp.errors import UserError
 from normexp.runs.catalogue import read_runs
+from normexp.tuned import tuned_cells
 
 FIRST = r"^(answer|contrast|test|train|val)/accuracy"
 """The tags that are shown first: without the bounds of intervals, and not by images as well."""
@@ -34,7 +35,8 @@ def main(cfg: DictConfig) -> None:
     tell(known.problems)
     found = of_study(known, [outputs], None)
     overview = of_study(known, [outputs], study)
-    cells = write_view(found, overview, choices_of(settings), outputs / "cells")
+    tuned = tuned_cells(outputs)
+    cells = write_view(found, overview, choices_of(settings), outputs / "cells", tuned)
     print(f"{len(found)} runs; {cells} cells have a result")
     shown = cells + 1 + (len(found) if settings["runs"] else 0)
     sizes = len({run.spec.batch_size for run in found})
