@@ -24,7 +24,7 @@ from normexp.runs.catalogue import catalogue
 from normexp.runs.files import read_record
 from normexp.runs.plain import to_plain
 from normexp.runs.record import Measurements
-from normexp.runs.reference import About
+from normexp.runs.reference import About, Row
 from normexp.runs.result import RunResult
 from normexp.runs.trimmed import row_of, trimmed_command
 from normexp.tuned import read_tuned
@@ -70,10 +70,7 @@ def add(folders: list[Path], note: str, studies: set[str]) -> None:
     for entry in catalogue(*folders):
         if entry.result and (not studies or studies & {*entry.record.studies}):
             row = row_of(replace(entry, result=with_instructions(entry.result)))
-            old = rows.get(row.name)
-            if old and replace(old, day=row.day) == row:
-                continue
-            rows[row.name] = row
+            rows[row.name] = joined(rows[row.name], row) if row.name in rows else row
     tuned, measured = dict(before[0].tuned), {each.claim: each for each in before[0].measured}
     for folder in folders:
         for file in sorted(folder.glob("tuned/*.yaml")):
@@ -92,6 +89,16 @@ def add(folders: list[Path], note: str, studies: set[str]) -> None:
     line = f"| {about.version} | {time.strftime('%F')} | {len(rows)} | {note} |\n"
     PAGE.write_text(PAGE.read_text(encoding="utf-8").rstrip("\n") + "\n" + line, encoding="utf-8")
     print(f"version {about.version}: {new} more runs, {reference.FILE.stat().st_size:,} bytes")
+
+
+def joined(old: Row, new: Row) -> Row:
+    """Return the row of a run that is in the file, with what its folder has beside: a study, a lens.
+
+    A folder into which a shipped run was put knows only the study that asked for it.
+    """
+    studies = tuple(dict.fromkeys([*old.record.studies, *new.record.studies]))
+    record = replace(old.record, studies=studies)
+    return replace(old, record=record, lens=new.lens or old.lens)
 
 
 def with_instructions(result: RunResult) -> RunResult:
