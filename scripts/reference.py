@@ -92,9 +92,9 @@ def add(folders: list[Path], note: str, studies: set[str]) -> None:
 
 
 def joined(old: Row, new: Row) -> Row:
-    """Return the row of a run that is in the file, with what its folder has beside: a study, a lens.
+    """Return the row of a run that is in the file, with what its folder has beside.
 
-    A folder into which a shipped run was put knows only the study that asked for it.
+    That is a study or a lens: a folder into which a shipped run was put knows one study alone.
     """
     studies = tuple(dict.fromkeys([*old.record.studies, *new.record.studies]))
     record = replace(old.record, studies=studies)
