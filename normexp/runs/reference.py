@@ -88,10 +88,7 @@ class About:
 
 def about() -> About:
     """Return what the file says of all of it."""
-    found = from_plain(About, json.loads(_lines(FILE)[0]))
-    if found.format != FORMAT:
-        raise UserError(f"{FILE} has the format {found.format}, not {FORMAT}; install normexp anew")
-    return found
+    return _about(FILE)
 
 
 def rows(without: str = "") -> list[Row]:
@@ -155,6 +152,14 @@ def write(about: About, found: Sequence[Row]) -> None:
     first = json.dumps(to_plain(about), separators=(",", ":"), sort_keys=True, allow_nan=False)
     lines = [first, *(row.to_line() for row in sorted(found, key=lambda row: row.name))]
     FILE.write_bytes(lzma.compress("\n".join(lines).encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
+@cache
+def _about(file: Path) -> About:
+    found = from_plain(About, json.loads(_lines(file)[0]))
+    if found.format != FORMAT:
+        raise UserError(f"{file} has the format {found.format}, not {FORMAT}; install normexp anew")
+    return found
 
 
 @cache
