@@ -47,7 +47,7 @@ def main() -> None:
         is_training = lambda: any(logs("outputs/runs/*/train.log"))  # noqa: E731
         code, said = typed(where, grid, "to the first training", is_training)
         require(code == 128 + signal.SIGTERM, said)
-        require(f"{len(NORMS) * len(BATCH_SIZES)} cells have a result" in said, said)
+        require(f"{cells} runs in {len(NORMS) * len(BATCH_SIZES)} cells" in said, said)
         require(cells < 1000 or re.search(r"(composing|checking): +\d+%", said) is not None, said)
         finish(where, seeds)
         code, said = typed(where, grid, "typed again when finished")

@@ -188,7 +188,7 @@ OF_THE_LENS = ("report", "claims")
 def typed(command: str, where: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
     # The lens needs weights, and the server does not end.
     monkeypatch.setattr(evaluate, "evaluate_each", lambda folders, *_: lensless(folders))
-    monkeypatch.setattr(tensorboard, "serve", lambda _: None)
+    monkeypatch.setattr(tensorboard, "serve", lambda *_: None)
     return normexp(where, command, *COMMANDS[command])
 
 
