@@ -212,6 +212,14 @@ def test_a_grid_of_which_nothing_was_started_leaves_nothing(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["train", "report", "advise", "probe"])
+def test_a_mistake_leaves_nothing_and_takes_no_folder_away(command: str, tmp_path: Path) -> None:
+    wrong = {"train": "batch_size=0", "report": "study=nix", "advise": "batch_size=0"}
+    assert normexp(tmp_path, command, wrong.get(command, "norm=nix")).code == 1
+    assert tmp_path.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 def test_a_mistake_in_cells_of_a_grid_is_told_in_a_line_for_each(flag: str, tmp_path: Path) -> None:
     answer = normexp(tmp_path, "train", "seed=3", flag, "batch_size=0,-1", "hydra/launcher=basic")

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
         @wraps(task)
         def main() -> int:
             failed = []
-            here = Path.cwd()
+            here = Path.cwd().resolve()
 
             # An error that reached Hydra would be shown in its words too, and only at the end.
             @wraps(task)
@@ -45,6 +46,9 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
                     job = HydraConfig.get()
                     if job.mode == RunMode.MULTIRUN:
                         line += f" (in the cell {' '.join(job.overrides.task)})"
+                    elif (made := Path(job.runtime.output_dir).resolve()) != here:
+                        with suppress(OSError):  # it has something in it
+                            made.rmdir()
                     show(error, line)
 
             # What Hydra says where its own launchers for submitit and Ray are installed as well.
