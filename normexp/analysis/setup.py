@@ -156,7 +156,8 @@ def _rates(runs: Sequence[Run], tuned: Sequence[Tuned]) -> str:
 def is_tuned(runs: Iterable[Run], tuned: Iterable[Tuned]) -> bool:
     """Whether every run has the learning rate that was chosen for it."""
     chosen = {(cell.key, cell.lr) for cell in tuned}
-    return bool(chosen) and all((key_of(r.spec), r.spec.optimizer.lr) in chosen for r in runs)
+    one_each = {run.spec.cell_name: run.spec for run in runs}.values()
+    return bool(chosen) and all((key_of(spec), spec.optimizer.lr) in chosen for spec in one_each)
 
 
 def has_same_rates(runs: Iterable[Run]) -> bool:
