@@ -44,8 +44,9 @@ def compare(then: RunResult, again: RunResult, others: Sequence[float]) -> Compa
         outcome = Outcome.OUTSIDE if then.outcome != again.outcome else Outcome.WITHIN
         return Compared(outcome, changed)
     interval = prediction_interval(others, LEVEL)
-    if interval is None:
-        few = f"{len(others)} other seeds of its cell give no interval"
+    interval = interval and interval.clipped(0, 100)
+    if interval is None or (interval.low, interval.high) == (0, 100):
+        few = f"{len(others)} other seeds of its cell rule no accuracy out"
         return Compared(Outcome.NONE, f"{Outcome.NONE}, as {few}: {changed}")
     is_within = interval.low <= 100 * again.test.accuracy <= interval.high
     outcome = Outcome.WITHIN if is_within else Outcome.OUTSIDE

@@ -97,3 +97,12 @@ def test_on_other_images_the_difference_is_given_without_a_verdict() -> None:
     compared = without_verdict(found(0.62), found(0.605))
     assert compared.outcome is Outcome.NONE
     assert "-1.50 points" in compared.words
+
+
+def test_an_interval_of_all_accuracies_is_no_verdict_and_none_leaves_0_to_100() -> None:
+    compared = compare(found(0.62), found(0.4, OTHER), (60.0, 64.0))
+    assert compared.outcome is Outcome.NONE
+    assert compared.words.endswith("62.00 %, now 40.00 %")
+    high = compare(found(0.62), found(0.7, OTHER), (84.0, 88.0, 90.0, 94.0, 96.0))
+    assert high.outcome is Outcome.WITHIN
+    assert ", 100.0] %" in high.words
