@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from normexp import build, inputs
 from normexp.commands.quoting import quoted
@@ -22,18 +19,10 @@ from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Settings
 
 if TYPE_CHECKING:  # torch takes seconds to import, and `results` needs none of it
-    from PIL.Image import Image
     from torch import Tensor, nn
 
     from normexp.data.standardise import Standardise
-
-    Picture = np.ndarray | Tensor | Image | str | Path
-    Pictures = Picture | Iterable[Picture]
-
-PICTURES = (
-    "uint8 arrays (N, H, W, 3), uint8 tensors (N, 3, H, W), names of files, PIL images, or lists "
-    "of them are needed"
-)
+    from normexp.pictures import Pictures
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,18 +68,10 @@ class Trained:
         import torch
 
         from normexp.data.standardise import to_unit
+        from normexp.pictures import pixels_of
 
-        if isinstance(pictures, torch.Tensor):
-            pictures = _channels_last(pictures)
-        if isinstance(pictures, np.ndarray):
-            arrays = pictures if pictures.ndim == 4 else pictures[None]
-        else:
-            is_many = isinstance(pictures, Iterable) and not isinstance(pictures, str)
-            each = list(pictures) if is_many else [pictures]  # type: ignore[arg-type]
-            arrays = np.stack([self._pixels(picture) for picture in each])  # type: ignore[arg-type]
-        if arrays.dtype != np.uint8 or arrays.ndim != 4 or arrays.shape[-1] != 3:
-            raise UserError(f"{arrays.dtype} {arrays.shape}: uint8 (N, H, W, 3) is needed")
-        return to_unit(torch.from_numpy(np.array(arrays)))
+        size = self.result.inputs.height if self.result.inputs else self.spec.data.resize
+        return to_unit(torch.from_numpy(pixels_of(pictures, size)))
 
     def logits(self, pictures: Pictures) -> Tensor:
         """Return the logits (N, K) of pictures of any kind (see `images`)."""
@@ -119,37 +100,6 @@ class Trained:
 
         inputs = self.result.inputs
         export(self.module(), Path(file), (inputs.height, inputs.width) if inputs else (32, 32))
-
-    def _pixels(self, picture: Picture) -> np.ndarray:
-        import torch
-        from PIL.Image import Image
-
-        from normexp.data.decoding import UnusableImageError, decoded, pixels
-
-        if isinstance(picture, torch.Tensor):
-            return _channels_last(picture)
-        if isinstance(picture, np.ndarray):
-            return picture
-        if not isinstance(picture, str | Path | Image):
-            raise UserError(f"{picture!r} is no picture; {PICTURES}")
-        size = self.result.inputs.height if self.result.inputs else self.spec.data.resize
-        try:
-            if isinstance(picture, str | Path):
-                return decoded(Path(picture), size).pixels
-            return pixels(picture, size)
-        except UnusableImageError as error:
-            raise UserError(f"{picture} cannot be read: {error}") from error
-
-
-def _channels_last(images: Tensor) -> np.ndarray:
-    """Return uint8 (..., H, W, 3) of a tensor uint8 (..., 3, H, W); raises UserError."""
-    kind, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
-    if kind != "uint8" or images.ndim not in (3, 4) or shape[-3] != 3:
-        raise UserError(
-            f"a tensor {kind} {shape}: uint8 (N, 3, H, W) is needed; trained.module() takes floats"
-        )
-    channels_last: np.ndarray = images.cpu().movedim(-3, -1).numpy()
-    return channels_last
 
 
 def load(folder: str | Path, trust: bool = False) -> Trained:

@@ -22,7 +22,7 @@ ROWS = (
     ("hydra_plugins",),
     ("commands", "on_networks"),
     ("build", "sweep", "analysis"),
-    ("inputs",),
+    ("inputs", "pictures"),
     ("engine", "kernels", "parts", "tuned"),
     ("evaluation",),
     ("data", "models", "norms"),

@@ -4,7 +4,7 @@ A sweep crosses all its values. So cells share a command only where they are all
 """
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from statistics import fmean
@@ -34,7 +34,7 @@ class Further:
 
     @property
     def words(self) -> str:
-        return f"about {duration(self.seconds)} of training, by the runs that finished"
+        return training_words(self.seconds)
 
 
 def goes_on(pairs: Sequence[Sides], comparisons: Sequence[Comparison]) -> Further | None:
@@ -62,11 +62,17 @@ def goes_on(pairs: Sequence[Sides], comparisons: Sequence[Comparison]) -> Furthe
 def seconds_needed(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> float:
     """Return how long the seeds train that the comparisons of these runs still need."""
     have = min(len(each.pairs.seeds) for each in comparisons)
+    of_a_seed = seconds_of_a_seed(runs, lambda run: run.spec.cell_name)
+    return of_a_seed * max(_needed(comparisons) - have, 1)
+
+
+def seconds_of_a_seed(runs: Iterable[Run], cell_of: Callable[[Run], str]) -> float:
+    """Return how long one run of each cell trains, by the mean of those that ended."""
     by_cell: dict[str, list[float]] = {}
     for run in runs:
         if run.result is not None:
-            by_cell.setdefault(run.spec.cell_name, []).append(run.result.timing.seconds)
-    return sum(map(fmean, by_cell.values())) * max(_needed(comparisons) - have, 1)
+            by_cell.setdefault(cell_of(run), []).append(run.result.timing.seconds)
+    return sum(map(fmean, by_cell.values()))
 
 
 def sweeps_of(runs: Sequence[Run], ending: str) -> str:
@@ -165,6 +171,10 @@ def _typed(command: Sequence[str], grid: Sequence[Typed]) -> str:
     values = {key: dict.fromkeys(cell[key] for cell in grid) for key in grid[0]}
     typed_values = [f"{key}={','.join(each)}" for key, each in values.items()]
     return shlex.join(["normexp", *command, *typed_values])
+
+
+def training_words(seconds: float) -> str:
+    return f"about {duration(seconds)} of training, by the runs that finished"
 
 
 def duration(seconds: float) -> str:

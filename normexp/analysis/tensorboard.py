@@ -97,9 +97,9 @@ def _cells(runs: Sequence[Run]) -> dict[str, list[Run]]:
         if run.state in ("finished", "diverged"):
             grouped.setdefault(run.spec.cell_name, []).append(run)
     shown = [name for name, own in grouped.items() if any(accuracy(r) is not None for r in own)]
-    short = Counter(name.rpartition("-")[0] for name in shown)
-    names = {name: name.rpartition("-")[0] for name in shown}
-    return {n if short[n] == 1 else name: grouped[name] for name, n in names.items()}
+    short = {name: name.rpartition("-")[0] for name in shown}
+    number = Counter(short.values())
+    return {n if number[n] == 1 else name: grouped[name] for name, n in short.items()}
 
 
 def _hparams(runs: Sequence[Run]) -> Iterator[Point]:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,7 +20,12 @@ from normexp.analysis.claims.page import write_page
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.evidence import Evidence, own_or_shipped
-from normexp.analysis.goes_on import UNTIL, duration, seconds_needed
+from normexp.analysis.goes_on import (
+    UNTIL,
+    seconds_needed,
+    seconds_of_a_seed,
+    training_words,
+)
 from normexp.analysis.rows import Row, Run
 from normexp.commands.composed import composed
 from normexp.commands.found import tell, tell_lenses
@@ -157,17 +161,16 @@ def shown(verdict: Verdict, commands: Sequence[str], evidence: Evidence) -> list
     That is what its study's file says where none of the runs is the user's own.
     """
     short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]
-    runs = {row.path: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
-    further = ""
-    if is_own := bool(runs) and not evidence.words:
-        seconds = seconds_needed([*runs.values()], short) if short else 0.0
-        if verdict.claim.tuned:
-            seconds += tuning_seconds([*runs.values()], evidence.tuned)
-        further = f"about {duration(seconds)} of training, by the runs that finished" * bool(short)
+    by_path = {row.path: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
+    runs, further = [*by_path.values()], ""
+    is_own = bool(runs) and not evidence.words
+    if is_own and short:
+        of_trials = tuning_seconds(runs, evidence.tuned) if verdict.claim.tuned else 0.0
+        further = training_words(seconds_needed(runs, short) + of_trials)
     is_missing = any(finding.comparison.outcome == "missing" for finding in verdict.findings)
     typed = [] if not (short or is_missing) else commands
     if not is_own:
-        said = amounts(verdict.claim.study)
+        said = amounts(verdict.claim.study) if verdict.claim.study else {}
         asked = [each.removesuffix(f" {UNTIL}") for each in typed]
         typed = [
             f"{each}  # {'first ' * (each != alone)}{said[alone]}" if alone in said else each
@@ -180,18 +183,18 @@ def shown(verdict: Verdict, commands: Sequence[str], evidence: Evidence) -> list
 def tuning_seconds(runs: Sequence[Run], tuned: Sequence[Tuned]) -> float:
     """Return how long the trials take of cells without a chosen rate, as long as their runs."""
     known = {cell.key for cell in tuned}
-    by_cell: dict[str, list[float]] = {}
-    for run in runs:
-        if run.result is not None and (key := key_of(run.spec)) not in known:
-            by_cell.setdefault(key, []).append(run.result.timing.seconds)
-    return (len(FACTORS) + 2 * len(MORE_SEEDS)) * sum(map(fmean, by_cell.values()))
+    keys = {run.spec.cell_name: key_of(run.spec) for run in runs}
+    without = [run for run in runs if keys[run.spec.cell_name] not in known]
+    of_a_seed = seconds_of_a_seed(without, lambda run: keys[run.spec.cell_name])
+    return (len(FACTORS) + 2 * len(MORE_SEEDS)) * of_a_seed
 
 
-def amounts(study: str | None) -> dict[str, str]:
+def amounts(study: str) -> dict[str, str]:
     """Return what the files of a study say of its commands: how many runs, and how long."""
     found: dict[str, str] = {}
     for folder in folders("experiment"):
-        for file in folder.glob(f"{study}*.yaml"):
+        files = (folder / f"{study}{form}.yaml" for form in FORMS.values())
+        for file in filter(Path.is_file, files):
             for line in file.read_text(encoding="utf-8").splitlines():
                 if line.startswith("# normexp "):
                     command, _, amount = line.removeprefix("# ").partition("   ")

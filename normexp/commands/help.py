@@ -10,13 +10,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 
-from normexp.commands.columns import WIDTH, about, entry, first_sentence
+from normexp.commands.columns import (
+    WIDTH,
+    about,
+    entry,
+    first_sentence,
+    own_entries,
+    table,
+    words,
+)
 from normexp.errors import UserError, suggestion
-from normexp.kinds import Part
-from normexp.settings import ASKED, COMMANDS, PARTS, RUN, RUNTIME, Setting
+from normexp.settings import ASKED, COMMANDS, PARTS, RUN, RUNTIME
 from normexp.shipped import (
     GROUPS,
-    Shipped,
     choices,
     conf_dir,
     defaults,
@@ -199,31 +205,6 @@ def page(key: str, text: str, kind: str, commands: Sequence[str], value: str | N
     return "\n".join(
         [key, fill(text, WIDTH - 2, initial_indent="  ", subsequent_indent="  "), *lines]
     )
-
-
-def table(
-    settings: Iterable[Setting], values: dict[str, str], files: dict[str, Path] | None = None
-) -> Iterator[str]:
-    """Yield an entry a setting; one that only some of the choices in `files` give says so."""
-    for setting in settings:
-        text = words(setting)
-        if files and setting.key not in values:
-            group = setting.key.partition(".")[0]
-            having = [n for n, f in files.items() if setting.key in prefixed(group, shipped(f))]
-            text += f"; with {group}={','.join(having[:3])}" if having else ""
-        yield entry(setting.key, values.get(setting.key), text)
-
-
-def words(setting: Setting) -> str:
-    """Return what a setting does, and its type."""
-    kind = setting.kind.words.rstrip(",").removeprefix("a ").replace(" or null", ", or null")
-    return setting.words if isinstance(setting.kind, Part) else f"{setting.words} [{kind}]"
-
-
-def own_entries(group: str, of: Shipped) -> Iterator[str]:
-    """Yield the settings that a part has for itself."""
-    values = prefixed(group, of)
-    yield from (entry(key, values[key], text) for key, text in own_words(group, of).items())
 
 
 def group_words(group: str, own: Sequence[Path]) -> str:

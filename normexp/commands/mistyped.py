@@ -25,7 +25,9 @@ def spelled(word: str, arguments: Sequence[str]) -> list[str]:
     """Return the arguments of a command with its own name of the folder of runs."""
     names = ["outputs=", f"{OUTPUTS.key}="]
     other, own = names[::-1] if word == "runs" else names
-    return [re.sub(rf"^{re.escape(other)}", own, argument) for argument in arguments]
+    return [
+        own + each.removeprefix(other) if each.startswith(other) else each for each in arguments
+    ]
 
 
 def refuse_mistyped(word: str, arguments: Sequence[str]) -> None:

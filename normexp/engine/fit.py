@@ -126,9 +126,10 @@ def log_point(training: Training, tracker: Tracker) -> bool:
         **dict(zip(speaking, of_layers, strict=True)),
     }
     tracker.curves(values, state.step, state.step * training.images_per_step)
-    epochs = [ceil(n / training.steps_per_epoch) for n in (state.step, training.recipe.total_steps)]
+    epoch = ceil(state.step / training.steps_per_epoch)
+    epochs = ceil(training.recipe.total_steps / training.steps_per_epoch)
     shown = values["train/loss"], values["train/images_per_second"]
-    tracker.progress.show(state.step, "{}/{}".format(*epochs), *shown)
+    tracker.progress.show(state.step, (epoch, epochs), *shown)
     return isfinite(loss)
 
 

@@ -52,21 +52,22 @@ class Progress:
         self._numbers.close()
         self._bar.close()
 
-    def show(self, step: int, epoch: str, loss: float, images_per_second: float) -> None:
-        """Show how far the training is; `epoch` is such as `3/10`."""
-        numbers = f"loss {loss:.3f}{self._validation}, {images_per_second:.0f} images/s"
+    def show(self, step: int, epochs: tuple[int, int], loss: float, speed: float) -> None:
+        """Show how far the training is: the epoch and their number, and the images a second."""
+        numbers = f"loss {loss:.3f}{self._validation}, {speed:.0f} images/s"
+        epoch = f"epoch {epochs[0]}/{epochs[1]}"
         if self._first_step is None:
             self._first_step, self._began = step, time.monotonic()
-        self._step, self._epochs = step, int(epoch.rpartition("/")[2])
+        self._step, self._epochs = step, epochs[1]
         if not self._bar.disable:
-            self._bar.set_description_str(f"{self._name}, epoch {epoch}", refresh=False)
+            self._bar.set_description_str(f"{self._name}, {epoch}", refresh=False)
             self._numbers.set_description_str(f"  {numbers}", refresh=False)
             self._bar.update(step - self._bar.n)
             self._numbers.refresh()
         elif time.monotonic() - self._written_at > LINE_SECONDS and step > self._first_step:
             seconds = time.monotonic() - self._began
             left = time_left(step - self._first_step, self._total - self._first_step, seconds)
-            self._write(f"epoch {epoch}, step {step} of {self._total}, {left}: {numbers}")
+            self._write(f"{epoch}, step {step} of {self._total}, {left}: {numbers}")
 
     def end_epoch(self, line: str, val_accuracy: float) -> None:
         """Keep the validation accuracy; write the `line` where one is due, or it is the last."""

@@ -40,10 +40,10 @@ def on_a_terminal(columns: int, show: Callable[[], None]) -> str:
 def test_a_run_at_80_columns_has_a_bar_of_20_and_its_numbers() -> None:
     def show() -> None:
         with Progress(NAME, 200) as progress:
-            progress.show(100, "5/10", 1.25, 1234.0)
+            progress.show(100, (5, 10), 1.25, 1234.0)
             progress.end_epoch("epoch 5", 0.612)
             time.sleep(0.2)  # the bar moves ten times a second at most
-            progress.show(120, "6/10", 1.2, 1234.0)
+            progress.show(120, (6, 10), 1.2, 1234.0)
 
     text = on_a_terminal(80, show)
     lines = [line for line in re.split(r"[\r\n]|\x1b\[A", text) if line.strip()]
@@ -62,7 +62,7 @@ def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
     monkeypatch.setattr("time.monotonic", lambda: now)
     with Progress("a-run", 100) as progress:
         for step in range(1, 101):  # ten seconds a step
-            progress.show(step, f"{(step + 3) // 4}/25", 1.0, 50.0)
+            progress.show(step, ((step + 3) // 4, 25), 1.0, 50.0)
             if step % 4 == 0:
                 progress.end_epoch(f"epoch {step // 4}: done", 0.5)
             now += 10.0
@@ -75,6 +75,6 @@ def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
 def test_of_few_epochs_each_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress("a-run", 4) as progress:
         for step in range(1, 5):
-            progress.show(step, f"{step}/4", 1.0, 50.0)
+            progress.show(step, (step, 4), 1.0, 50.0)
             progress.end_epoch(f"epoch {step}: done", 0.5)
     assert capsys.readouterr().err.splitlines() == [f"epoch {k}: done" for k in range(1, 5)]

@@ -110,10 +110,8 @@ def claim_section(verdict: Verdict, command: str, folder: Path, tuned: Sequence[
 
 def protocol(verdict: Verdict) -> str:
     """Return of what kind the claim is, which seeds judge it, and of which file it is."""
-    claim, digest = (
-        verdict.claim,
-        f"judged by the file {verdict.claim.digest or 'without a digest'}",
-    )
+    claim = verdict.claim
+    digest = f"judged by the file {claim.digest or 'without a digest'}"
     if claim.kind != "trained":
         kinds = {"algebra": "by construction, a self-test", "measured": "measured at the start"}
         return f"Kind: {kinds[claim.kind]}; {digest}."

@@ -59,17 +59,15 @@ def answer(
 def what_next(
     block: Block, found: Sequence[CellComparison], tuned: Sequence[Tuned]
 ) -> tuple[str, str]:
-    """Return what comes next in words, and the lines to be typed; empty where nothing does."""
+    """Return what comes next in words, and the lines to be typed; both empty where nothing does."""
     lost = {column for series, column in block.cells if block.scores(series, column).is_lost}
     runs = [run for (_, column), own in block.cells.items() if column in lost for run in own]
-    lines, words = [], []
+    steps: dict[str, str] = {}
     if runs and not is_tuned(runs, tuned):
-        words.append("choose learning rates, then train with optimizer.lr=tuned")
-        lines.append(tunes_of(runs))
+        steps["choose learning rates, then train with optimizer.lr=tuned"] = tunes_of(runs)
     if more := further(_to_tell(block, found)):
-        words.append(f"add seeds ({more.words})")
-        lines.append(more.command)
-    return f"Next: {'; '.join(words)}.", "\n".join(lines)
+        steps[f"add seeds ({more.words})"] = more.command
+    return f"Next: {'; '.join(steps)}." if steps else "", "\n".join(steps.values())
 
 
 def _to_tell(block: Block, found: Sequence[CellComparison]) -> list[CellComparison]:
