@@ -33,7 +33,7 @@ void forward(Call s) {
   const long pooled = s.width / 2, down = s.width * s.channels;
   for_each_row(s, [=](long row, long corner) {
     for (long j = 0; j < pooled; j++)
-      for (long c = 0; c < s.channels; c += LANES) {
+      for (long c = 0; c < s.channels; c += WIDTH) {
         const T* at = x + corner + 2 * j * s.channels + c;
         const T* from[] = {at, at + s.channels, at + down, at + down + s.channels};
         const Words corners[] = {bits(from[0]), bits(from[1]), bits(from[2]), bits(from[3])};
@@ -51,7 +51,7 @@ void backward(Call s) {
   for_each_row(s, [=](long row, long corner) {
     T* left = dx + corner;
     for (long j = 0; j < pooled; j++)
-      for (long c = 0; c < s.channels; c += LANES) {
+      for (long c = 0; c < s.channels; c += WIDTH) {
         long from = (row * pooled + j) * s.channels + c;
         Words index = places(s.places + from), gradient = bits(dy + from);
         T* at = left + 2 * j * s.channels + c;

@@ -12,17 +12,18 @@ namespace {
 enum After { STAYS, RELU, SHORTCUT_RELU };
 
 // Channels in blocks whose sums stay in registers; `body(block, vectors)` gets the first channel
-// and how many vectors of LANES. Channels are a multiple of LANES.
+// and how many vectors. Channels are a multiple of LANES.
 template <class Body>
 inline void in_blocks(long channels, Body body) {
+  constexpr int LEAST = LANES / WIDTH;
   long c = 0;
-  for (; c + 4 * LANES <= channels; c += 4 * LANES) body(c, std::integral_constant<int, 4>());
-  for (; c < channels; c += LANES) body(c, std::integral_constant<int, 1>());
+  for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH) body(c, std::integral_constant<int, 4>());
+  for (; c < channels; c += LANES) body(c, std::integral_constant<int, LEAST>());
 }
 
 template <int V, class T>
 inline void load_vectors(const T* from, Floats (&to)[V]) {
-  for (int v = 0; v < V; v++) to[v] = load(from + v * LANES);
+  for (int v = 0; v < V; v++) to[v] = load(from + v * WIDTH);
 }
 
 // Mean and biased variance of each channel of one image.
@@ -34,7 +35,7 @@ void moments(const T* x, long pixels, long channels, float* mean, float* varianc
     load_vectors(x + c, first);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
-        Floats d = load(x + p * channels + c + v * LANES) - first[v];
+        Floats d = load(x + p * channels + c + v * WIDTH) - first[v];
         sum[v] += d;
         squares[v] += d * d;
       }
@@ -42,8 +43,8 @@ void moments(const T* x, long pixels, long channels, float* mean, float* varianc
       Floats m = sum[v] / (float)pixels;
       Floats var = squares[v] / (float)pixels - m * m;
       Floats zero = {};
-      store(mean + c + v * LANES, first[v] + m);
-      store(variance + c + v * LANES, var < zero ? zero : var);
+      store(mean + c + v * WIDTH, first[v] + m);
+      store(variance + c + v * WIDTH, var < zero ? zero : var);
     }
   });
 }
@@ -65,7 +66,7 @@ void apply(const T* x, const T* shortcut, T* y, long pixels, long channels, cons
     load_vectors(centre + c, m), load_vectors(scale + c, a), load_vectors(shift + c, b);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
-        long i = p * channels + c + v * LANES;
+        long i = p * channels + c + v * WIDTH;
         Floats normed = a[v] * (load(x + i) - m[v]) + b[v];
         if (after == SHORTCUT_RELU) {
           store(y + i, normed);
@@ -95,7 +96,7 @@ void reduce(const T* dy, const T* x, const T* y, T* dshortcut, long pixels, long
     if (after == RELU) load_vectors(scale + c, a), load_vectors(shift + c, b);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
-        long i = p * channels + c + v * LANES;
+        long i = p * channels + c + v * WIDTH;
         Floats d = load(x + i) - m[v], g = load(dy + i);
         if (after == RELU) g = passed(g, a[v] * d + b[v]);
         if (after == SHORTCUT_RELU) {
@@ -106,8 +107,8 @@ void reduce(const T* dy, const T* x, const T* y, T* dshortcut, long pixels, long
         q[v] += g * d;
       }
     for (int v = 0; v < V; v++) {
-      store(sum + c + v * LANES, s[v]);
-      store(product + c + v * LANES, q[v]);
+      store(sum + c + v * WIDTH, s[v]);
+      store(product + c + v * WIDTH, q[v]);
     }
   });
 }
@@ -125,7 +126,7 @@ void apply_gradient(const T* dy, const T* x, T* dx, long pixels, long channels,
     if (after == RELU) load_vectors(scale + c, a), load_vectors(shift + c, b);
     for (long p = 0; p < pixels; p++)
       for (int v = 0; v < V; v++) {
-        long i = p * channels + c + v * LANES;
+        long i = p * channels + c + v * WIDTH;
         Floats d = load(x + i) - m[v], g = load(dy + i);
         if (after == RELU) g = passed(g, a[v] * d + b[v]);
         store(dx + i, f[v] * g + p1[v] * d + o[v]);
