@@ -1,6 +1,7 @@
 """Calls of the C++ functions: each takes one struct, and every tensor in it is checked first."""
 
 import ctypes
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -73,9 +74,9 @@ def takes_in_lanes(x: Tensor) -> bool:
     return x.dtype in TYPES and takes(x) and x.shape[1] % LANES == 0
 
 
-def threads_for(x: Tensor) -> int:
-    """Return how many threads are worth their cost on images `x`."""
-    return max(1, min(torch.get_num_threads(), x.numel() // WORTH_A_THREAD))
+def threads_for(num_elements: int) -> int:
+    """Return how many threads are worth their cost."""
+    return max(1, min(torch.get_num_threads(), num_elements // WORTH_A_THREAD))
 
 
 def address(tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> int:
@@ -120,7 +121,7 @@ def norm(
             found[name] = address(t, (channels,), torch.float32)
     return Norm(
         *(images, height * width, channels, groups),
-        *(dtype is torch.bfloat16, relu, threads_for(x), eps, address(x, shape, dtype)),
+        *(dtype is torch.bfloat16, relu, threads_for(x.numel()), eps, address(x, shape, dtype)),
         **found,
     )
 
@@ -132,7 +133,8 @@ def pool(full: Tensor, pooled: Tensor, places: Tensor) -> Pool:
         raise ValueError(f"no kernel for {channels} channels of {full.dtype}")
     shape = (images, channels, height // 2, width // 2)
     return Pool(
-        *(images, channels, height, width, full.dtype is torch.bfloat16, threads_for(full)),
+        *(images, channels, height, width, full.dtype is torch.bfloat16),
+        threads_for(full.numel()),
         full=address(full, full.shape, full.dtype),
         pooled=address(pooled, shape, full.dtype),
         places=address(places, (pooled.numel(),), torch.uint8),
@@ -167,8 +169,10 @@ def convolution(
         "dy": (maps, dtype),
         "filters": ((16 * num_in * num_out,), torch.bfloat16),
     }
+    # Where images are few, it is the filters that take time.
+    threads = threads_for(max(x.numel(), math.prod(filters)))
     return Convolution(
-        *(images, height, width, num_in, num_out, is_turned, threads_for(x)),
+        *(images, height, width, num_in, num_out, is_turned, threads),
         address(x, x.shape, dtype),
         **{name: address(tensor, *shapes[name]) for name, tensor in tensors.items()},
     )
