@@ -19,6 +19,8 @@
 namespace {
 
 // Tiles at a time of the gradient of the filters: as many as hide that threads wait for each other.
+// Where there are no more, the filters, four times as large when transformed, are what takes time:
+// each thread makes a panel of them, and uses it while its cache has it.
 constexpr long TILES = 64;
 
 // As `Convolution` in calls.py. Filters lie as `num_out`, pixels and `num_in`; or, to be turned by
@@ -81,8 +83,8 @@ void transform_sums(const Shape& s, const Window& window, const Panels& sums, lo
 // LANES × LANES filters: of each of 9 pixels, of each channel `from`, the lanes are those `to`.
 typedef float Filters[9][LANES][LANES];
 
-// G filter Gᵀ of LANES channels from c and to k, as rows of a panel.
-void transform_filters(const Call& call, long c, long k, const Panels& filters) {
+// G filter Gᵀ of LANES channels from c and to k, as rows of `panel`.
+void transform_filters(const Call& call, long c, long k, const Panels& filters, long panel) {
   const Call at = call;  // which no store can change
   Filters f;
   for (long p = 0; p < 9; p++)
@@ -94,19 +96,19 @@ void transform_filters(const Call& call, long c, long k, const Panels& filters) 
           f[p][l][i] = at.weight[((k + i) * 9 + p) * at.num_in + c + l];
   for (long i = 0; i < LANES; i++)
     for (long l = 0; l < LANES; l += WIDTH) {
-      float* to = filters.at(k / LANES, 0, c + i) + l;
+      float* to = filters.at(panel, 0, c + i) + l;
       transform<3, WINDOW>(
           [&](long a, long b) { return load(&f[a * 3 + b][i][l]); }, times_g,
           [&](long a, long b, Vector v) { store(to + (a * WINDOW + b) * filters.place, v); });
     }
 }
 
-// Gᵀ sums G: the gradient of LANES channels from c and to k, from rows of a panel.
-void transform_back(const Call& call, long c, long k, const Panels& sums) {
+// Gᵀ sums G: the gradient of LANES channels from c and to k, from rows of `panel`.
+void transform_back(const Call& call, long c, long k, const Panels& sums, long panel) {
   Filters f;
   for (long i = 0; i < LANES; i++)
     for (long l = 0; l < LANES; l += WIDTH) {
-      const float* from = sums.at(k / LANES, 0, c + i) + l;
+      const float* from = sums.at(panel, 0, c + i) + l;
       transform<WINDOW, 3>(
           [&](long a, long b) { return load(from + (a * WINDOW + b) * sums.place); },
           times_g_turned, [&](long a, long b, Vector v) { store(&f[a * 3 + b][i][l], v); });
@@ -117,8 +119,56 @@ void transform_back(const Call& call, long c, long k, const Panels& sums) {
         call.dweight[((k + i) * 9 + p) * call.num_in + c + l] = f[p][l][i];
 }
 
+void forward_few(const Call& call) {
+  const Shape s = call.shape();
+  const std::vector<float> zeros(s.from);
+  const long tiles = s.tiles();
+  const Panels windows(s.from / LANES, tiles);
+#pragma omp parallel num_threads(call.threads)
+  {
+#pragma omp for schedule(static)
+    for (long t = 0; t < tiles; t++)
+      transform_window(s, Window(s, t), call.x, zeros.data(), windows, t);
+    const Panels filters(1, s.from), sums(1, tiles);
+#pragma omp for schedule(static)
+    for (long k = 0; k < s.to; k += LANES) {
+      for (long c = 0; c < s.from; c += LANES) transform_filters(call, c, k, filters, 0);
+      for (long p = 0; p < PLACES; p++)
+        multiply_rows(tiles, Left<LANES, 1>{windows.at(0, p), windows.size}, filters.at(0, p),
+                      s.from, sums.at(0, p));
+      for (long t = 0; t < tiles; t++) transform_sums(s, Window(s, t), sums, t, call.y + k);
+    }
+  }
+}
+
+void filter_gradient_few(const Call& call) {
+  const Shape s = call.shape();
+  const std::vector<float> zeros(s.from);
+  const long tiles = s.tiles();
+  const Panels windows(s.from / LANES, tiles), gradients(s.to / LANES, tiles);
+#pragma omp parallel num_threads(call.threads)
+  {
+#pragma omp for schedule(static)
+    for (long t = 0; t < tiles; t++) {
+      const Window window(s, t);
+      transform_window(s, window, call.x, zeros.data(), windows, t);
+      transform_gradient(s, window, call.dy, gradients, t);
+    }
+    const Panels sums(1, s.from);
+#pragma omp for schedule(static)
+    for (long k = 0; k < s.to; k += LANES) {
+      for (long p = 0; p < PLACES; p++)
+        for (long c = 0; c < s.from; c += LANES)
+          multiply_rows(LANES, Left<1, LANES>{windows.at(c / LANES, p), LANES * LANES},
+                        gradients.at(k / LANES, p), tiles, sums.at(0, p, c));
+      for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k, sums, 0);
+    }
+  }
+}
+
 void forward(const Call& call) {
   const Shape s = call.shape();
+  if (s.tiles() <= TILES) return forward_few(call);
   const std::vector<float> zeros(s.from);
   const long tiles = s.tiles(), blocks = (tiles + ROWS - 1) / ROWS, panels = s.to / LANES;
   const Panels filters(panels, s.from);
@@ -128,7 +178,7 @@ void forward(const Call& call) {
   {
 #pragma omp for collapse(2) schedule(static)
     for (long k = 0; k < s.to; k += LANES)
-      for (long c = 0; c < s.from; c += LANES) transform_filters(call, c, k, filters);
+      for (long c = 0; c < s.from; c += LANES) transform_filters(call, c, k, filters, k / LANES);
     const Panels windows(s.from / LANES, ROWS), sums(1, ROWS);
     Window window[ROWS];
 #pragma omp for schedule(dynamic)
@@ -152,6 +202,7 @@ void forward(const Call& call) {
 
 void filter_gradient(const Call& call) {
   const Shape s = call.shape();
+  if (s.tiles() <= TILES) return filter_gradient_few(call);
   const std::vector<float> zeros(s.from);
   const long tiles = s.tiles(), panels_in = s.from / LANES, panels_out = s.to / LANES;
   const Panels windows(panels_in, TILES), gradients(panels_out, TILES), sums(panels_out, s.from);
@@ -174,7 +225,7 @@ void filter_gradient(const Call& call) {
     }
 #pragma omp for collapse(2) schedule(static)
     for (long k = 0; k < s.to; k += LANES)
-      for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k, sums);
+      for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k, sums, k / LANES);
   }
 }
 
