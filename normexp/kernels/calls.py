@@ -3,6 +3,7 @@
 import ctypes
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class Norm(ctypes.Structure):
     """`Call` of norm.cpp."""
 
     _fields_ = (
-        *((name, _size) for name in ("images", "pixels", "channels", "groups")),
+        *((name, _size) for name in ("images", "pixels", "channels", "groups", "parts")),
         *((name, _int) for name in ("is_bfloat16", "relu", "threads")),
         ("eps", _float),
         *((name, _pointer) for name in ("x", "y", "shortcut", "dy", "dx", "dshortcut")),
@@ -99,19 +100,28 @@ def address(tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> int:
     return tensor.data_ptr()
 
 
-def norm(
-    how: tuple[int, float, bool], x: Tensor, maps: Tensors, per_channel: Tensors, made: Tensors
-) -> Norm:
-    """Return the call of a norm, `how` being its number of groups, its eps and whether a ReLU.
+class How(NamedTuple):
+    """What a norm is, but for its numbers."""
+
+    num_groups: int  # of channels, whose statistics are an image's
+    num_parts: int  # of the batch, with statistics of their own
+    eps: float
+    relu: bool = False
+
+
+def norm(how: How, x: Tensor, maps: Tensors, per_channel: Tensors, made: Tensors) -> Norm:
+    """Return the call of a norm.
 
     `maps`, by the names in `Norm`, are of the shape and type of `x` (N, C, H, W), those
     `per_channel` float32 (C,). Those `made` for the call, as norm.cpp has them, are not checked.
     """
     images, channels, height, width = shape = x.shape
-    groups, eps, relu = how
+    groups, parts, eps, relu = how
     dtype = x.dtype
     if dtype not in TYPES or channels % LANES or groups < 1 or channels % groups:
         raise ValueError(f"no kernel for {groups} groups of {channels} channels of {dtype}")
+    if parts < 1 or images % parts:
+        raise ValueError(f"no kernel for {parts} parts of {images} images")
     found = {name: t.data_ptr() for name, t in made.items() if t is not None}
     for name, t in maps.items():
         if t is not None:
@@ -120,7 +130,7 @@ def norm(
         if t is not None:
             found[name] = address(t, (channels,), torch.float32)
     return Norm(
-        *(images, height * width, channels, groups),
+        *(images, height * width, channels, groups, parts),
         *(dtype is torch.bfloat16, relu, threads_for(x.numel()), eps, address(x, shape, dtype)),
         **found,
     )

@@ -3,7 +3,8 @@
 //   y = weight·(gate·BN(x) + (1 − gate)·GN(x)) + bias, or relu(y), or relu(y + shortcut),
 //
 // for images of N × pixels × channels (channels last). Without batch statistics the gate is 0;
-// without a gate beside them it is 1. GN with as many groups as channels is instance norm.
+// without a gate beside them it is 1. GN with as many groups as channels is instance norm. BN with
+// parts of the batch is ghost batch norm.
 //
 // Statistics and sums are float32 or wider whatever the type of x. Everything is centred on each
 // image's own channel means, so a large mean costs no digits. An image's sums are one thread's, and
@@ -20,13 +21,15 @@ namespace {
 // `gate`, which then is 1 beside them; `shortcut` and `dshortcut` where none is added. Forward
 // writes `y`, `moments` and `saved`, backward `dx`, `dshortcut`, `dweight`, `dbias` and `dgate`.
 struct Call {
-  long images, pixels, channels, groups;
+  long images, pixels, channels, groups, parts;
   int is_bfloat16, relu, threads;
   float eps;
   void *x, *y, *shortcut, *dy, *dx, *dshortcut;
   float *weight, *bias, *gate, *dweight, *dbias, *dgate;
   float *moments;  // 2·channels
-  float *saved;    // 3·images·channels + 2·channels
+  float *saved;    // 3·images·channels + 2·parts·channels
+
+  Shape shape() const { return {images, pixels, channels, groups, parts}; }
 };
 
 // One image of all, which may be null.
@@ -37,7 +40,7 @@ T* image(T* all, Shape s, long n) {
 
 template <After after, class T>
 void forward(const Call& call) {
-  const Shape s{call.images, call.pixels, call.channels, call.groups};
+  const Shape s = call.shape();
   const Saved saved(call.saved, s);
   const bool batch = call.moments;
   const float *weight = call.weight, *bias = call.bias, *gate = call.gate;
@@ -73,17 +76,17 @@ void forward(const Call& call) {
 
 template <After after, class T>
 void backward(const Call& call) {
-  const Shape s{call.images, call.pixels, call.channels, call.groups};
+  const Shape s = call.shape();
   const Saved saved(call.saved, s);
   const bool batch = call.moments;
   const float *weight = call.weight, *bias = call.bias, *gate = call.gate;
   const T *dy = (T*)call.dy, *x = (T*)call.x, *y = (T*)call.y;
   T *dx = (T*)call.dx, *dshortcut = (T*)call.dshortcut;
-  long size = s.images * s.channels;
+  long size = s.images * s.channels, batch_size = s.parts * s.channels;
   std::vector<float> sums(size), products(size);
-  std::vector<double> batch_sum(s.channels), batch_product(s.channels);
+  std::vector<double> batch_sum(batch_size), batch_product(batch_size);
   double in_group = (double)(s.channels / s.groups * s.pixels);
-  double in_batch = (double)(s.images * s.pixels);
+  double in_part = (double)(s.images / s.parts * s.pixels);
 #pragma omp parallel num_threads(call.threads)
   {
     std::vector<float> scale(s.channels), shift(s.channels), k(s.channels), slope(s.channels),
@@ -106,12 +109,13 @@ void backward(const Call& call) {
       }
       if (batch)
         for (long c = 0; c < s.channels; c++) {
-          float r = saved.batch_rstd[c], of_batch = weight[c] * (gate ? gate[c] : 1.0f) * r;
-          float p = -of_batch * r * r * (float)(batch_product[c] / in_batch);
+          long i = s.part(n) + c;
+          float r = saved.batch_rstd[i], of_batch = weight[c] * (gate ? gate[c] : 1.0f) * r;
+          float p = -of_batch * r * r * (float)(batch_product[i] / in_part);
           k[c] += of_batch;
           slope[c] += p;
-          offset[c] += p * (mean[c] - saved.batch_mean[c]) -
-                       of_batch * (float)(batch_sum[c] / in_batch);
+          offset[c] += p * (mean[c] - saved.batch_mean[i]) -
+                       of_batch * (float)(batch_sum[i] / in_part);
         }
       if (after == RELU)
         coefficients(s, n, weight, bias, gate, batch, saved, scale.data(), shift.data());
@@ -136,16 +140,20 @@ void backward(const Call& call) {
       std::vector<double> group_product(s.channels);
       for (long n = 0; n < s.images; n++)
         for (long c = 0; c < s.channels; c++) {
-          long at = n * s.channels + c;
+          long at = n * s.channels + c, i = s.part(n) + c;
           double mean = saved.mean[at], sum = sums[at], product = products[at];
-          batch_sum[c] += sum;
-          if (batch) batch_product[c] += product + (mean - saved.batch_mean[c]) * sum;
+          batch_sum[i] += sum;
+          if (batch) batch_product[i] += product + (mean - saved.batch_mean[i]) * sum;
           group_product[c] += saved.group_rstd[at] * (product + (mean - saved.group_mean[at]) * sum);
         }
       for (long c = 0; c < s.channels; c++) {
-        double of_batch = saved.batch_rstd[c] * batch_product[c], of_group = group_product[c];
+        double of_batch = 0, of_group = group_product[c], bias = 0;
+        for (long i = c; i < batch_size; i += s.channels) {
+          bias += batch_sum[i];
+          of_batch += saved.batch_rstd[i] * batch_product[i];
+        }
         double g = batch ? (gate ? gate[c] : 1.0) : 0.0;
-        call.dbias[c] = (float)batch_sum[c];
+        call.dbias[c] = (float)bias;
         call.dweight[c] =
             (float)(g == 0 ? of_group : g == 1 ? of_batch : g * of_batch + (1 - g) * of_group);
         if (call.dgate) call.dgate[c] = (float)(weight[c] * (of_batch - of_group));

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from normexp.kernels import calls
+from normexp.kernels.calls import How
 from normexp.kernels.hooks import is_unseen
 from normexp.norms.gated import GatedNorm
+from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
 from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
@@ -29,20 +31,16 @@ class Parts(NamedTuple):
     bias: Tensor
     gate: Tensor | None
     batch: nn.BatchNorm2d | None  # the layer with running statistics, if there are batch statistics
-    num_groups: int
-    eps: float
+    how: How
 
     def fit(self, num_channels: int) -> bool:
         """Whether the kernel takes them, for so many channels."""
-        for p in self[:3]:
-            if p is not None and not (
-                p.is_cpu
-                and p.dtype is torch.float32
-                and p.shape == (num_channels,)
-                and p.is_contiguous()
-            ):
-                return False
-        return True
+        shape = (num_channels,)
+        return all(
+            p.is_cpu and p.dtype is torch.float32 and p.shape == shape and p.is_contiguous()
+            for p in (self.weight, self.bias, self.gate)
+            if p is not None
+        )
 
 
 class FastNorm(nn.Module):
@@ -69,9 +67,9 @@ class FastNorm(nn.Module):
         parts = self.parts(x)
         if parts is None or not (is_unseen(self._modules.values()) and parts.fit(num_channels)):
             return None
-        weight, bias, gate, batch, num_groups, eps = parts
+        weight, bias, gate, batch, how = parts
         moments = None if batch is None else torch.empty(2, num_channels)
-        y: Tensor = _Norm.apply(x, weight, bias, gate, shortcut, moments, (num_groups, eps, relu))
+        y: Tensor = _Norm.apply(x, weight, bias, gate, shortcut, moments, how._replace(relu=relu))
         if batch is not None and moments is not None:
             of_batch = num_channels - batch.num_features  # the last channels, if not all
             update_running(batch, *(moments[:, of_batch:] if of_batch else moments))
@@ -88,7 +86,17 @@ class FastBatchNorm(FastNorm, nn.BatchNorm2d):
     def parts(self, x: Tensor) -> Parts | None:
         if not (_trains(self) and self.affine and x.numel() >= WORTH_THE_KERNEL):
             return None
-        return Parts(self.weight, self.bias, None, self, x.shape[1], self.eps)
+        return Parts(self.weight, self.bias, None, self, How(x.shape[1], 1, self.eps))
+
+
+class FastGhostBatchNorm(FastNorm, GhostBatchNorm):
+    """Ours, in training by the kernel, where the images fill equal parts."""
+
+    def parts(self, x: Tensor) -> Parts | None:
+        num_parts, rest = divmod(len(x), self.ghost_size)
+        if rest or not _trains(self):
+            return None
+        return Parts(self.weight, self.bias, None, self, How(x.shape[1], num_parts, self.eps))
 
 
 class FastPlainInstanceNorm(FastNorm, nn.InstanceNorm2d):
@@ -100,7 +108,7 @@ class FastPlainInstanceNorm(FastNorm, nn.InstanceNorm2d):
         num_channels = x.shape[1]
         weight = self.weight if self.affine else torch.ones(num_channels)
         bias = self.bias if self.affine else torch.zeros(num_channels)
-        return Parts(weight, bias, None, None, num_channels, self.eps)
+        return Parts(weight, bias, None, None, How(num_channels, 1, self.eps))
 
 
 class FastInstanceNorm(FastPlainInstanceNorm, InstanceNorm):
@@ -117,7 +125,7 @@ class FastGroupNorm(FastNorm, GroupNorm):
     def parts(self, x: Tensor) -> Parts | None:
         if self.num_channels != x.shape[1]:
             return None
-        return Parts(self.weight, self.bias, None, None, self.num_groups, self.eps)
+        return Parts(self.weight, self.bias, None, None, How(self.num_groups, 1, self.eps))
 
 
 class FastGatedNorm(FastNorm, GatedNorm):
@@ -127,7 +135,7 @@ class FastGatedNorm(FastNorm, GatedNorm):
         batch = self.batch
         if not _trains(batch):
             return None
-        return Parts(self.weight, self.bias, self.gate, batch, x.shape[1], batch.eps)
+        return Parts(self.weight, self.bias, self.gate, batch, How(x.shape[1], 1, batch.eps))
 
 
 class FastMeanNorm(FastNorm, MeanNorm):
@@ -138,7 +146,7 @@ class FastMeanNorm(FastNorm, MeanNorm):
         if not _trains(batch):
             return None
         gate = torch.full_like(weight, 0.5)
-        return Parts(weight, self.bias, gate, batch, x.shape[1], batch.eps)
+        return Parts(weight, self.bias, gate, batch, How(x.shape[1], 1, batch.eps))
 
 
 class FastIBN(FastNorm, IBN):
@@ -150,7 +158,7 @@ class FastIBN(FastNorm, IBN):
             return None
         weight = torch.cat([instance.weight, batch.weight])
         bias = torch.cat([instance.bias, batch.bias])
-        return Parts(weight, bias, _gate(*self.widths), batch, x.shape[1], batch.eps)
+        return Parts(weight, bias, _gate(*self.widths), batch, How(x.shape[1], 1, batch.eps))
 
 
 def _trains(batch: nn.BatchNorm2d) -> bool:
@@ -172,13 +180,13 @@ class _Norm(torch.autograd.Function):
         gate: Tensor | None,
         shortcut: Tensor | None,
         moments: Tensor | None,
-        how: tuple[int, float, bool],
+        how: How,
     ) -> Tensor:
         """With `moments` (2, C) they become the batch's mean and its unbiased variance."""
         y = torch.empty_like(x)
         if shortcut is not None:
             shortcut = shortcut.contiguous(memory_format=torch.channels_last)
-        saved = torch.empty((3 * len(x) + 2) * x.shape[1])
+        saved = torch.empty((3 * len(x) + 2 * how.num_parts) * x.shape[1])
         ctx.how, ctx.moments = how, moments
         call = calls.norm(
             how,

@@ -14,6 +14,7 @@ from normexp.models.cnn import ConvNormAct
 from normexp.models.norm_act import NormAct
 from normexp.models.resnet20 import ResidualBlock
 from normexp.norms.gated import GatedNorm
+from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
 from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
@@ -46,6 +47,7 @@ class FastNormAct(NormAct):
 FAST: Mapping[type[nn.Module], type[nn.Module]] = {
     NormAct: FastNormAct,
     nn.BatchNorm2d: norms.FastBatchNorm,
+    GhostBatchNorm: norms.FastGhostBatchNorm,
     nn.InstanceNorm2d: norms.FastPlainInstanceNorm,
     InstanceNorm: norms.FastInstanceNorm,
     PlainInstanceNorm: norms.FastOwnPlainInstanceNorm,

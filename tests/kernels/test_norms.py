@@ -16,13 +16,14 @@ from normexp.kernels import accelerate
 from normexp.models.norm_act import NormAct
 from normexp.norms.batch import BatchNorm
 from normexp.norms.gated import GatedNorm
+from normexp.norms.ghost import GhostBatchNorm
 from normexp.norms.group import GroupNorm
 from normexp.norms.ibn import IBN
 from normexp.norms.instance import InstanceNorm, PlainInstanceNorm
 from normexp.norms.mean import MeanNorm
 from normexp.norms.serial import SerialNorm
 
-C = 80  # one block of four vectors and one of a single vector
+C = 80  # blocks of four vectors, and one of fewer
 EPS = ref.EPS
 LAYERS: dict[str, tuple[Callable[[int], nn.Module], ref.Reference]] = {
     "batch": (lambda c: BatchNorm(c, eps=EPS, momentum=0.1), ref.batch),
@@ -121,6 +122,30 @@ def test_a_mean_of_a_thousand_spreads_costs_few_digits(name: str) -> None:
     y = layer(x)
     assert is_by_kernel(y)
     close(y, reference(x.detach().double(), state_of(layer), True), 2e-3)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("num_images", "is_fast"), [(12, True), (3, True), (2, False), (13, False)]
+)
+def test_ghosts_of_equal_size_are_by_the_kernel_and_as_without(
+    num_images: int, is_fast: bool
+) -> None:
+    results = []
+    for fast in (True, False):
+        layer = GhostBatchNorm(C, ghost_size=3, eps=EPS, momentum=0.1)
+        with torch.no_grad():
+            layer.weight.copy_(torch.linspace(0.5, 2, C))
+        if fast:
+            accelerate(layer)
+        x = images((num_images, C, 8, 6), torch.float32).requires_grad_()
+        y = layer(x)
+        assert is_by_kernel(y) == (fast and is_fast)
+        dy = images(tuple(y.shape), torch.float32, mean=0.2, seed=3)
+        gradients = torch.autograd.grad(y, [x, *layer.parameters()], dy)
+        results.append([y, *gradients, layer.running_mean, layer.running_var])
+    for ours, plain in zip(*results, strict=True):
+        close(ours, plain.double(), 1e-5)
 
 
 @needs_compiler
