@@ -34,6 +34,7 @@ class ToTune:
 
     overrides: Sequence[str]
     default: float
+    differs: Sequence[str] = ()  # overrides in which it differs from other cells
     specs: dict[float, RunSpec] = field(default_factory=dict)  # by rate
     rates: dict[float, dict[int, float]] = field(default_factory=dict)
     """Validation accuracy by rate and seed; 0 where the run diverged."""
@@ -48,7 +49,12 @@ class ToTune:
     @property
     def name(self) -> str:
         spec = self.spec
-        return f"model={spec.model.name} norm={spec.norm.name} batch_size={spec.batch_size}"
+        always = {"model": spec.model.name, "norm": spec.norm.name, "batch_size": spec.batch_size}
+        if spec.accumulate > 1:
+            always["accumulate"] = spec.accumulate
+        silent = (*always, "contrast")  # which does not enter a choice
+        more = [each for each in self.differs if each.partition("=")[0] not in silent]
+        return " ".join([*(f"{key}={value}" for key, value in always.items()), *more])
 
 
 def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:

@@ -71,7 +71,7 @@ def tuned_by(
     launcher = StandIn(found)
     launcher.setup(**setup)  # type: ignore[arg-type]
     common = ["data=generated", f"runtime.outputs='{outputs}'", "optimizer.lr=0.1", *more]
-    tune([[f"norm={norm}", *common] for norm in norms], launcher, "normexp tune")
+    tune([[*f"norm={norm}".split(), *common] for norm in norms], launcher, "normexp tune")
     return launcher.trained
 
 
@@ -102,6 +102,16 @@ def test_a_best_rate_at_the_edge_widens_the_grid_for_all_at_most_twice_and_is_sa
     assert (none.lr, none.at_edge, batch.at_edge) == (0.00625, True, False)
     (row,) = [each for each in capsys.readouterr().out.splitlines() if "norm=none" in each]
     assert "edge" in row
+
+
+def test_a_row_says_in_what_its_cell_differs_from_the_others(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    sizes = ("ghost norm.layer.ghost_size=2", "ghost norm.layer.ghost_size=16")
+    tuned_by(setup, lambda *_: 0.5, tmp_path, *sizes, more=["accumulate=8"])
+    names = [cell.cell for cell in read_tuned(file_of(tmp_path, "tuned")).cells]
+    start = "model=cnn norm=ghost batch_size=128 accumulate=8 norm.layer.ghost_size="
+    assert names == [f"{start}2", f"{start}16"]
 
 
 def test_typed_again_it_trains_nothing_and_chooses_the_same(
