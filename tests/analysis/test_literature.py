@@ -77,13 +77,18 @@ def test_what_is_open_or_of_one_place_is_not_measured() -> None:
 
 def test_runs_of_other_settings_make_other_blocks_or_are_left_out() -> None:
     every = runs(lambda norm, size: OURS.get((norm, size)))
-    augmented = [
-        made(0.5, norm=norm, batch_size=size, seed=seed, contrast="jitter")
-        for norm, size in OURS
-        for seed in range(6)
-    ]
-    assert shapes(CURVE, [*every, *augmented]) == shapes(CURVE, every)
-    assert len(shapes(replace(CURVE, where={}), [*every, *augmented])) == 2
+
+    def other(**changes: object) -> list[Run]:
+        return [
+            made(0.5, norm=norm, batch_size=size, seed=seed, **changes)
+            for norm, size in OURS
+            for seed in range(6)
+        ]
+
+    augmented = other(contrast="jitter")
+    changed = [*other(accumulate=8), *other(data__gain_spread=1.0)]
+    assert shapes(CURVE, [*every, *augmented, *changed]) == shapes(CURVE, every)
+    assert len(shapes(replace(CURVE, where={}), [*every, *augmented, *changed])) == 2
 
 
 def test_contrast_is_compared_at_each_severity() -> None:
