@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.made import made
@@ -78,7 +79,7 @@ def test_what_is_open_or_of_one_place_is_not_measured() -> None:
 def test_runs_of_other_settings_make_other_blocks_or_are_left_out() -> None:
     every = runs(lambda norm, size: OURS.get((norm, size)))
 
-    def other(**changes: object) -> list[Run]:
+    def other(**changes: Any) -> list[Run]:
         return [
             made(0.5, norm=norm, batch_size=size, seed=seed, **changes)
             for norm, size in OURS
