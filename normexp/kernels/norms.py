@@ -90,10 +90,10 @@ class FastBatchNorm(FastNorm, nn.BatchNorm2d):
 
 
 class FastGhostBatchNorm(FastNorm, GhostBatchNorm):
-    """Ours, in training by the kernel, where the images fill equal parts."""
+    """Ours, in training by the kernel, where the images fill equal parts or are one."""
 
     def parts(self, x: Tensor) -> Parts | None:
-        num_parts, rest = divmod(len(x), self.ghost_size)
+        num_parts, rest = divmod(len(x), min(self.ghost_size, len(x)))
         if rest or not _trains(self):
             return None
         return Parts(self.weight, self.bias, None, self, How(x.shape[1], num_parts, self.eps))
