@@ -52,6 +52,7 @@ from normexp.sweep.fork import ForkedChild, import_training, share_images
 with initialize_config_dir(build.conf_dir(), version_base="1.3"):
     spec, runtime = build.run_spec(compose("train", sys.argv[1:]))
 cell = Cell("", spec, runtime, RunFolder.of(Path("outputs"), spec), ())
+cell.take()  # as a sweep does, which reads the runs that ship
 import_training([spec.settings])
 share_images([spec.settings], keep_images)
 print("ready", flush=True)

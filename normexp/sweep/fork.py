@@ -28,7 +28,7 @@ from normexp.runs.source import targets
 from normexp.runs.spec import Settings
 from normexp.sweep.pool import CHILD, Child, Process
 
-IMPORTED = ("data", "engine", "evaluation", "norms")
+IMPORTED = ("data", "engine", "evaluation", "kernels", "norms")
 ALSO_IMPORTED = ("normexp.models.check", "normexp.models.padding", "torch._dynamo")
 """Of the models only these; torchvision's takes long, and few need it. The first optimizer imports
 torch's compiler.
