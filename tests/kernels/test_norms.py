@@ -125,9 +125,7 @@ def test_a_mean_of_a_thousand_spreads_costs_few_digits(name: str) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    ("num_images", "is_fast"), [(12, True), (3, True), (2, True), (13, False)]
-)
+@pytest.mark.parametrize(("num_images", "is_fast"), [(12, True), (3, True), (2, True), (13, False)])
 def test_ghosts_of_equal_size_are_by_the_kernel_and_as_without(
     num_images: int, is_fast: bool
 ) -> None:
