@@ -1,6 +1,6 @@
 """The runs of a tuning: cells at learning rates on exploration seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class ToTune:
 
     overrides: Sequence[str]
     default: float
-    differs: Sequence[str] = ()  # overrides in which it differs from other cells
+    everywhere: Collection[str] = ()  # overrides that all cells have
     specs: dict[float, RunSpec] = field(default_factory=dict)  # by rate
     rates: dict[float, dict[int, float]] = field(default_factory=dict)
     """Validation accuracy by rate and seed; 0 where the run diverged."""
@@ -53,7 +53,8 @@ class ToTune:
         if spec.accumulate > 1:
             always["accumulate"] = spec.accumulate
         silent = (*always, "contrast")  # which does not enter a choice
-        more = [each for each in self.differs if each.partition("=")[0] not in silent]
+        own = [each for each in self.overrides if each not in self.everywhere]
+        more = [each for each in own if each.partition("=")[0] not in silent]
         return " ".join([*(f"{key}={value}" for key, value in always.items()), *more])
 
 

@@ -6,7 +6,7 @@ for all cells alike, where a best rate lies at its edge (`docs/statistics.md`).
 """
 
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -72,10 +72,7 @@ def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> No
     study = study_of(grid.cell(each)[0] for each in lists)
     kept = [[each for each in own if key(each) not in (*OWN, "study")] for own in lists]
     everywhere = set(kept[0]).intersection(*kept)
-    given = [
-        ToTune(own := without_rate(each), default_rate(grid, each), without(everywhere, own))
-        for each in kept
-    ]
+    given = [ToTune(without_rate(own), default_rate(grid, own), everywhere) for own in kept]
     given, outputs = distinct(given, launcher, study)
     read_tuned(file_of(outputs, study))
     explore(given, launcher, study)
@@ -111,10 +108,6 @@ def key(argument: str) -> str:
 
 def without_rate(overrides: Iterable[str]) -> list[str]:
     return [each for each in overrides if key(each) != "optimizer.lr"]
-
-
-def without(some: Collection[str], overrides: Iterable[str]) -> list[str]:
-    return [each for each in overrides if each not in some]
 
 
 def study_of(cells: Iterable[Mapping[str, object]]) -> str:

@@ -119,56 +119,43 @@ void transform_back(const Call& call, long c, long k, const Panels& sums, long p
         call.dweight[((k + i) * 9 + p) * call.num_in + c + l] = f[p][l][i];
 }
 
+// The answers of `count` tiles in the channels of panel k, from rows 0 on of their windows and from
+// the `panel` of filters.
+void answer_tiles(const Call& call, const Window* window, const Panels& windows, long count,
+                  const Panels& filters, long panel, const Panels& sums, long k) {
+  const Shape s = call.shape();
+  for (long p = 0; p < PLACES; p++)
+    multiply_rows(count, Left<LANES, 1>{windows.at(0, p), windows.size}, filters.at(panel, p),
+                  s.from, sums.at(0, p));
+  for (long t = 0; t < count; t++) transform_sums(s, window[t], sums, t, call.y + k * LANES);
+}
+
+// Few tiles: their windows are transformed once, for all, and a panel of filters by who needs it.
 void forward_few(const Call& call) {
   const Shape s = call.shape();
   const std::vector<float> zeros(s.from);
   const long tiles = s.tiles();
   const Panels windows(s.from / LANES, tiles);
-#pragma omp parallel num_threads(call.threads)
-  {
-#pragma omp for schedule(static)
-    for (long t = 0; t < tiles; t++)
-      transform_window(s, Window(s, t), call.x, zeros.data(), windows, t);
-    const Panels filters(1, s.from), sums(1, tiles);
-#pragma omp for schedule(static)
-    for (long k = 0; k < s.to; k += LANES) {
-      for (long c = 0; c < s.from; c += LANES) transform_filters(call, c, k, filters, 0);
-      for (long p = 0; p < PLACES; p++)
-        multiply_rows(tiles, Left<LANES, 1>{windows.at(0, p), windows.size}, filters.at(0, p),
-                      s.from, sums.at(0, p));
-      for (long t = 0; t < tiles; t++) transform_sums(s, Window(s, t), sums, t, call.y + k);
-    }
-  }
-}
-
-void filter_gradient_few(const Call& call) {
-  const Shape s = call.shape();
-  const std::vector<float> zeros(s.from);
-  const long tiles = s.tiles();
-  const Panels windows(s.from / LANES, tiles), gradients(s.to / LANES, tiles);
+  std::vector<Window> window(tiles);
 #pragma omp parallel num_threads(call.threads)
   {
 #pragma omp for schedule(static)
     for (long t = 0; t < tiles; t++) {
-      const Window window(s, t);
-      transform_window(s, window, call.x, zeros.data(), windows, t);
-      transform_gradient(s, window, call.dy, gradients, t);
+      window[t] = Window(s, t);
+      transform_window(s, window[t], call.x, zeros.data(), windows, t);
     }
-    const Panels sums(1, s.from);
+    const Panels filters(1, s.from), sums(1, tiles);
 #pragma omp for schedule(static)
-    for (long k = 0; k < s.to; k += LANES) {
-      for (long p = 0; p < PLACES; p++)
-        for (long c = 0; c < s.from; c += LANES)
-          multiply_rows(LANES, Left<1, LANES>{windows.at(c / LANES, p), LANES * LANES},
-                        gradients.at(k / LANES, p), tiles, sums.at(0, p, c));
-      for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k, sums, 0);
+    for (long k = 0; k < s.to / LANES; k++) {
+      for (long c = 0; c < s.from; c += LANES) transform_filters(call, c, k * LANES, filters, 0);
+      answer_tiles(call, window.data(), windows, tiles, filters, 0, sums, k);
     }
   }
 }
 
-void forward(const Call& call) {
+// Many tiles: the filters are transformed once, for all, and a block of windows by who needs it.
+void forward_many(const Call& call) {
   const Shape s = call.shape();
-  if (s.tiles() <= TILES) return forward_few(call);
   const std::vector<float> zeros(s.from);
   const long tiles = s.tiles(), blocks = (tiles + ROWS - 1) / ROWS, panels = s.to / LANES;
   const Panels filters(panels, s.from);
@@ -189,25 +176,27 @@ void forward(const Call& call) {
         window[t] = Window(s, first + t);
         transform_window(s, window[t], call.x, zeros.data(), windows, t);
       }
-      for (long k = panels * share / shares; k < panels * (share + 1) / shares; k++) {
-        for (long p = 0; p < PLACES; p++)
-          multiply_rows(count, Left<LANES, 1>{windows.at(0, p), windows.size}, filters.at(k, p),
-                        s.from, sums.at(0, p));
-        for (long t = 0; t < count; t++)
-          transform_sums(s, window[t], sums, t, call.y + k * LANES);
-      }
+      for (long k = panels * share / shares; k < panels * (share + 1) / shares; k++)
+        answer_tiles(call, window, windows, count, filters, k, sums, k);
     }
   }
 }
 
 void filter_gradient(const Call& call) {
   const Shape s = call.shape();
-  if (s.tiles() <= TILES) return filter_gradient_few(call);
   const std::vector<float> zeros(s.from);
   const long tiles = s.tiles(), panels_in = s.from / LANES, panels_out = s.to / LANES;
-  const Panels windows(panels_in, TILES), gradients(panels_out, TILES), sums(panels_out, s.from);
+  const bool few = tiles <= TILES;
+  const Panels windows(panels_in, TILES), gradients(panels_out, TILES);
+  const Panels shared(few ? 0 : panels_out, s.from);
 #pragma omp parallel num_threads(call.threads)
   {
+    const auto multiply = [&](long p, long k, long count, const Panels& sums, long panel,
+                              bool is_added) {
+      for (long c = 0; c < panels_in; c++)
+        multiply_rows(LANES, Left<1, LANES>{windows.at(c, p), LANES * LANES}, gradients.at(k, p),
+                      count, sums.at(panel, p, c * LANES), is_added);
+    };
     for (long first = 0; first < tiles; first += TILES) {
       const long count = std::min(TILES, tiles - first);
 #pragma omp for schedule(static)
@@ -216,16 +205,23 @@ void filter_gradient(const Call& call) {
         transform_window(s, window, call.x, zeros.data(), windows, t);
         transform_gradient(s, window, call.dy, gradients, t);
       }
+      if (few) break;
 #pragma omp for collapse(2) schedule(static)
       for (long p = 0; p < PLACES; p++)
-        for (long k = 0; k < panels_out; k++)
-          for (long c = 0; c < panels_in; c++)
-            multiply_rows(LANES, Left<1, LANES>{windows.at(c, p), LANES * LANES},
-                          gradients.at(k, p), count, sums.at(k, p, c * LANES), first > 0);
+        for (long k = 0; k < panels_out; k++) multiply(p, k, count, shared, k, first > 0);
     }
+    if (few) {
+      const Panels sums(1, s.from);
+#pragma omp for schedule(static)
+      for (long k = 0; k < panels_out; k++) {
+        for (long p = 0; p < PLACES; p++) multiply(p, k, tiles, sums, 0, false);
+        for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k * LANES, sums, 0);
+      }
+    } else {
 #pragma omp for collapse(2) schedule(static)
-    for (long k = 0; k < s.to; k += LANES)
-      for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k, sums, k / LANES);
+      for (long k = 0; k < s.to; k += LANES)
+        for (long c = 0; c < s.from; c += LANES) transform_back(call, c, k, shared, k / LANES);
+    }
   }
 }
 
@@ -234,7 +230,9 @@ void filter_gradient(const Call& call) {
 extern "C" {
 
 // Writes `y`, maps of the size of x.
-void winograd_float32_forward(const Call* call) { forward(*call); }
+void winograd_float32_forward(const Call* call) {
+  call->shape().tiles() <= TILES ? forward_few(*call) : forward_many(*call);
+}
 
 // Writes `dweight`, of filters that lie as `num_out`, pixels and `num_in`.
 void winograd_float32_filter_gradient(const Call* call) { filter_gradient(*call); }
