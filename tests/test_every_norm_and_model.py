@@ -54,7 +54,7 @@ def loss(training: Training, batch: tuple[Tensor, Tensor]) -> float:
 
 
 # A few norms stand for all in ResNet-20, and ResNet-18 takes four seconds each.
-ALWAYS = {"cnn": KINDS, "resnet20": ["batch", "instance", "both", "split", "fixup"]}
+ALWAYS = {"cnn": KINDS, "resnet20": ["both", "fixup"]}
 CASES = [
     pytest.param(norm, model, marks=() if norm in ALWAYS.get(model, ()) else pytest.mark.slow)
     for model in MODELS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,10 @@ def cell(spec_of: SpecOf) -> Callable[..., list[Run]]:
 
     def made(*arguments: str) -> list[Run]:
         runs = []
+        first = spec_of(*(each for each in arguments if not each.startswith("runtime.")))
         for seed in (0, 1):
-            settings = (*arguments, f"seed={seed}")
-            spec = spec_of(*(each for each in settings if not each.startswith("runtime.")))
-            command = shlex.join(["normexp", "train", *settings])
+            spec = replace(first, seed=seed)
+            command = shlex.join(["normexp", "train", *arguments, f"seed={seed}"])
             folder = RunFolder(Path("runs", spec.name))
             runs.append(Run(folder, spec, "finished", result(spec, 0.5), command=command))
         return runs

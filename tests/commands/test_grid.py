@@ -84,18 +84,18 @@ def one_by_one(loader: Counting, overrides: Sequence[str]) -> Outcome:
     ("axes", "compositions"),
     [
         (("norm=batch|both", "seed=0|1"), 2),
-        (("experiment=heads|quickstart", "optimizer=adamw", "seed=0|7"), 2),
+        pytest.param(("experiment=heads|quickstart", "optimizer=adamw", "seed=0|7"), 2, marks=SLOW),
         pytest.param(
             ("data=generated", "data.source.num_train=90|91", "study=null|a|2024"),
             1,
-            marks=pytest.mark.slow,
+            marks=SLOW,
         ),
         # What others refer to, in one step and in two, and a value in the place of a reference.
-        (("model.depth=6|12", "model.order=conv-act-norm|conv-norm-act"), 1),
-        pytest.param(("model.network.depth=12|18", "model.depth=6|12"), 1, marks=SLOW),
         pytest.param(
-            ("runtime.cache_dir=a|b", "data=cifar10|generated"), 2, marks=pytest.mark.slow
+            ("model.depth=6|12", "model.order=conv-act-norm|conv-norm-act"), 1, marks=SLOW
         ),
+        pytest.param(("model.network.depth=12|18", "model.depth=6|12"), 1, marks=SLOW),
+        pytest.param(("runtime.cache_dir=a|b", "data=cifar10|generated"), 2, marks=SLOW),
         (("seed=${batch_size}|3|${epochs}", "batch_size=2|5"), 3),
         # A list in the place of another and of a number, nothing in the place of both.
         (("model.network.widths=[8,8,8,8,8,8]|[4,4,4,8,8,8]", "epochs=1|2.0"), 1),
@@ -103,19 +103,17 @@ def one_by_one(loader: Counting, overrides: Sequence[str]) -> Outcome:
         pytest.param(("norm.layer.eps=1e-3|'1'|true", "norm=batch"), 1, marks=SLOW),
         pytest.param(("optimizer.lr=tuned|0.2|1|null", "norm=batch"), 1, marks=SLOW),
         # More than the value of a key.
-        (("+norm.layer.affine=true|false", "seed=0|1"), 2),
+        pytest.param(("+norm.layer.affine=true|false", "seed=0|1"), 2, marks=SLOW),
         (("++norm.layer.eps=1|2", "~norm.layer.momentum=", "seed=0|1"), 2),
-        pytest.param(
-            ("norm.layer={_target_:a.B,eps:1}|{eps:2}", "seed=0|1"), 2, marks=pytest.mark.slow
-        ),
+        pytest.param(("norm.layer={_target_:a.B,eps:1}|{eps:2}", "seed=0|1"), 2, marks=SLOW),
         pytest.param(("data.source=null|3", "data.source.seed=1|2"), 4, marks=SLOW),
         (("~contrast=", "+contrast=strong|low", "seed=0|1"), 2),
         pytest.param(("contrast@model.own=low", "seed=0|1"), 2, marks=SLOW),
         # Mistakes.
-        (("norm=bach|batch", "seed=0|1"), None),
+        pytest.param(("norm=bach|batch", "seed=0|1"), None, marks=SLOW),
         pytest.param(("batch_size=8|-4", "optimizer.rl=1|2"), None, marks=SLOW),
         pytest.param(("model.network.widths.0=8|9", "seed=0|1"), None, marks=SLOW),
-        (("epochs=null|???", "precision=fp32|half"), None),
+        pytest.param(("epochs=null|???", "precision=fp32|half"), None, marks=SLOW),
         (("seed=${nosuch}|1|${seed}",), None),
         pytest.param(("model.depth=6|${model.nosuch}", "seed=0|1"), None, marks=SLOW),
     ],
