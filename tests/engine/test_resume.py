@@ -36,8 +36,8 @@ NORMS = [norm for norm in NORMS if norm not in NEED_MORE]
 # A batch is 10 images here: more than one part.
 RESIDUAL = ("model=resnet20", "model.network.width=8")
 EXTRA = {"ghost": ("norm.layer.ghost_size=4",)} | dict.fromkeys(NEED_RESIDUAL_BRANCHES, RESIDUAL)
-# With state, randomness or a schedule that the others here do not have. Of the others `test_every_norm.py` shows that
-# their state dict has all that training leaves behind.
+# With state, randomness or a schedule that no other one here has. Of the others
+# `test_every_norm.py` shows that their state dict has all that training leaves behind.
 OWN_STATE = {"batch_frozen", "both", "instance_noisy", "renorm", "weight"}
 END_OF_EPOCH, MID_EPOCH = STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2
 
