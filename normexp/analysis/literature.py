@@ -30,8 +30,13 @@ from normexp.kinds import typed
 from normexp.runs.plain import Plain, from_plain
 from normexp.shipped import conf_dir
 
-UNCHANGED = {"data.red_scale": ("null",), "data.gain_spread": ("null",), "accumulate": ("1",)}
-"""Published tables are of images as they are, and of one batch a step."""
+USUAL = {
+    "data.crop": ("2",),
+    "data.red_scale": ("null",),
+    "data.gain_spread": ("null",),
+    "accumulate": ("1",),
+}
+"""Published tables are of images as they are, with crops in training, and of one batch a step."""
 Verdict = Literal["same shape", "other", "not measured"]
 Side = tuple[str, str]  # a norm and a place
 
@@ -108,7 +113,7 @@ def verdict_of(found: Sequence[Shape]) -> Verdict:
 
 
 def _fits(published: Published, run: Run) -> bool:
-    wanted = {"norm": (*published.numbers,), **UNCHANGED, **published.where}
+    wanted = {"norm": (*published.numbers,), **USUAL, **published.where}
     return all(typed(run.factors.get(key)) in values for key, values in wanted.items())
 
 

@@ -124,10 +124,11 @@ def selects(side: Side, cell: Settings) -> bool:
 
 def test_every_measured_side_is_measured() -> None:
     for claim in CLAIMS:
+        measured = [comparison for comparison in planned(claim) if comparison.is_measured]
         if claim.measurement is None:
+            assert not measured, claim.name
             continue
         found = [cell for cell, seed in claim.measurement.networks() if seed == 0]
-        measured = (comparison for comparison in planned(claim) if comparison.is_measured)
         for side in (side for comparison in measured for side in sides(comparison)):
             fitting = [cell for cell in found if selects(side, cell)]
             assert len(fitting) == 1, f"{claim.name}: {side}"

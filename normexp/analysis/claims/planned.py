@@ -65,7 +65,9 @@ class Planned:
     @property
     def is_measured(self) -> bool:
         measure = self.first.measure
-        return not (measure.lens or measure.among) and measure.value.split(".")[0] not in OF_RUNS
+        if measure.lens or measure.among or measure.at_train_loss is not None:
+            return False
+        return measure.value.split(".")[0] not in OF_RUNS
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         rows = self._of_its_kind(rows)

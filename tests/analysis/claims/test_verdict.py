@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,23 @@ def test_a_loss_of_accuracy_is_not_drawn_with_runs_that_diverged_or_are_at_chanc
         assert {each.comparison.outcome for each in found.findings} == {"not drawn"}
         assert found.word == "OPEN"
         assert "2 of 8 " in found.reason or "4 of 16 " in found.reason
+
+
+def test_runs_are_compared_at_a_training_loss_to_which_all_of_them_came() -> None:
+    """Training losses are 2, 1 and 2/3 here; validation rises from a third of the accuracy."""
+    of = claim()
+    cells = {("instance", 128): around(0.8), ("batch", 128): around(0.6)}
+
+    def at(loss: float) -> Verdict:
+        measure = replace(of.measures["accuracy"], value="val_accuracy", at_train_loss=loss)
+        return verdict(replace(of, measures={"accuracy": measure}), cells)
+
+    assert at(1.5).word == "SUPPORTED"
+    (finding,) = at(1.5).findings
+    differences = finding.comparison.pairs.differences.values()
+    assert [*differences] == pytest.approx([100 * (0.4 - 0.3)] * 8, abs=0.2)
+    assert at(0.5).word == "OPEN"
+    assert "8 of 8 never came so far" in at(0.5).reason
 
 
 def test_what_is_measured_at_the_start_is_not_mixed_up_with_trained_runs() -> None:
