@@ -147,9 +147,12 @@ def cells(rows: Iterable[R], by: Sequence[str]) -> dict[Cell, list[R]]:
     return {cell: grouped[cell] for cell in sorted(grouped, key=_order)}
 
 
-def _order(cell: Cell) -> list[tuple[bool, float, str]]:
-    """Numbers by size, then everything else by its text."""
-    return [
-        (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, str(value))
-        for value in cell
-    ]
+def _order(cell: Cell) -> list[tuple[int, float, str]]:
+    """What is not set, then numbers by size, then everything else by its text."""
+    return [_place(value) for value in cell]
+
+
+def _place(value: object) -> tuple[int, float, str]:
+    if isinstance(value, int | float):
+        return 1, float(value), ""
+    return (0, 0.0, "") if value is None else (2, 0.0, str(value))

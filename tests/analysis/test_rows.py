@@ -62,6 +62,12 @@ def test_a_lens_is_read_where_there_is_one(tmp_path: Path) -> None:
     assert [[*run.lens] for run in rows] == [[{"axis": "cost"}], [], []]
 
 
+def test_what_is_not_set_stands_before_numbers(tmp_path: Path) -> None:
+    for scale in (10, 100, None):
+        make_run(tmp_path, 0.5, data__red_scale=scale)
+    assert list(cells(runs(tmp_path), ["data.red_scale"])) == [(None,), (10,), (100,)]
+
+
 def test_cells_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     make_study(tmp_path, ["instance", "batch"], [128, 4, 32], 2, lambda *_: 0.5)
     by = cells(runs(tmp_path), ["batch_size", "norm"])
