@@ -135,12 +135,12 @@ def in_words(expect: Sequence[str]) -> str:
 def on_what(findings: Sequence[Finding]) -> str:
     """Return the factor that separates what agrees from what does not, and its values."""
     decided = [finding for finding in findings if finding.agrees is not None]
-    factors = dict.fromkeys(key for finding in findings for key in finding.planned.factors)
-    for factor in factors:
-        of_factor = [f for f in decided if factor in f.planned.factors]
+    for factor in decided[0].planned.factors:
+        if not all(factor in finding.planned.factors for finding in decided):
+            continue
         sides = {
             agrees: dict.fromkeys(
-                typed(f.planned.factors[factor]) for f in of_factor if f.agrees is agrees
+                typed(f.planned.factors[factor]) for f in decided if f.agrees is agrees
             )
             for agrees in (True, False)
         }
@@ -148,11 +148,13 @@ def on_what(findings: Sequence[Finding]) -> str:
             if factor == "comparison":
                 sides = {agrees: dict.fromkeys(map(quoted, own)) for agrees, own in sides.items()}
             words = {agrees: ", ".join(own) for agrees, own in sides.items()}
-            of = "" if factor == "comparison" else f" for {factor.replace('_', ' ')}"
+            of = "" if factor == "comparison" else f" for {factor}"
             return f"as claimed{of}: {words[True]}; not as claimed{of}: {words[False]}"
     others = [quoted(f.planned.name) for f in decided if not f.agrees]
     agreeing = len(decided) - len(others)
     counted = f"{agreeing} of {len(findings)} comparisons are as claimed"
+    if unanswered := len(findings) - len(decided):
+        counted += f", {unanswered} without an answer"
     return f"{counted}; not as claimed: {several(others, SHOWN)}"
 
 

@@ -93,7 +93,7 @@ def test_comparisons_that_disagree_make_it_depend_on_what_tells_them_apart() -> 
     cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
     assert word(claim(**ACROSS), cells) == (
         "DEPENDS",
-        "as claimed for batch size: 2; not as claimed for batch size: 128",
+        "as claimed for batch_size: 2; not as claimed for batch_size: 128",
     )
 
 
@@ -106,6 +106,9 @@ def test_what_no_single_factor_tells_apart_is_told_in_full() -> None:
         "1 of 4 comparisons are as claimed; not as claimed: “norm=a batch_size=128”, "
         "“norm=b batch_size=2”, “norm=b batch_size=128”",
     )
+    del cells["b", 128]
+    found = word(of, cells)[1]
+    assert found.startswith("1 of 4 comparisons are as claimed, 1 without an answer; not as")
 
 
 def test_a_factor_that_only_one_side_has_tells_nothing_apart() -> None:
@@ -233,6 +236,30 @@ def test_a_loss_of_accuracy_is_not_drawn_with_runs_that_diverged_or_are_at_chanc
         assert {each.comparison.outcome for each in found.findings} == {"not drawn"}
         assert found.word == "OPEN"
         assert "2 of 8 " in found.reason or "4 of 16 " in found.reason
+
+
+def test_what_tells_some_comparisons_apart_is_no_reason_where_others_do_not_have_it() -> None:
+    of = of_blocks(
+        0.01,
+        without={
+            "first": {"norm": "none", "batch_size": [8, 128]},
+            "second": {"norm": "none", "batch_size": 2},
+            "expect": "less",
+        },
+        others={
+            "first": {"batch_size": 128},
+            "second": {"batch_size": 2},
+            "across": {"norm": ["batch", "instance"]},
+            "expect": "same",
+        },
+    )
+    cells = {(norm, 2): [0.7] * 8 for norm in ("none", "batch", "instance")}
+    cells |= {(norm, 128): around(0.6) for norm in ("none", "batch", "instance")}
+    assert word(of, {**cells, ("none", 8): around(0.7)}) == (
+        "DEPENDS",
+        "1 of 4 comparisons are as claimed; not as claimed: “without batch_size=8”, "
+        "“others norm=batch”, “others norm=instance”",
+    )
 
 
 def test_runs_are_compared_at_a_training_loss_to_which_all_of_them_came() -> None:
