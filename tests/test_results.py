@@ -10,6 +10,8 @@ import pytest
 from helpers.made import make_study
 from helpers.ship import rows_of, ship
 
+from normexp.analysis.advice import advice
+from normexp.analysis.evidence import shipped
 from normexp.runs import reference
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,14 @@ def test_every_run_that_ships_is_of_a_study_that_a_page_names(results: ModuleTyp
     studies = {study for row in reference.rows(without="tuning_") for study in row.record.studies}
     texts = [file.read_text(encoding="utf-8") for file in FOLDER.glob("*.md")]
     assert studies <= {study for text in texts for _, study, _ in results.tables_of(text)}
+
+
+@pytest.mark.parametrize("contrast", ["steady", "varies"])
+def test_the_rows_advise_at_each_of_their_batch_sizes(contrast: str) -> None:
+    evidence = shipped()
+    for size in {run.spec.batch_size for run in evidence.runs}:
+        lines = list(advice(evidence.runs, size, contrast, 0.5, evidence.tuned))
+        assert "What was trained:" in lines, size
 
 
 def test_a_study_that_is_new_gets_a_page_and_prose_stays(

@@ -143,7 +143,8 @@ def _headline(scores: Mapping[str, Scores], best: str, found: Mapping[str, Compa
     equal = tied(scores, best)
     if len(equal) > 1:
         return f"No norm is ahead: {' and '.join(equal)} have the same mean"
-    unsure = [other for other, each in found.items() if each.outcome in ("open", "missing")]
+    # The best mean may lose over the seeds that both have.
+    unsure = [n for n, each in found.items() if each.outcome in ("open", "missing", "less")]
     if unsure:
         return f"Cannot tell whether {best} is better than {', '.join(unsure)}. It is ahead"
     is_likely = any(each.graded and each.graded.grade is Grade.LIKELY for each in found.values())
@@ -168,5 +169,6 @@ def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
 
 
 def missing(size: int, scores: Mapping[str, Scores]) -> Iterator[str]:
-    if absent := [norm for norm in ("batch", "instance", "both", "group") if norm not in scores]:
+    have = {norm.split()[0] for norm in scores}
+    if absent := [norm for norm in ("batch", "instance", "both", "group") if norm not in have]:
         yield f"Missing at batch size {size}: runs of norm={','.join(absent)}."

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from math import log
+from statistics import fmean
 
-from normexp.analysis.rows import Run
+from normexp.analysis.measures import validation_accuracy
+from normexp.analysis.rows import Run, cells
 from normexp.kinds import typed
 from normexp.tuned import Tuned, key_of
 
@@ -37,14 +39,27 @@ def comparable(near: Sequence[Run], batch_size: int, tuned: Sequence[Tuned] = ()
 def at_other_sizes(runs: Sequence[Run], group: Sequence[Run]) -> dict[int, list[Run]]:
     """Return the runs that differ from the `group` in norm, batch size and rate only, by size.
 
-    Without the size of the group; the nearest in ratio first.
+    Without the size of the group; the nearest in ratio first. Of a norm's learning rates at a size
+    the one with the best mean validation accuracy is kept.
     """
     size, wanted = group[0].spec.batch_size, _regime(group[0])
     found: dict[int, list[Run]] = {}
     for run in sorted(runs, key=lambda run: distance(run, size)):
         if run.spec.batch_size != size and _regime(run) == wanted:
             found.setdefault(run.spec.batch_size, []).append(run)
-    return found
+    return {size: _at_best_rates(own) for size, own in found.items()}
+
+
+def _at_best_rates(runs: Sequence[Run]) -> list[Run]:
+    kept = []
+    for own in by_norm(runs).values():
+        rates = cells(own, ["optimizer.lr"])
+        kept += max(rates.values(), key=lambda run: fmean(map(_validated, run)))
+    return kept
+
+
+def _validated(run: Run) -> float:
+    return validation_accuracy(run) or 0.0  # of a run that diverged
 
 
 def _regime(run: Run) -> dict[str, object]:

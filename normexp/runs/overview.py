@@ -55,6 +55,7 @@ class Overview:
         cells = sorted(groups.values(), key=lambda cell: _order(_values(cell, shown)))
         if name := sort.removeprefix("-"):
             cells.sort(key=lambda cell: _order([_value(cell, name)]), reverse=sort.startswith("-"))
+            cells.sort(key=lambda cell: _value(cell, name) is None)
         constant = [key for key in FIRST if key not in shown] if not keys else []
         constants = {key: typed(entries[0].factors.get(key)) for key in constant}
         return cls(shown, constants, tuple(map(tuple, cells)))

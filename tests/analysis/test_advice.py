@@ -158,6 +158,22 @@ def test_a_norm_that_has_runs_at_another_batch_size_only_is_not_left_out() -> No
     assert not any("split" in line or "size 64" in line for line in found)
 
 
+def test_at_another_batch_size_a_norm_counts_at_its_best_learning_rate() -> None:
+    rows = runs("instance", 0.8) + runs("batch", 0.7)
+    for lr, accuracy in ((0.1, 0.6), (0.4, 0.85)):
+        rows += runs("instance", 0.75, batch_size=16) if lr == 0.1 else []
+        rows += runs("none", accuracy, batch_size=16, lr=lr)
+    found = told(rows)
+    assert "  none: ahead by 10.0 points in 8 of 8 seeds (decided)" in found
+
+
+def test_a_norm_ahead_in_its_mean_that_loses_seed_by_seed_is_not_advised() -> None:
+    lucky = runs("instance", 0.95)[4:]  # seeds that batch norm does not have
+    found = told(runs("instance", 0.5, 4) + lucky + runs("batch", 0.55, 4))
+    assert found[0].startswith("Cannot tell whether instance is better than batch. ")
+    assert found[1].startswith("  −5.0 points [")
+
+
 def test_drawn_images_prove_nothing() -> None:
     rows = [
         run for norm in ("instance", "batch") for run in runs(norm, 0.8, data__name="generated")
@@ -180,6 +196,9 @@ def test_norms_that_were_run_in_several_ways_are_told_apart() -> None:
     rows = runs("ghost", 0.8, norm__layer={"ghost_size": 2})
     rows += runs("ghost", 0.7, norm__layer={"ghost_size": 16})
     assert told(rows)[0].startswith("Use ghost norm.layer.ghost_size=2: ")
+    rows = runs("group", 0.8, norm__layer={"num_groups": 2})
+    rows += runs("group", 0.7, norm__layer={"num_groups": 4})
+    assert told(rows)[-1] == "Missing at batch size 4: runs of norm=batch,instance,both."
 
 
 @pytest.mark.parametrize(

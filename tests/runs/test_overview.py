@@ -82,6 +82,14 @@ def test_a_column_sorts_the_rows(sort: str, first: str, outputs: Path) -> None:
     assert row[1] == first
 
 
+@pytest.mark.parametrize("sort", ["accuracy", "-accuracy"])
+def test_rows_without_what_is_sorted_by_stand_last(sort: str, tmp_path: Path) -> None:
+    for norm, found in (("batch", "failed"), ("both", 0.6), ("instance", 0.7)):
+        make_run(tmp_path, found, norm=norm)
+    *_, row, _ = rows_of(Overview.of(catalogue(tmp_path), sort=sort).table(80))
+    assert row[0] == "batch"
+
+
 def test_a_column_that_is_none_is_told(outputs: Path) -> None:
     for keys, sort in ((["nrom"], ""), ([], "nrom")):
         with pytest.raises(UserError, match=r"nrom: .*did you mean norm\?"):

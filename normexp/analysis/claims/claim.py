@@ -27,7 +27,7 @@ class Measure:
 
     value: str
     """Dotted path in `RunResult`, or in a row of `lens.json`; `*` is the mean over a list, `50%`
-    the entry at half of it. With `among`, the key of a setting."""
+    the first entry at or after half of it. With `among`, the key of a setting."""
     margin: float  # the smallest difference that matters
     lens: Selection | None = None  # which row of `lens.json`, by its keys
     accuracy: bool = False  # whether a run that diverged counts as chance

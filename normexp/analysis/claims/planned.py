@@ -70,12 +70,18 @@ class Planned:
         return measure.value.split(".")[0] not in OF_RUNS
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        rows = self._of_its_kind(rows)
+        by_side = self._by_side(rows)
+        return list({row.path / row.name: row for own in by_side for row in own}.values())
+
+    def is_run(self, rows: Sequence[Row]) -> bool:
+        """Whether there are runs of each side."""
+        return all(self._by_side(rows))
+
+    def _by_side(self, rows: Sequence[Row]) -> list[list[Row]]:
         sides = [side for side in (self.first, self.second) if isinstance(side, Side)]
         sides += [side.less for side in sides if side.less]
-        return list(
-            {row.path / row.name: row for side in sides for row in side.rows(rows)}.values()
-        )
+        rows = self._of_its_kind(rows)
+        return [side.rows(rows) for side in sides]
 
 
 def planned(claim: Claim) -> tuple[Planned, ...]:

@@ -64,7 +64,7 @@ class Side:
         """Return the scores, not to be drawn where a run never came down to the training loss."""
         if self.measure.at_train_loss is None:
             return found
-        lacking = sum(run.state == "finished" and self.measure(run) is None for run in runs)
+        lacking = ended([run for run in runs if self.measure(run) is None])
         return replace(found, lacking=lacking, is_drawn=not lacking)
 
     def scaled(self, row: Row) -> float | None:

@@ -25,7 +25,7 @@ OUTCOMES = {
     "open": "open",
     "chance": "not above chance",
     "not drawn": "not drawn",
-    "missing": "not run",
+    "missing": "no pair",
 }
 """What a comparison came out as, in words."""
 GRADES = {"algebra": "exact", "measured": "measured"}
@@ -41,6 +41,7 @@ class Finding:
     planned: Planned
     comparison: Comparison
     rows: Sequence[Row]  # those that were selected
+    is_run: bool  # whether each side has some
 
     @property
     def agrees(self) -> bool | None:
@@ -79,7 +80,9 @@ def judge_claim(claim: Claim, rows: Sequence[Row]) -> Verdict:
         design = Design.PLANNED if is_measured else design_of(rows)
         family = Family("the comparisons of one claim", design)
         found |= zip(own, compare(family, [asked[i].pairs(rows) for i in own]), strict=True)
-    findings = tuple(Finding(each, found[i], each.rows(rows)) for i, each in enumerate(asked))
+    findings = tuple(
+        Finding(each, found[i], each.rows(rows), each.is_run(rows)) for i, each in enumerate(asked)
+    )
     word, reason = word_and_reason(findings)
     return Verdict(claim, word, _grade(claim, word, findings), reason, findings)
 
@@ -103,7 +106,7 @@ def _grade(claim: Claim, word: str, findings: Sequence[Finding]) -> str:
 
 def word_and_reason(findings: Sequence[Finding]) -> tuple[str, str]:
     """Return the verdict, and on what it depends or what it takes."""
-    if all(finding.comparison.outcome == "missing" for finding in findings):
+    if not any(finding.is_run for finding in findings):
         return "NOT RUN", ""
     agrees = [finding.agrees for finding in findings]
     if True in agrees and False in agrees:
@@ -135,6 +138,8 @@ def in_words(expect: Sequence[str]) -> str:
 def on_what(findings: Sequence[Finding]) -> str:
     """Return the factor that separates what agrees from what does not, and its values."""
     decided = [finding for finding in findings if finding.agrees is not None]
+    without = len(findings) - len(decided)
+    unanswered = f"; {without} of {len(findings)} without an answer" if without else ""
     for factor in decided[0].planned.factors:
         if not all(factor in finding.planned.factors for finding in decided):
             continue
@@ -149,13 +154,11 @@ def on_what(findings: Sequence[Finding]) -> str:
                 sides = {agrees: dict.fromkeys(map(quoted, own)) for agrees, own in sides.items()}
             words = {agrees: ", ".join(own) for agrees, own in sides.items()}
             of = "" if factor == "comparison" else f" for {factor}"
-            return f"as claimed{of}: {words[True]}; not as claimed{of}: {words[False]}"
+            return f"as claimed{of}: {words[True]}; not as claimed{of}: {words[False]}{unanswered}"
     others = [quoted(f.planned.name) for f in decided if not f.agrees]
     agreeing = len(decided) - len(others)
     counted = f"{agreeing} of {len(findings)} comparisons are as claimed"
-    if unanswered := len(findings) - len(decided):
-        counted += f", {unanswered} without an answer"
-    return f"{counted}; not as claimed: {several(others, SHOWN)}"
+    return f"{counted}; not as claimed: {several(others, SHOWN)}{unanswered}"
 
 
 def quoted(name: str) -> str:
@@ -166,8 +169,13 @@ def quoted(name: str) -> str:
 def what_it_takes(findings: Sequence[Finding]) -> str:
     """Return how many seeds would decide what is open, and why the rest has no answer."""
     parts = []
-    for outcome, words in (("missing", "there are no runs"), ("chance", "nothing is above chance")):
-        if count := sum(f.comparison.outcome == outcome for f in findings):
+    missing = [f.is_run for f in findings if f.comparison.outcome == "missing"]
+    for count, words in (
+        (missing.count(False), "there are no runs"),
+        (missing.count(True), "no seed has both values, for want of a finished run or its lens,"),
+        (sum(f.comparison.outcome == "chance" for f in findings), "nothing is above chance"),
+    ):
+        if count:
             parts.append(f"{words} in {count} of {plural(len(findings), 'comparison')}")
     not_drawn = [
         f"{quoted(f.planned.name)}: {', '.join(filter(None, f.comparison.pairs.notes))}"

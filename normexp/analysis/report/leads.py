@@ -32,7 +32,9 @@ class Lead:
         alone = t_interval(differences.values())
         if alone is None:
             return lead(differences)
-        return f"ahead by {number(fmean(differences.values()), 2)} points {interval(alone, 2)}"
+        mean = fmean(differences.values())
+        ahead = "ahead by " if mean >= 0 else ""  # the best mean may lose over common seeds
+        return f"{ahead}{number(mean, 2)} points {interval(alone, 2)}"
 
 
 def leads(block: Block) -> Iterator[Lead]:

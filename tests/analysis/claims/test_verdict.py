@@ -108,7 +108,7 @@ def test_what_no_single_factor_tells_apart_is_told_in_full() -> None:
     )
     del cells["b", 128]
     found = word(of, cells)[1]
-    assert found.startswith("1 of 4 comparisons are as claimed, 1 without an answer; not as")
+    assert found.endswith("“norm=b batch_size=2”; 1 of 4 without an answer")
 
 
 def test_a_factor_that_only_one_side_has_tells_nothing_apart() -> None:
@@ -152,6 +152,31 @@ def test_no_runs_are_not_run_and_some_are_said() -> None:
     assert word(claim(), {("instance", 2): [0.9] * 8}) == ("NOT RUN", "")
     cells = {("instance", 2): around(0.8), ("batch", 2): [0.7] * 8}
     assert word(claim(**ACROSS), cells) == ("OPEN", "there are no runs in 1 of 2 comparisons")
+
+
+def test_runs_without_a_seed_in_common_are_not_told_as_not_run() -> None:
+    first = [made(0.8, seed=seed, norm="instance") for seed in (0, 1)]
+    second = [made(0.7, seed=seed, norm="batch") for seed in (2, 3)]
+    found = judge_claim(claim(), [*first, *second])
+    assert found.word == "OPEN"
+    assert found.reason.startswith("no seed has both values")
+
+
+def test_a_diverged_run_never_came_to_a_training_loss() -> None:
+    of = claim()
+    measure = replace(of.measures["accuracy"], value="val_accuracy", at_train_loss=1.5)
+    rows = [made(0.8, seed=seed, norm="instance") for seed in range(8)]
+    rows += [made("diverged", seed=seed, norm="batch") for seed in range(8)]
+    found = judge_claim(replace(of, measures={"accuracy": measure}), rows)
+    assert found.word == "OPEN"
+    assert "8 of 8 never came so far" in found.reason
+
+
+def test_what_has_no_answer_is_counted_beside_what_it_depends_on() -> None:
+    cells = {("instance", 2): around(0.8), ("instance", 128): around(0.6)}
+    cells |= {("batch", b): [0.7] * 8 for b in (2, 128)}
+    _, reason = word(claim(across={"batch_size": [2, 32, 128]}), cells)
+    assert reason.endswith("not as claimed for batch_size: 128; 1 of 3 without an answer")
 
 
 def test_six_seeds_decide_one_comparison_and_a_family_of_two() -> None:

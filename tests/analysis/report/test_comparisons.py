@@ -159,3 +159,14 @@ def test_a_lead_is_of_the_best_over_the_second_on_common_seeds(tmp_path: Path) -
     assert lead.pairs is not None
     assert list(lead.pairs.differences.values()) == pytest.approx([4, 6, 2])
     assert lead.words.startswith("ahead by 4.00 points [")
+
+
+def test_the_best_mean_may_lose_over_the_seeds_that_both_have(tmp_path: Path) -> None:
+    for seed, accuracy in enumerate((0.5, 0.51, 0.49, 0.95)):
+        make_run(tmp_path, accuracy, norm="both", seed=seed)
+        if seed < 3:
+            make_run(tmp_path, 0.55, norm="batch", seed=seed)
+    (block,) = blocks(runs(tmp_path), ["norm"])
+    (lead,) = leads(block)
+    assert lead.best == "both"
+    assert lead.words.startswith("−5.00 points [")
