@@ -27,7 +27,8 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-from scipy import optimize, special
+import scipy
+from scipy import special
 
 from normexp.analysis.equivalence import left_at_step
 from normexp.analysis.family import K, Seeds, holm
@@ -165,4 +166,7 @@ def _critical_t(n: int, alpha: float, one_sided: bool, equal: bool) -> float:
         return float(_log_e(np.asarray(-t), count, one_sided) - wanted)
 
     largest = 1e4  # beyond, differences are equal but for rounding
-    return float(optimize.brentq(lacking, 0, largest)) if lacking(largest) > 0 else float("inf")
+    # `scipy.optimize`, which takes a third of a second, is loaded by its first use.
+    return (
+        float(scipy.optimize.brentq(lacking, 0, largest)) if lacking(largest) > 0 else float("inf")
+    )
