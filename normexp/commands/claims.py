@@ -50,7 +50,8 @@ def main() -> int:
     def task(cfg: DictConfig) -> None:
         settings = checked_settings(cfg, "claims")
         refuse_lists(of_training)
-        hydra.compose("train", overrides=of_training)  # raises on a mistake
+        if of_training:
+            hydra.compose("train", overrides=of_training)  # raises on a mistake
         claims = chosen(settings["claim"])
         outputs = outputs_of(settings)
         if settings["measure"]:
