@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from math import log
-from statistics import fmean
 
-from normexp.analysis.measures import validation_accuracy
-from normexp.analysis.rows import Run, cells
+from normexp.analysis.measures import at_best
+from normexp.analysis.rows import Run
 from normexp.kinds import typed
 from normexp.tuned import Tuned, key_of
 
@@ -47,19 +46,10 @@ def at_other_sizes(runs: Sequence[Run], group: Sequence[Run]) -> dict[int, list[
     for run in sorted(runs, key=lambda run: distance(run, size)):
         if run.spec.batch_size != size and _regime(run) == wanted:
             found.setdefault(run.spec.batch_size, []).append(run)
-    return {size: _at_best_rates(own) for size, own in found.items()}
-
-
-def _at_best_rates(runs: Sequence[Run]) -> list[Run]:
-    kept = []
-    for own in by_norm(runs).values():
-        rates = cells(own, ["optimizer.lr"])
-        kept += max(rates.values(), key=lambda run: fmean(map(_validated, run)))
-    return kept
-
-
-def _validated(run: Run) -> float:
-    return validation_accuracy(run) or 0.0  # of a run that diverged
+    return {
+        size: [run for own in by_norm(of_size).values() for run in at_best(own, "optimizer.lr")]
+        for size, of_size in found.items()
+    }
 
 
 def _regime(run: Run) -> dict[str, object]:

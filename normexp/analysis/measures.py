@@ -5,8 +5,9 @@ Accuracies are in percent; the training's is over its last epoch, validation's a
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from statistics import fmean
 
-from normexp.analysis.rows import Run
+from normexp.analysis.rows import Run, cells
 from normexp.runs.result import EpochResult
 
 Measure = Callable[[Run], float | None]
@@ -41,6 +42,15 @@ def train_accuracy(run: Run) -> float | None:
 def validation_accuracy(run: Run) -> float | None:
     last = _last_epoch(run)
     return 100 * last.val_accuracy if last else None
+
+
+def at_best(runs: Sequence[Run], key: str) -> list[Run]:
+    """Return the runs at the value of a setting that has the best mean validation accuracy.
+
+    A run that diverged has 0.
+    """
+    by_value = cells(runs, [key]).values()
+    return max(by_value, key=lambda own: fmean(validation_accuracy(run) or 0.0 for run in own))
 
 
 def gap(run: Run) -> float | None:

@@ -69,15 +69,8 @@ class Planned:
             return False
         return measure.value.split(".")[0] not in OF_RUNS
 
-    def rows(self, rows: Sequence[Row]) -> list[Row]:
-        by_side = self._by_side(rows)
-        return list({row.path / row.name: row for own in by_side for row in own}.values())
-
-    def is_run(self, rows: Sequence[Row]) -> bool:
-        """Whether there are runs of each side."""
-        return all(self._by_side(rows))
-
-    def _by_side(self, rows: Sequence[Row]) -> list[list[Row]]:
+    def by_side(self, rows: Sequence[Row]) -> list[list[Row]]:
+        """Return those of `rows` that each side has, and what is taken off either."""
         sides = [side for side in (self.first, self.second) if isinstance(side, Side)]
         sides += [side.less for side in sides if side.less]
         rows = self._of_its_kind(rows)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log2
-from statistics import fmean
 
 from normexp.analysis.claims.claim import Measure, Selection, as_typed, fits
-from normexp.analysis.measures import validation_accuracy
-from normexp.analysis.rows import Row, Run, cells
+from normexp.analysis.measures import at_best, validation_accuracy
+from normexp.analysis.rows import Row, Run
 from normexp.analysis.scores import Scores, accuracies, by_seed, chance_of, counts, ended, others
 
 
@@ -41,7 +40,7 @@ class Side:
         if self.measure.among:
             return _among(runs, self.measure)
         if tuned:
-            runs = max(cells(runs, [tuned]).values(), key=_mean_validation_accuracy)
+            runs = at_best(runs, tuned)
         if self.measure.accuracy and not is_difference:
             known = [row for row in rows if isinstance(row, Run)]
             chance, unit = chance_of(runs, known), scale(self.measure.unit)
@@ -95,9 +94,3 @@ def _among(runs: Sequence[Run], measure: Measure) -> Scores:
 
 def _log2(run: Run, measure: Measure) -> float:
     return log2(float(str(run.factors[measure.value])))
-
-
-def _mean_validation_accuracy(rows: Sequence[Row]) -> float:
-    """Return the mean accuracy on validation images at the end; runs that diverged have 0."""
-    of_runs = [validation_accuracy(row) if isinstance(row, Run) else None for row in rows]
-    return fmean(value or 0.0 for value in of_runs)

@@ -40,8 +40,15 @@ class Finding:
 
     planned: Planned
     comparison: Comparison
-    rows: Sequence[Row]  # those that were selected
-    is_run: bool  # whether each side has some
+    by_side: Sequence[Sequence[Row]]  # those that were selected
+
+    @property
+    def rows(self) -> list[Row]:
+        return list({row.path / row.name: row for own in self.by_side for row in own}.values())
+
+    @property
+    def is_run(self) -> bool:
+        return all(self.by_side)
 
     @property
     def agrees(self) -> bool | None:
@@ -80,9 +87,7 @@ def judge_claim(claim: Claim, rows: Sequence[Row]) -> Verdict:
         design = Design.PLANNED if is_measured else design_of(rows)
         family = Family("the comparisons of one claim", design)
         found |= zip(own, compare(family, [asked[i].pairs(rows) for i in own]), strict=True)
-    findings = tuple(
-        Finding(each, found[i], each.rows(rows), each.is_run(rows)) for i, each in enumerate(asked)
-    )
+    findings = tuple(Finding(each, found[i], each.by_side(rows)) for i, each in enumerate(asked))
     word, reason = word_and_reason(findings)
     return Verdict(claim, word, _grade(claim, word, findings), reason, findings)
 

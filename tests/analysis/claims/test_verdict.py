@@ -42,6 +42,13 @@ def of_blocks(margin: float, **blocks: Mapping[str, object]) -> Claim:
     )
 
 
+def at_train_loss(loss: float) -> Claim:
+    """The claim of validation accuracies where the training loss falls to `loss`."""
+    of = claim()
+    measure = replace(of.measures["accuracy"], value="val_accuracy", at_train_loss=loss)
+    return replace(of, measures={"accuracy": measure})
+
+
 def runs(values: Sequence[float], validation: float | None = None, **settings: Any) -> list[Run]:
     """A run of each seed, with these test accuracies."""
     settings = {"batch_size": 128, **settings}
@@ -163,11 +170,9 @@ def test_runs_without_a_seed_in_common_are_not_told_as_not_run() -> None:
 
 
 def test_a_diverged_run_never_came_to_a_training_loss() -> None:
-    of = claim()
-    measure = replace(of.measures["accuracy"], value="val_accuracy", at_train_loss=1.5)
     rows = [made(0.8, seed=seed, norm="instance") for seed in range(8)]
     rows += [made("diverged", seed=seed, norm="batch") for seed in range(8)]
-    found = judge_claim(replace(of, measures={"accuracy": measure}), rows)
+    found = judge_claim(at_train_loss(1.5), rows)
     assert found.word == "OPEN"
     assert "8 of 8 never came so far" in found.reason
 
@@ -289,19 +294,15 @@ def test_what_tells_some_comparisons_apart_is_no_reason_where_others_do_not_have
 
 def test_runs_are_compared_at_a_training_loss_to_which_all_of_them_came() -> None:
     """Training losses are 2, 1 and 2/3 here; validation rises from a third of the accuracy."""
-    of = claim()
     cells = {("instance", 128): around(0.8), ("batch", 128): around(0.6)}
-
-    def at(loss: float) -> Verdict:
-        measure = replace(of.measures["accuracy"], value="val_accuracy", at_train_loss=loss)
-        return verdict(replace(of, measures={"accuracy": measure}), cells)
-
-    assert at(1.5).word == "SUPPORTED"
-    (finding,) = at(1.5).findings
+    found = verdict(at_train_loss(1.5), cells)
+    assert found.word == "SUPPORTED"
+    (finding,) = found.findings
     differences = finding.comparison.pairs.differences.values()
     assert [*differences] == pytest.approx([100 * (0.4 - 0.3)] * 8, abs=0.2)
-    assert at(0.5).word == "OPEN"
-    assert "8 of 8 never came so far" in at(0.5).reason
+    found = verdict(at_train_loss(0.5), cells)
+    assert found.word == "OPEN"
+    assert "8 of 8 never came so far" in found.reason
 
 
 def test_what_is_measured_at_the_start_is_not_mixed_up_with_trained_runs() -> None:
