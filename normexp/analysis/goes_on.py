@@ -51,12 +51,18 @@ def goes_on(pairs: Sequence[Sides], comparisons: Sequence[Comparison]) -> Furthe
     asked = [[cells[side[0].spec.cell_name] for side in pair] for pair in pairs]
     alone = [[cell] for pair in asked if not _is_grid(pair) for cell in pair]
     together = [(grid, UNTIL) for grid in _grids(pair for pair in asked if _is_grid(pair))]
-    more = f"seed={_seeds(runs, _needed(comparisons))}"
-    lines = [*together, *((grid, more) for grid in _grids(alone))]
+    lines = [*together, *((grid, more_seeds(runs, comparisons)) for grid in _grids(alone))]
     return Further(
         "\n".join(_sweep(flags, grid, ending) for grid, ending in lines),
         seconds_needed(runs, comparisons),
     )
+
+
+def more_seeds(runs: Iterable[Run], comparisons: Iterable[Comparison]) -> str:
+    """Return the seeds that the comparisons of these runs need, as they are typed."""
+    seeds = sorted({run.seed for run in runs})
+    missing = max(_needed(comparisons) - len(seeds), 0)
+    return f"seed={','.join(map(str, [*seeds, *range(seeds[-1] + 1, seeds[-1] + 1 + missing)]))}"
 
 
 def seconds_needed(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> float:
@@ -93,13 +99,6 @@ def tunes_of(runs: Sequence[Run]) -> str:
 
 def _needed(comparisons: Iterable[Comparison]) -> int:
     return max(min(each.seeds_needed, MOST_SEEDS) for each in comparisons)
-
-
-def _seeds(runs: Iterable[Run], number: int) -> str:
-    """Return so many seeds: those of the runs, and the next ones."""
-    seeds = sorted({run.seed for run in runs})
-    seeds += range(seeds[-1] + 1, seeds[-1] + 1 + max(number - len(seeds), 0))
-    return ",".join(map(str, seeds))
 
 
 def _cells(runs: Sequence[Run]) -> tuple[list[str], dict[str, dict[str, str]]]:

@@ -22,6 +22,7 @@ from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.evidence import Evidence, own_or_shipped
 from normexp.analysis.goes_on import (
     UNTIL,
+    more_seeds,
     seconds_needed,
     seconds_of_a_seed,
     training_words,
@@ -146,8 +147,7 @@ def commands_of(verdict: Verdict, settings: Settings, of_training: Sequence[str]
         if claim.tuned:
             typed.append(["normexp", "tune", *arguments])
         rate = ["optimizer.lr=tuned"] * claim.tuned
-        further = [UNTIL] * verdict.goes_on
-        typed.append(["normexp", "train", "-m", *arguments, *rate, *further])
+        typed.append(["normexp", "train", "-m", *arguments, *rate, *further_of(verdict)])
         if any(measure.lens for measure in claim.measures.values()):
             typed.append(["normexp", "evaluate", f"study={study}", *where])
     if claim.measurement:
@@ -156,12 +156,24 @@ def commands_of(verdict: Verdict, settings: Settings, of_training: Sequence[str]
     return list(map(shlex.join, typed))
 
 
+def further_of(verdict: Verdict) -> list[str]:
+    """Return the setting that makes a sweep add the seeds that the open comparisons need.
+
+    `until=decided` decides between the test accuracies of norms. For another measure, or two cells
+    of one norm, the seeds are named.
+    """
+    if all(finding.is_of_norms for finding in verdict.short):
+        return [UNTIL] * bool(verdict.short)
+    runs = [row for finding in verdict.short for row in finding.rows if isinstance(row, Run)]
+    return [more_seeds(runs, [finding.comparison for finding in verdict.short])] if runs else []
+
+
 def shown(verdict: Verdict, commands: Sequence[str], evidence: Evidence) -> list[str]:
     """Return the lines of a claim; where it needs runs, with the commands and how long they take.
 
     That is what its study's file says where none of the runs is the user's own.
     """
-    short = [finding.comparison for finding in verdict.findings if finding.comparison.goes_on]
+    short = [finding.comparison for finding in verdict.short]
     by_path = {row.path: row for f in verdict.findings for row in f.rows if isinstance(row, Run)}
     runs, further = [*by_path.values()], ""
     is_own = bool(runs) and not evidence.words

@@ -25,7 +25,8 @@ from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.side import Side
-from normexp.commands.claims import tuning_seconds
+from normexp.analysis.claims.verdict import judge_claim
+from normexp.commands.claims import further_of, tuning_seconds
 from normexp.runs.files import read_record
 from normexp.runs.record import Measurements
 from normexp.tuned import Tuned, key_of
@@ -170,6 +171,31 @@ def test_what_is_typed_for_training_is_part_of_the_commands(tmp_path: Path) -> N
     assert [line.strip() for line in answer.out.splitlines()[2:4]] == [
         f"normexp tune {of_training}", f"normexp train -m {of_training} optimizer.lr=tuned",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "added"),
+    [
+        ("c05", "until=decided"),
+        ("c19", "seed=0,1,2,3"),  # batch norm and batch norm
+        ("c18", "seed=0,1,2,3"),  # validation accuracy
+    ],
+)
+def test_seeds_are_named_where_no_test_accuracies_of_norms_are_compared(
+    name: str, added: str
+) -> None:
+    (claim,) = (each for each in CLAIMS if each.name == name)
+    selected = [side.selection for each in planned(claim) for side in sides(each)]
+    cells = [{k: v for k, v in each.items() if k != "measure"} for each in selected]
+    rows = [
+        made(
+            0.5 + 0.1 * (i * seed % 3), seed=seed, **{k.replace(".", "__"): v for k, v in c.items()}
+        )
+        for i, c in enumerate(c for j, c in enumerate(cells) if c not in cells[:j])
+        for seed in range(3)
+    ]
+    (further,) = further_of(judge_claim(claim, rows))
+    assert further.startswith(added)
 
 
 def test_the_time_has_the_trials_of_cells_without_a_chosen_rate() -> None:

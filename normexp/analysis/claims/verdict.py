@@ -6,6 +6,7 @@ family of their own. Claims are questions of their own: there is no adjustment o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.planned import Planned, planned
@@ -51,6 +52,14 @@ class Finding:
         return all(self.by_side)
 
     @property
+    def is_of_norms(self) -> bool:
+        """Whether the test accuracies of two norms are compared."""
+        norms = [{row.factors.get("norm") for row in own} for own in self.by_side]
+        return self.planned.first.measure.value == "test.accuracy" and all(
+            one.isdisjoint(other) for one, other in combinations(norms, 2)
+        )
+
+    @property
     def agrees(self) -> bool | None:
         """Whether it is as the claim says; None where that is open."""
         outcome = self.comparison.outcome
@@ -68,8 +77,9 @@ class Verdict:
     findings: tuple[Finding, ...]
 
     @property
-    def goes_on(self) -> bool:
-        return any(finding.comparison.goes_on for finding in self.findings)
+    def short(self) -> list[Finding]:
+        """The comparisons of which more seeds may say more."""
+        return [finding for finding in self.findings if finding.comparison.goes_on]
 
     @property
     def seeds(self) -> tuple[int, ...]:
