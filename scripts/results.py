@@ -206,23 +206,28 @@ def reason(verdict: Verdict) -> str:
 
 
 def literature() -> str:
-    """Return a row a published table, with what our runs say to its shape."""
-    head = ["published", "in", "shape", "agree, differ, undecided", "points that differ", "source"]
-    return markdown_table(head, [literature_line(each) for each in read_published()])
+    """Return of each published table its verdict, its setting, and what our runs say to it."""
+    return "\n\n".join(literature_part(each) for each in read_published())
 
 
-def literature_line(published: Published) -> list[str]:
+def literature_part(published: Published) -> str:
     found = shapes(published, chosen([], SHIPPED).runs)
-    counts = [f"{each.block} {each.agree}, {each.differ}, {each.undecided}" for each in found]
-    points = [f"{each.block} {', '.join(each.points)}" for each in found if each.points]
-    return [
-        published.title,
-        published.setting,
-        verdict_of(found),
-        "; ".join(map(str.strip, counts)) or NONE,
-        "; ".join(map(str.strip, points)) or NONE,
-        published.source,
+    rows = [
+        [
+            each.block or NONE,
+            *map(str, (each.agree, each.differ, each.undecided)),
+            ", ".join(each.points) or NONE,
+        ]
+        for each in found
     ]
+    head = ["our runs", "agree", "differ", "undecided", "points that differ"]
+    parts = [
+        f"### {published.title}: {verdict_of(found)}",
+        f"{published.setting}. Source: {published.source}.",
+        f"Ours differ: {published.differs}",
+        markdown_table(head, rows) if rows else "No run of ours has a point of it.",
+    ]
+    return "\n\n".join(parts)
 
 
 TABLES: Mapping[str, Callable[[Block, str], str]] = {

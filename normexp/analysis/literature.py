@@ -36,7 +36,8 @@ USUAL = {
     "data.gain_spread": ("null",),
     "accumulate": ("1",),
 }
-"""Published tables are of images as they are, with crops in training, and of one batch a step."""
+"""Published tables are of images as they are and of one batch a step, and but for one with crops in
+training, as ours are."""
 Verdict = Literal["same shape", "other", "not measured"]
 Side = tuple[str, str]  # a norm and a place
 
@@ -113,6 +114,9 @@ def verdict_of(found: Sequence[Shape]) -> Verdict:
 
 
 def _fits(published: Published, run: Run) -> bool:
+    """Whether a run is compared with a table; images that are drawn say nothing of real ones."""
+    if run.spec.data.name == "generated":
+        return False
     wanted = {"norm": (*published.numbers,), **USUAL, **published.where}
     return all(typed(run.factors.get(key)) in values for key, values in wanted.items())
 
@@ -130,7 +134,8 @@ def _shape(published: Published, block: Block) -> Shape | None:
         if abs(difference := _at(published, one) - _at(published, two)) >= published.margin
     ]
     places = {place for _, place in scores}
-    if not points or (published.over != "norm" and len(places) < 2):
+    has_places = published.over != "norm"
+    if not points or (has_places and len(places) < 2):
         return None
     pairs = [Pairs.of(scores[one], scores[two], published.margin) for one, two, _ in points]
     family = Family("the points of a published table", design_of(block.runs))
@@ -139,7 +144,8 @@ def _shape(published: Published, block: Block) -> Shape | None:
         for each, (one, two, difference) in zip(compare(family, pairs), points, strict=True)
     ]
     count = Counter(answer for answer, _, _ in found)
-    words = tuple(_words(one, two) for answer, one, two in found if answer == "differ")
+    differ = [(one, two) for answer, one, two in found if answer == "differ"]
+    words = tuple(_words(one, two, has_places=has_places) for one, two in differ)
     verdict: Verdict = "same shape" if count["agree"] else "not measured"
     return Shape(
         block.title,
@@ -180,8 +186,8 @@ def _answer(outcome: Outcome, published: float) -> str:
     return "agree" if (outcome == "more") == (published > 0) else "differ"
 
 
-def _words(one: Side, two: Side) -> str:
-    """Return a point, as "group − batch at 2" or "batch: 8 − 2"."""
+def _words(one: Side, two: Side, *, has_places: bool) -> str:
+    """Return a point, as "group − batch at 2", "batch: 8 − 2" or "batch − fixup"."""
     if one[1] == two[1]:
-        return f"{one[0]} − {two[0]} at {one[1]}"
+        return f"{one[0]} − {two[0]}" + f" at {one[1]}" * has_places
     return f"{one[0]}: {one[1]} − {two[1]}"

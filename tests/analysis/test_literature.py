@@ -32,7 +32,7 @@ def runs(of: Callable[[str, int], float | None], seeds: int = 6) -> list[Run]:
     """Runs whose differences are the same for each seed, but for a little noise."""
     return [
         made(round(mean + 0.01 * (seed % 3) + 0.0001 * (seed * size % 5), 5),
-             norm=norm, batch_size=size, seed=seed)
+             norm=norm, batch_size=size, seed=seed, data__name="cifar10")
         for norm in ("batch", "group", "instance")
         for size in (2, 8, 16, 32)
         if (mean := of(norm, size)) is not None
@@ -81,21 +81,30 @@ def test_runs_of_other_settings_make_other_blocks_or_are_left_out() -> None:
 
     def other(**changes: Any) -> list[Run]:
         return [
-            made(0.5, norm=norm, batch_size=size, seed=seed, **changes)
+            made(0.5, norm=norm, batch_size=size, seed=seed, **{"data__name": "cifar10", **changes})
             for norm, size in OURS
             for seed in range(6)
         ]
 
     augmented = other(contrast="jitter")
-    changed = [*other(accumulate=8), *other(data__gain_spread=1.0)]
+    changed = [*other(accumulate=8), *other(data__gain_spread=1.0), *other(data__name="generated")]
     assert shapes(CURVE, [*every, *augmented, *changed]) == shapes(CURVE, every)
     assert len(shapes(replace(CURVE, where={}), [*every, *augmented, *changed])) == 2
+
+
+def test_a_table_of_one_place_names_the_norms_alone() -> None:
+    published = replace(CURVE, over="norm", numbers={"batch": {"0": 60.0}, "group": {"0": 66.0}})
+    ours = runs(lambda norm, size: {"batch": 0.6, "group": 0.5}.get(norm) if size == 8 else None)
+    (shape,) = shapes(published, ours)
+    assert shape.points == ("batch − group",)
 
 
 def test_contrast_is_compared_at_each_severity() -> None:
     falls = {str(severity): 90.0 - 10 * severity for severity in range(6)}
     published = replace(CURVE, over="severity", numbers={"batch": falls}, where={})
-    ours = [made(0.6 + seed / 100, norm="batch", seed=seed) for seed in range(6)]
+    ours = [
+        made(0.6 + seed / 100, norm="batch", seed=seed, data__name="cifar10") for seed in range(6)
+    ]
     (shape,) = shapes(published, ours)
     assert (shape.verdict, shape.agree) == ("same shape", 5)
 
