@@ -1,6 +1,6 @@
 """Which norm the runs at hand advise, how sure that is, and what they do not show."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import log
 from statistics import fmean
 
@@ -12,12 +12,13 @@ from normexp.analysis.comparable import (
     distance,
 )
 from normexp.analysis.compare import Comparison, Family, Pairs, compare, ranked, tied
+from normexp.analysis.elsewhere import Elsewhere, as_near, elsewhere, scores_by_norm
 from normexp.analysis.goes_on import goes_on
 from normexp.analysis.grades import Grade
-from normexp.analysis.measures import Measure, accuracy, at_contrast, speed
+from normexp.analysis.measures import accuracy, at_contrast, speed
 from normexp.analysis.render.document import interval, number, plural, with_interval
 from normexp.analysis.rows import Run, design_of
-from normexp.analysis.scores import Scores, accuracies, chance_of
+from normexp.analysis.scores import Scores
 from normexp.analysis.setup import setup, unfair_none
 from normexp.analysis.spread import PERCENT, spread
 from normexp.runs.tested import SEVERITIES
@@ -43,19 +44,17 @@ def advice(
         yield from none_near(ended, batch_size)
         return
     group = comparable(near, batch_size, tuned)
-    norms = by_norm(group)
-    chance = chance_of(group)
-    scores = {norm: accuracies(own, measure, chance, 100) for norm, own in norms.items()}
-    scores = {norm: own for norm, own in scores.items() if own.values}
+    norms, scores = by_norm(group), scores_by_norm(group, measure)
     size = group[0].spec.batch_size
     have = f", of the norms with runs at batch size {size} (no run has {batch_size})"
     words = f"{have if size != batch_size else ''}: {what}"
     sizes = at_other_sizes(ended, group)
 
-    def beside(best: str) -> Iterator[str]:
+    def beside(best: str) -> Elsewhere | None:
         return elsewhere(sizes, best, scores, measure, margin)
 
     yield from verdict(scores, norms, margin, words, beside)
+    yield from as_near(sizes, batch_size, size, scores, measure)
     yield from (f"{norm}: {own.note}." for norm, own in scores.items() if own.note)
     yield from cost({norm: norms[norm] for norm in scores})
     yield from missing(size, scores)
@@ -71,28 +70,6 @@ def over_severities(run: Run) -> float | None:
     return None if None in values else fmean(value for value in values if value is not None)
 
 
-def elsewhere(
-    sizes: Mapping[int, Sequence[Run]],
-    best: str,
-    known: Container[str],
-    measure: Measure,
-    margin: float,
-) -> Iterator[str]:
-    """Say how norms that are not `known` compare with the `best`, at the nearest size with both."""
-    for size, runs in sizes.items():
-        norms, chance = by_norm(runs), chance_of(runs)
-        scores = {norm: accuracies(own, measure, chance, 100) for norm, own in norms.items()}
-        others = [norm for norm in ranked(scores) if norm not in known]
-        if best not in norms or not others:
-            continue
-        pairs = [Pairs.of(scores[norm], scores[best], margin) for norm in others]
-        family = Family("norms that have no run at the batch size", design_of(runs))
-        yield f"At batch size {size}, where other norms have runs too, against {best}:"
-        for norm, each in zip(others, compare(family, pairs), strict=True):
-            yield f"  {norm}: {each.lead_words}"
-        return
-
-
 def none_near(ended: Sequence[Run], batch_size: int) -> Iterator[str]:
     sizes = sorted({run.spec.batch_size for run in ended})
     have = f"there are runs at {', '.join(map(str, sizes))}" if sizes else "no run has ended"
@@ -105,7 +82,7 @@ def verdict(
     norms: Mapping[str, Sequence[Run]],
     margin: float,
     what: str,
-    beside: Callable[[str], Iterator[str]],
+    beside: Callable[[str], Elsewhere | None],
 ) -> Iterator[str]:
     """Say which norm to use, how sure that is, what is `beside` it, and how to go on.
 
@@ -128,10 +105,13 @@ def verdict(
     found = dict(zip(pairs, compare(family, [*pairs.values()]), strict=True))
     own = spread(scores[best].values.values(), within=PERCENT)
     note = f", {scores[best].note}" if scores[best].note else ""
-    yield f"{_headline(scores, best, found)}{what} {with_interval(own)} %{note}."
+    other_size = beside(best)
+    but = other_size.ahead if other_size else ""
+    headline = _headline(scores, best, found, is_best_here=bool(but))
+    yield f"{headline}{what} {with_interval(own)} %{note}{but}."
     for other, comparison in found.items():
         yield f"  {above(other, comparison)}"
-    yield from beside(best)
+    yield from other_size.lines() if other_size else ()
     short = {other: each for other, each in found.items() if each.goes_on}
     pairs_of_runs = [(norms[best], norms[other]) for other in short]
     if further := goes_on(pairs_of_runs, [*short.values()]):
@@ -139,7 +119,13 @@ def verdict(
         yield further.command
 
 
-def _headline(scores: Mapping[str, Scores], best: str, found: Mapping[str, Comparison]) -> str:
+def _headline(
+    scores: Mapping[str, Scores],
+    best: str,
+    found: Mapping[str, Comparison],
+    *,
+    is_best_here: bool,
+) -> str:
     equal = tied(scores, best)
     if len(equal) > 1:
         return f"No norm is ahead: {' and '.join(equal)} have the same mean"
@@ -148,7 +134,9 @@ def _headline(scores: Mapping[str, Scores], best: str, found: Mapping[str, Compa
     if unsure:
         return f"Cannot tell whether {best} is better than {', '.join(unsure)}. It is ahead"
     is_likely = any(each.graded and each.graded.grade is Grade.LIKELY for each in found.values())
-    return f"{best} is likely the best" if is_likely else f"Use {best}"
+    if is_likely:
+        return f"{best} is likely the best"
+    return f"{best} is the best" if is_best_here else f"Use {best}"
 
 
 def above(other: str, comparison: Comparison) -> str:
@@ -163,9 +151,10 @@ def above(other: str, comparison: Comparison) -> str:
 
 def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
     speeds = {norm: [v for v in map(speed, own) if v is not None] for norm, own in norms.items()}
-    words = [f"{norm} {fmean(values):,.0f}" for norm, values in speeds.items() if values]
+    # Other work on the machine slows some runs; the fastest of a norm is slowed least.
+    words = [f"{norm} {max(values):,.0f}" for norm, values in speeds.items() if values]
     if words:
-        yield f"Cost, in images a second of training: {', '.join(words)}."
+        yield f"Cost, in images a second of training (the fastest run): {', '.join(words)}."
 
 
 def missing(size: int, scores: Mapping[str, Scores]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_the_better_norm_is_advised_with_its_interval_its_lead_and_its_cost() ->
     assert found == [
         "Use instance: test accuracy 80.0 [79.9, 80.1] %.",
         "  10.0 points [10.0, 10.0] above batch, 8 seeds: decided",
-        "Cost, in images a second of training: instance 200, batch 200.",
+        "Cost, in images a second of training (the fastest run): instance 200, batch 200.",
         "Missing at batch size 4: runs of norm=both,group.",
     ]
 
@@ -156,6 +157,26 @@ def test_a_norm_that_has_runs_at_another_batch_size_only_is_not_left_out() -> No
     assert found[place - 1].endswith("above batch, 8 seeds: decided")
     assert found[place + 1] == "  stem_instance: ahead by 10.0 points in 8 of 8 seeds (decided)"
     assert not any("split" in line or "size 64" in line for line in found)
+    assert found[0] == (
+        "instance is the best: test accuracy 80.0 [79.9, 80.1] %, but at batch size 16 "
+        "stem_instance is ahead of it."
+    )
+
+
+def test_another_batch_size_that_is_as_near_is_told() -> None:
+    rows = runs("instance", 0.8, batch_size=8) + runs("batch", 0.7, batch_size=8)
+    rows += runs("batch", 0.9, batch_size=2) + runs("batch", 0.6, batch_size=1)
+    found = told(rows)
+    assert "At batch size 2, which is as near to 4: batch 90.0 %; no run of instance." in found
+    assert not any("batch size 1," in line for line in found)
+
+
+def test_the_cost_is_that_of_the_run_that_other_work_slowed_least() -> None:
+    rows = runs("instance", 0.8) + runs("batch", 0.7)
+    assert rows[0].result
+    timing = replace(rows[0].result.timing, images_per_second=900.0)
+    rows[0] = replace(rows[0], result=replace(rows[0].result, timing=timing))
+    assert any(line.endswith("(the fastest run): instance 900, batch 200.") for line in told(rows))
 
 
 def test_at_another_batch_size_a_norm_counts_at_its_best_learning_rate() -> None:
