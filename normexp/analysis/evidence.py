@@ -36,7 +36,10 @@ class Evidence:
 
 
 def own(outputs: Sequence[Path], study: str | None = None) -> Evidence:
-    """Return the runs below some folders, of one study or all; raises UserError if none is."""
+    """Return the runs below some folders, of one study or all but trials.
+
+    Raises UserError if none is.
+    """
     found = read_runs(*outputs)
     if not found.entries and not found.left_out:
         where = " and ".join(map(str, outputs))
@@ -44,12 +47,25 @@ def own(outputs: Sequence[Path], study: str | None = None) -> Evidence:
             f"there is no run in {where}; make one: normexp train, or take those that normexp "
             f"ships: study={SHIPPED}"
         )
-    return _of(found, outputs, study)
+    evidence = _of(found, outputs, study)
+    if not evidence.runs:
+        raise UserError(
+            "all runs are trials of normexp tune, which say nothing of norms; train at the rates "
+            "that it chose, with optimizer.lr=tuned, or name the study of the trials"
+        )
+    return evidence
 
 
 def _of(found: Catalogue, outputs: Sequence[Path], study: str | None) -> Evidence:
     own_runs = of_study(found, outputs, study)
+    if study is None:
+        own_runs = [run for run in own_runs if not is_trial(run)]
     return Evidence(outputs, own_runs, tuned_cells(*outputs), problems=found.problems)
+
+
+def is_trial(run: Run) -> bool:
+    """Whether a run only served to choose a learning rate, on seeds that no answer may use."""
+    return bool(run.studies) and all(study.startswith(TRIALS) for study in run.studies)
 
 
 def shipped(outputs: Sequence[Path] = ()) -> Evidence:
@@ -63,7 +79,10 @@ def own_or_shipped(outputs: Sequence[Path], study: str | None) -> Evidence:
     if study == SHIPPED:
         return shipped()
     found = read_runs(*outputs)
-    return _of(found, outputs, None) if found.entries or found.left_out else shipped(outputs)
+    if not found.entries and not found.left_out:
+        return shipped(outputs)
+    evidence = _of(found, outputs, None)
+    return evidence if evidence.runs else shipped(outputs)
 
 
 def chosen(outputs: Sequence[Path], study: str | None) -> Evidence:

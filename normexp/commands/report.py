@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from normexp import __version__
-from normexp.analysis.evidence import chosen
+from normexp.analysis.evidence import chosen, is_trial
 from normexp.analysis.rows import Run
 from normexp.commands.composed import composed
 from normexp.commands.found import tell, tell_lenses
@@ -95,7 +95,8 @@ def note(outputs: Path, found: Iterable[Run]) -> None:
     """Note that the runs were looked at: seeds that are added now count as sequential."""
     seeds: dict[str, list[int]] = {}
     for run in found:
-        seeds.setdefault(run.spec.cell_name, []).append(run.seed)
+        if not is_trial(run):
+            seeds.setdefault(run.spec.cell_name, []).append(run.seed)
     note_look(outputs, seeds)
 
 

@@ -15,6 +15,7 @@ from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.looks import design_for
 from normexp.runs.reference import take, taken_words
 from normexp.runs.result import RunResult
 from normexp.runs.runtime import Runtime
@@ -51,7 +52,7 @@ def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
     else:
         with recorded_failure(folder, spec):
             result = train(spec, runtime, folder, command)
-    revisit(folder, spec, command, runtime.study, runtime.design)
+    revisit(folder, spec, command, runtime.study, design_for(runtime, spec))
     hint = result.hint(spec.model.own)
     print(f"{result}\n{hint}\n{folder.path}" if hint else f"{result}\n{folder.path}")
 
@@ -70,7 +71,7 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path), StopRequest() as stop:
         mended = folder.mend()
-        folder.open(spec, command, runtime.study, runtime.design)
+        folder.open(spec, command, runtime.study, design_for(runtime, spec))
         if result := folder.result():  # another process was faster
             return result
         folder.forget_failure()

@@ -20,6 +20,7 @@ from normexp.runs.catalogue import Entry
 from normexp.runs.files import write_record
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
+from normexp.runs.looks import design_for
 from normexp.runs.plain import Plain, from_plain, to_plain
 from normexp.runs.record import LensRecord, Measurements, RunRecord
 from normexp.runs.result import RunResult
@@ -129,8 +130,8 @@ def take(folder: RunFolder, spec: RunSpec, command: str, runtime: Runtime) -> bo
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
         folder.mend()
-        is_planned = runtime.design is row.record.design
-        design = runtime.design if is_planned else Design.SEQUENTIAL
+        design = design_for(runtime, spec)
+        design = design if design is row.record.design else Design.SEQUENTIAL
         folder.open(spec, command, runtime.study, design)
         folder.forget_failure()
         if row.lens:

@@ -9,6 +9,7 @@ from pathlib import Path
 from normexp.runs.catalogue import Entry, last_change, read_entry
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, revisit
+from normexp.runs.looks import design_for
 from normexp.runs.plain import to_plain
 from normexp.runs.record import RunRecord
 from normexp.runs.reference import take
@@ -80,12 +81,14 @@ class Cell:
     def open(self, threads: int | None) -> None:
         """Record what is asked in the run's folder."""
         runtime = self.runtime
-        self.folder.open(self.spec, self.by_hand(threads), runtime.study, runtime.design)
+        design = design_for(runtime, self.spec)
+        self.folder.open(self.spec, self.by_hand(threads), runtime.study, design)
 
     def revisit(self, threads: int | None) -> None:
         """Note that the finished run is asked for again."""
         runtime = self.runtime
-        revisit(self.folder, self.spec, self.by_hand(threads), runtime.study, runtime.design)
+        design = design_for(runtime, self.spec)
+        revisit(self.folder, self.spec, self.by_hand(threads), runtime.study, design)
 
     def by_hand(self, threads: int | None) -> str:
         """Return the command that does the same on a terminal."""

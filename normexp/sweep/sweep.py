@@ -9,6 +9,7 @@ from pathlib import Path
 from normexp.engine.interrupt import StopRequest
 from normexp.errors import Stopped, UserError
 from normexp.runs.lock import InProgressError, locked
+from normexp.runs.looks import note_asked
 from normexp.runs.overview import table
 from normexp.runs.reference import taken_words
 from normexp.runs.spec import Settings
@@ -64,6 +65,7 @@ def ends_of(
             share_images(settings, read)
         engine = jobs or Pool(plan.slots, begin)
         possible = [cell for cell in cells if cell.label not in bad]
+        note_asked(Path(runtime.outputs).expanduser(), [cell.spec for cell in possible])
         ends = carry_out_cells(missing, plan.threads, engine, stop, Screen(possible))
     unfinished = sum(not cell.is_finished for cell in possible)
     if stop.signal_number and unfinished:

@@ -15,6 +15,7 @@ from normexp.commands import verify
 from normexp.errors import UserError
 from normexp.runs import reference
 from normexp.runs.catalogue import catalogue
+from normexp.runs.looks import looked_before
 from normexp.runs.reference import About
 from normexp.runs.spec import RunSpec
 from normexp.tuned import key_of, tuned_rate
@@ -52,6 +53,26 @@ def test_runs_of_the_users_own_come_first_unless_the_reference_is_named(tmp_path
     assert "ships" not in own
     assert "both" in own
     assert "12 runs" in normexp(tmp_path, *ADVISE, "study=reference").out
+
+
+@pytest.mark.usefixtures("_shipped")
+def test_trials_that_chose_a_learning_rate_are_no_evidence(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    for seed, found in ((1000, 0.9), (1001, 0.9), (1002, 0.9)):
+        make_run(outputs, found, "tuning_mine", norm="instance", batch_size=4, seed=seed)
+        make_run(outputs, found - 0.5, "tuning_mine", norm="batch", batch_size=4, seed=seed)
+    assert "normexp ships" in normexp(tmp_path, *ADVISE).out
+    report = normexp(tmp_path, "report")
+    assert report.err.startswith("normexp: all runs are trials of normexp tune, which say nothing")
+    named = normexp(tmp_path, "report", "study=tuning_mine")
+    assert named.code == 0, named.err
+    # A look at trials is none at the seeds to come.
+    assert not any(1000 in seeds for seeds in looked_before(outputs).values())
+    for norm in ("instance", "batch"):
+        make_run(outputs, 0.5, None, norm=norm, batch_size=4, seed=0)
+    advice = normexp(tmp_path, *ADVISE).out
+    assert advice.startswith("No norm is ahead: batch and instance have the same mean"), advice
+    assert "1 seed" in advice
 
 
 @pytest.mark.usefixtures("_shipped")
