@@ -28,9 +28,11 @@ class Evidence:
 
     def measured(self, claim: str) -> list[MeasuredNetwork]:
         """Return what was measured for a claim; of the user's own, if there is any."""
-        own = [row for each in self.outputs for row in measured_rows(each, claim)]
+        rows = [row for each in self.outputs for row in measured_rows(each, claim)]
+        # What was measured in several folders is one measurement, as runs are one by their name.
+        own = {(repr(row.factors), row.seed): row for row in reversed(rows)}
         if own or not self.words:
-            return own
+            return [*reversed(own.values())]
         every = reference.about().measured
         return [row for each in every if each.claim == claim for row in measured_of(each)]
 

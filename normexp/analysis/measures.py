@@ -47,10 +47,17 @@ def validation_accuracy(run: Run) -> float | None:
 def at_best(runs: Sequence[Run], key: str) -> list[Run]:
     """Return the runs at the value of a setting that has the best mean validation accuracy.
 
-    A run that diverged has 0.
+    A run that diverged has 0. Values are compared on the seeds that ended at each, if any did.
     """
-    by_value = cells(runs, [key]).values()
-    return max(by_value, key=lambda own: fmean(validation_accuracy(run) or 0.0 for run in own))
+    by_value = [*cells(runs, [key]).values()]
+    ended = [{run.seed: run for run in own if run.result} for own in by_value]
+    common = set.intersection(*(set(own) for own in ended)) if ended else set()
+
+    def mean(place: int) -> float:
+        own = [run for seed, run in ended[place].items() if seed in common or not common]
+        return fmean(validation_accuracy(run) or 0.0 for run in own) if own else -1.0
+
+    return by_value[max(range(len(by_value)), key=mean)]
 
 
 def gap(run: Run) -> float | None:

@@ -37,6 +37,7 @@ class Scores:
     is_drawn: bool = True  # whether it may be compared
     runs: int = 0  # that ended
     lacking: int = 0  # finished runs that do not have the measure, for which nothing stands in
+    at_an_end: int = 0  # seeds for which it is an end of what was tried, as for the other cell
 
     @property
     def mean(self) -> float:
@@ -56,6 +57,9 @@ class Scores:
             (self.lacking, "never came so far"),
         )
         words = [f"{count} of {self.runs} {what}" for count, what in counts if count]
+        if self.at_an_end:
+            seeds = f"{self.at_an_end} of {len(self.values)} seeds"
+            words.append(f"in {seeds} both are at one end of what was tried")
         return ", ".join(words)
 
 

@@ -19,6 +19,7 @@ from normexp.analysis.claims.lines import lines
 from normexp.analysis.claims.page import write_page
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
+from normexp.analysis.comparable import at_tuned_rates
 from normexp.analysis.evidence import Evidence, own_or_shipped
 from normexp.analysis.goes_on import (
     UNTIL,
@@ -118,7 +119,14 @@ def loaded(file: Path) -> object:
 
 
 def judged(claims: Iterable[Claim], evidence: Evidence, ending: str) -> list[Verdict]:
-    return [judge_claim(claim, about(claim, evidence, ending)) for claim in claims]
+    """Return the verdicts; a claim is open where its runs cannot be told apart."""
+    found = []
+    for claim in claims:
+        try:
+            found.append(judge_claim(claim, about(claim, evidence, ending)))
+        except UserError as error:
+            found.append(Verdict(claim, "OPEN", "", str(error), ()))
+    return found
 
 
 def about(claim: Claim, evidence: Evidence, ending: str) -> list[Row]:
@@ -130,7 +138,9 @@ def about(claim: Claim, evidence: Evidence, ending: str) -> list[Row]:
     of_study = [run for run in evidence.runs if study in run.studies]
     newest = max((run.spec.numerics for run in of_study), default=0)
     kept = [run for run in of_study if run.spec.numerics == newest]
-    if left_out := len(of_study) - len(kept):
+    if claim.tuned:
+        kept = at_tuned_rates(kept, evidence.tuned)
+    if left_out := sum(run.spec.numerics != newest for run in of_study):
         print(f"{claim.name}: {left_out} runs of earlier numerics than {newest} are left out")
     return [*kept, *evidence.measured(claim.name)]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 
 from normexp.analysis.claims.claim import Block, Claim, Measure, Selection, as_typed, combinations
-from normexp.analysis.claims.side import Side, scale
+from normexp.analysis.claims.side import Side, scale, within_what_was_tried
 from normexp.analysis.compare import Pairs
-from normexp.analysis.rows import MeasuredNetwork, Row
+from normexp.analysis.rows import MeasuredNetwork, Row, Run
 from normexp.analysis.scores import Scores
 from normexp.runs.result import RunResult
 
@@ -53,6 +53,9 @@ class Planned:
         first = self.first.scores(rows, self.tuned, is_difference=self.is_difference)
         if isinstance(self.second, Side):
             second = self.second.scores(rows, self.tuned, is_difference=self.is_difference)
+            if measure.among:
+                runs = [row for own in self.by_side(rows) for row in own if isinstance(row, Run)]
+                first, second = within_what_was_tried(first, second, measure, runs)
         else:
             second = Scores(dict.fromkeys(first.values, self.second * scale(measure.unit)))
         unit = "points" if measure.unit == "%" else measure.unit

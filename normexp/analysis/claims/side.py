@@ -78,18 +78,40 @@ def scale(unit: str) -> float:
 
 
 def _among(runs: Sequence[Run], measure: Measure) -> Scores:
-    """Return for each seed the setting `value` of its best run, or the largest that learned."""
+    """Return for each seed the setting `value` of its best run, or the largest that learned.
+
+    Only of seeds that have an ended run at each value that was tried.
+    """
     by: dict[int, list[Run]] = {}
     for run in runs:
         by.setdefault(run.seed, []).append(run)
+    tried = {_log2(run, measure) for run in runs}
     found: dict[int, float] = {}
-    for seed, own in by.items():
-        learned = [run for run in own if run.result and run.result.has_learned]
-        if learned:
+    for seed, every in by.items():
+        own = [run for run in every if run.result]
+        if {_log2(run, measure) for run in own} != tried:
+            continue
+        if learned := [run for run in own if run.result and run.result.has_learned]:
             key = validation_accuracy if measure.among == "best" else None
             best = max(learned, key=lambda run: (key(run) or 0.0) if key else _log2(run, measure))
             found[seed] = _log2(best, measure)
     return Scores(found, *counts(runs), runs=ended(runs))
+
+
+def within_what_was_tried(
+    first: Scores, second: Scores, measure: Measure, runs: Sequence[Run]
+) -> tuple[Scores, Scores]:
+    """Return both scores, not to be drawn where a seed has both at one end of what was tried.
+
+    Their difference there is 0 whatever lies beyond.
+    """
+    tried = [_log2(run, measure) for run in runs]
+    ends = {min(tried), max(tried)} if tried else set()
+    seeds = first.values.keys() & second.values.keys()
+    count = sum(first.values[s] == second.values[s] and first.values[s] in ends for s in seeds)
+    if not count:
+        return first, second
+    return replace(first, is_drawn=False, at_an_end=count), replace(second, is_drawn=False)
 
 
 def _log2(run: Run, measure: Measure) -> float:

@@ -61,9 +61,13 @@ class Finding:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether it is as the claim says; None where that is open."""
-        outcome = self.comparison.outcome
-        return None if outcome in WITHOUT_ANSWER else outcome in self.planned.expect
+        """Whether it is as the claim says; None where that is open.
+
+        A difference below the margin does not matter, but is not shown to be the same.
+        """
+        if self.comparison.outcome in WITHOUT_ANSWER or is_below(self):
+            return None
+        return self.comparison.outcome in self.planned.expect
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,12 @@ def word_and_reason(findings: Sequence[Finding]) -> tuple[str, str]:
     return "OPEN", what_it_takes(findings)
 
 
+def is_below(finding: Finding) -> bool:
+    """Whether a difference is shown that is smaller than what matters."""
+    graded = finding.comparison.graded
+    return graded is not None and graded.is_decided_below
+
+
 def otherwise(findings: Sequence[Finding]) -> str:
     """Return how the comparisons came out, and what was claimed of them."""
     came_out: dict[str, dict[str, None]] = {}
@@ -182,13 +192,17 @@ def quoted(name: str) -> str:
 
 
 def what_it_takes(findings: Sequence[Finding]) -> str:
-    """Return how many seeds would decide what is open, and why the rest has no answer."""
+    """Return the answers there are, what would decide what is open, and why the rest has none."""
     parts = []
+    for agrees, words in ((True, "as claimed"), (False, "not as claimed")):
+        if names := [quoted(f.planned.name) for f in findings if f.agrees is agrees]:
+            parts.append(f"{words}: {several(names, SHOWN)}")
     missing = [f.is_run for f in findings if f.comparison.outcome == "missing"]
     for count, words in (
         (missing.count(False), "there are no runs"),
         (missing.count(True), "no seed has both values, for want of a finished run or its lens,"),
         (sum(f.comparison.outcome == "chance" for f in findings), "nothing is above chance"),
+        (sum(map(is_below, findings)), "a difference is decided, but below the margin"),
     ):
         if count:
             parts.append(f"{words} in {count} of {plural(len(findings), 'comparison')}")

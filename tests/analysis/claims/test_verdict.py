@@ -158,7 +158,10 @@ def test_no_runs_are_not_run_and_some_are_said() -> None:
     assert word(claim(), {}) == ("NOT RUN", "")
     assert word(claim(), {("instance", 2): [0.9] * 8}) == ("NOT RUN", "")
     cells = {("instance", 2): around(0.8), ("batch", 2): [0.7] * 8}
-    assert word(claim(**ACROSS), cells) == ("OPEN", "there are no runs in 1 of 2 comparisons")
+    assert word(claim(**ACROSS), cells) == (
+        "OPEN",
+        "as claimed: “batch_size=2”; there are no runs in 1 of 2 comparisons",
+    )
 
 
 def test_runs_without_a_seed_in_common_are_not_told_as_not_run() -> None:
@@ -345,23 +348,23 @@ def test_three_seeds_are_likely_and_the_weakest_grade_is_the_claim_s() -> None:
     assert verdict(claim(**ACROSS), cells).grade == "likely"
 
 
-def test_the_largest_rate_that_learned_and_the_best_one_are_logarithms() -> None:
-    rates = (0.1, 0.2, 0.4, 0.8)
-    accuracies: dict[str, tuple[Found, ...]] = {
-        "batch": (0.5, 0.6, 0.5, 0.4),
-        "none": (0.6, 0.5, "diverged", 0.1),
-    }
-    rows = [
+RATES = (0.1, 0.2, 0.4, 0.8)
+
+
+def at_rates(norm: str, values: Sequence[Found], seeds: Sequence[int] = range(6)) -> list[Run]:
+    return [
         made(found, norm=norm, lr=rate, seed=seed, batch_size=128)
-        for norm, values in accuracies.items()
-        for rate, found in zip(rates, values, strict=True)
-        for seed in range(6)
+        for rate, found in zip(RATES, values, strict=True)
+        for seed in seeds
     ]
+
+
+def rates_claim() -> Claim:
     measures = {
         among: {"value": "optimizer.lr", "among": among, "margin": 1}
         for among in ("learned", "best")
     }
-    of = read_claim(
+    return read_claim(
         "c",
         {
             **dict.fromkeys(("claim", "prior", "how", "study", "date"), "c"),
@@ -378,10 +381,53 @@ def test_the_largest_rate_that_learned_and_the_best_one_are_logarithms() -> None
             },
         },
     )
-    learned, best = (each.comparison.graded for each in judge_claim(of, rows).findings)
+
+
+def test_a_seed_without_all_rates_has_no_largest_and_no_best_one() -> None:
+    rows = at_rates("batch", (0.5, 0.6, 0.55, "diverged"))
+    rows += at_rates("none", (0.5, 0.6, 0.55, "diverged"), range(4))
+    rows += at_rates("none", (0.5, 0.6, "unfinished", "unfinished"), (4, 5))
+    learned, best = (each.comparison for each in judge_claim(rates_claim(), rows).findings)
+    assert learned.pairs.seeds == best.pairs.seeds == (0, 1, 2, 3)
+    assert set(learned.pairs.differences.values()) == {0.0}
+
+
+def test_nothing_follows_where_both_are_at_an_end_of_what_was_tried() -> None:
+    rows = at_rates("batch", (0.3, 0.4, 0.5, 0.6)) + at_rates("none", (0.3, 0.4, 0.5, 0.6))
+    found = judge_claim(rates_claim(), rows)
+    assert found.word == "OPEN"
+    assert "in 6 of 6 seeds both are at one end of what was tried" in found.reason
+    # The largest rate of the one lies within, so that the difference is at least what it is.
+    rows = at_rates("batch", (0.3, 0.4, 0.5, 0.6)) + at_rates("none", (0.3, 0.4, 0.1, 0.1))
+    assert judge_claim(rates_claim(), rows).findings[0].comparison.outcome == "more"
+
+
+def test_the_largest_rate_that_learned_and_the_best_one_are_logarithms() -> None:
+    rates = (0.1, 0.2, 0.4, 0.8)
+    accuracies: dict[str, tuple[Found, ...]] = {
+        "batch": (0.5, 0.6, 0.5, 0.4),
+        "none": (0.6, 0.5, "diverged", 0.1),
+    }
+    rows = [
+        made(found, norm=norm, lr=rate, seed=seed, batch_size=128)
+        for norm, values in accuracies.items()
+        for rate, found in zip(rates, values, strict=True)
+        for seed in range(6)
+    ]
+    learned, best = (each.comparison.graded for each in judge_claim(rates_claim(), rows).findings)
     assert learned is not None
     assert best is not None
     assert (learned.mean, best.mean) == pytest.approx((2, 1))
+
+
+def test_a_difference_that_is_decided_below_the_margin_is_no_answer() -> None:
+    cells = {("instance", 128): around(0.707), ("batch", 128): [0.7] * 8}
+    found = verdict(claim(margin=0.0074), cells)
+    assert found.findings[0].comparison.graded is not None
+    assert found.findings[0].comparison.graded.text() == "decided, but below the margin"
+    assert found.word == "OPEN"
+    assert found.reason == "a difference is decided, but below the margin in 1 of 1 comparison"
+    assert verdict(claim(margin=0.004), cells).word == "SUPPORTED"
 
 
 def test_seeds_are_paired_and_those_of_one_side_only_are_left_out() -> None:
