@@ -122,10 +122,11 @@ def judged(claims: Iterable[Claim], evidence: Evidence, ending: str) -> list[Ver
     """Return the verdicts; a claim is open where its runs cannot be told apart."""
     found = []
     for claim in claims:
+        rows = about(claim, evidence, ending)
         try:
-            found.append(judge_claim(claim, about(claim, evidence, ending)))
+            found.append(judge_claim(claim, rows))
         except UserError as error:
-            found.append(Verdict(claim, "OPEN", "", str(error), ()))
+            found.append(Verdict(claim, "OPEN", "", f"it cannot be judged: {error}", ()))
     return found
 
 

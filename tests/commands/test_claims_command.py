@@ -8,12 +8,13 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.made import made, make_study
+from helpers.made import made, make_run, make_study
 from helpers.ship import ship
 from helpers.typed import normexp
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -22,13 +23,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from normexp import build
 from normexp.analysis.claims.claim import Claim
+from normexp.analysis.claims.measured import write_measured
 from normexp.analysis.claims.planned import Planned, planned
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.side import Side
 from normexp.analysis.claims.verdict import judge_claim
-from normexp.commands.claims import further_of, tuning_seconds
+from normexp.analysis.evidence import Evidence
+from normexp.commands.claims import about, further_of, tuning_seconds
 from normexp.runs.files import read_record
-from normexp.runs.record import Measurements
+from normexp.runs.record import Measurement, Measurements
 from normexp.tuned import Tuned, key_of
 
 Compose = Callable[..., DictConfig]
@@ -196,6 +199,44 @@ def test_seeds_are_named_where_no_test_accuracies_of_norms_are_compared(
     ]
     (further,) = further_of(judge_claim(claim, rows))
     assert further.startswith(added)
+
+
+def test_runs_that_cannot_be_told_apart_leave_their_claim_open_and_the_others_judged(
+    tmp_path: Path,
+) -> None:
+    made_at = {"batch_size": 2, "study": "batch_sizes"}
+    for norm in ("batch", "instance"):
+        make_run(tmp_path / "outputs", 0.5, norm=norm, lr=0.1, **made_at)
+    make_run(tmp_path / "outputs", 0.6, norm="batch", lr=0.4, **made_at)
+    answer = normexp(tmp_path, "claims", "claim=[c05,c08]")
+    assert answer.code == 0, answer.err
+    lines = answer.out.splitlines()
+    assert any(line.startswith("c05  OPEN  ") for line in lines)
+    assert "It cannot be judged: " in answer.out
+    assert "have one seed and differ in optimizer.lr" in " ".join(answer.out.split())
+    assert any(line.startswith("c08  NOT RUN") for line in lines)
+
+
+def test_of_a_claim_with_chosen_rates_the_runs_at_these_are_judged(tmp_path: Path) -> None:
+    claim = next(each for each in CLAIMS if each.name == "c05")
+    rows = [
+        made(value, norm=norm, lr=lr, seed=seed, batch_size=2)
+        for norm, lr, value in (("batch", 0.1, 0.5), ("batch", 0.4, 0.6), ("instance", 0.4, 0.4))
+        for seed in range(3)
+    ]
+    rows = [replace(row, studies=("batch_sizes",)) for row in rows]
+    tuned = [Tuned("", key_of(rows[0].spec), 0.4, False, ())]
+    kept = about(claim, Evidence([tmp_path], rows, tuned), "")
+    assert [row.spec.optimizer.lr for row in kept] == [0.4] * 6
+
+
+def test_what_was_measured_in_two_folders_is_one_measurement(tmp_path: Path) -> None:
+    outputs = [tmp_path / "one", tmp_path / "two"]
+    for place, value in zip(outputs, (0.25, 0.5), strict=True):
+        row = Measurement({"norm": "batch"}, 0, {"spread": value})
+        write_measured(place, Measurements("c15", "normexp claims", (row,)))
+    (found,) = Evidence(outputs, [], []).measured("c15")
+    assert found.values == {"spread": 0.25}
 
 
 def test_the_time_has_the_trials_of_cells_without_a_chosen_rate() -> None:
