@@ -60,10 +60,10 @@ class Run:
         """What it shares with the runs that it is paired with."""
         return self.spec.seed
 
-    @cached_property
+    @property
     def factors(self) -> Mapping[str, object]:
-        """Its settings by dotted key, and `numerics`: runs of others are other runs."""
-        return {**self.spec.factors, "numerics": self.spec.numerics}
+        """Its settings by dotted key."""
+        return self.spec.factors
 
     @property
     def lens(self) -> Sequence[LensRow]:

@@ -105,8 +105,10 @@ def _budgets(runs: Iterable[Run]) -> Iterator[str]:
 def _optimizer(run: Run) -> str:
     optimizer = run.spec.optimizer
     smoothing = run.spec.label_smoothing
+    numbers = {k: v for k, v in optimizer.algorithm.items() if not isinstance(v, bool | str)}
+    own = "".join(f", {key.replace('_', ' ')} {typed(value)}" for key, value in numbers.items())
     return (
-        f"{optimizer.name}, weight decay {typed(optimizer.weight_decay)}, warm-up "
+        f"{optimizer.name}{own}, weight decay {typed(optimizer.weight_decay)}, warm-up "
         f"{typed(optimizer.warmup)}, {_scaling(optimizer.batch_exponent)}"
         + (f", label smoothing {smoothing:g}" if smoothing else "")
     )

@@ -27,8 +27,8 @@ Settings = Mapping[str, Any]
 CONTENTS = (".py", " (content)")
 """How the factors end that are digests: of a module of the user's own, and of the weights."""
 
-TYPED_BY_PART = ("_target_", "_partial_", "content", *LOCATIONS)
-"""Keys that a table or a filter leaves out: a part's name says the same, or they say where."""
+NO_FACTORS = ("_partial_", *LOCATIONS)
+"""Keys that a table or a filter leaves out: they say how a part is made, or where it lies."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,12 @@ class RunSpec:
 
     @cached_property
     def factors(self) -> Settings:
-        """Settings by dotted key, a group's name under the group's key, a list as a tuple."""
-        found = {key: hashable(value) for key, value in flat(self.settings, TYPED_BY_PART)}
+        """Settings by dotted key, a group's name under the group's key, a list as a tuple.
+
+        And `numerics`: runs of other ones are other runs.
+        """
+        found = {key: hashable(value) for key, value in flat(self.settings, NO_FACTORS)}
+        found["numerics"] = self.numerics
         for part, content in self.source.items():
             of_module, of_weights = CONTENTS
             name = part + of_weights if part == WEIGHTS else part.replace(".", "/") + of_module

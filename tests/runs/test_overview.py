@@ -39,6 +39,19 @@ def rows_of(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
+def test_runs_of_other_numerics_are_another_cell(tmp_path: Path) -> None:
+    for found in (0.5, 0.8):
+        make_study(tmp_path / str(found), ("batch",), (4,), 2, lambda *_, of=found: of)
+    entries = catalogue(tmp_path / "0.5", tmp_path / "0.5")
+    older = [
+        replace(e, record=replace(e.record, spec=replace(e.record.spec, numerics=1)))
+        for e in catalogue(tmp_path / "0.8")
+    ]
+    found = Overview.of([*entries, *older])
+    assert [len(cell) for cell in found.cells] == [2, 2]
+    assert "numerics" in found.table(120)
+
+
 def test_a_cell_that_has_learned_nothing_is_said_to_be_not_above_chance(tmp_path: Path) -> None:
     accuracy = {"none": 0.1, "instance": 0.1, "batch": 0.5}
     make_study(

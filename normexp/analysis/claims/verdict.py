@@ -63,11 +63,13 @@ class Finding:
     def agrees(self) -> bool | None:
         """Whether it is as the claim says; None where that is open.
 
-        A difference below the margin does not matter, but is not shown to be the same.
+        A difference of the claimed sign that is below the margin does not matter, but the two are
+        not shown to be the same.
         """
-        if self.comparison.outcome in WITHOUT_ANSWER or is_below(self):
+        outcome, expect = self.comparison.outcome, self.planned.expect
+        if outcome in WITHOUT_ANSWER or (is_below(self) and {outcome, "same"} & {*expect}):
             return None
-        return self.comparison.outcome in self.planned.expect
+        return outcome in expect
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,10 @@ def what_it_takes(findings: Sequence[Finding]) -> str:
         (missing.count(False), "there are no runs"),
         (missing.count(True), "no seed has both values, for want of a finished run or its lens,"),
         (sum(f.comparison.outcome == "chance" for f in findings), "nothing is above chance"),
-        (sum(map(is_below, findings)), "a difference is decided, but below the margin"),
+        (
+            sum(is_below(f) and f.agrees is None for f in findings),
+            "a difference is decided, but below the margin",
+        ),
     ):
         if count:
             parts.append(f"{words} in {count} of {plural(len(findings), 'comparison')}")

@@ -19,8 +19,8 @@ from normexp.kinds import typed
 ONE_COLUMN = "all"
 APART = ("data", "model")
 """Groups whose choices share no table, also where none of their cells is the same."""
-GIVEN = (*APART, "epochs", "steps")
-"""What is trained, and how long: series are compared only where it is the same."""
+GIVEN = (*APART, "epochs", "steps", "numerics")
+"""What is trained, how long, and by which code: series are compared only where it is the same."""
 MOST_PANELS = 4
 """A drawing with more is long to look at, and slow to make; the tables have all columns."""
 

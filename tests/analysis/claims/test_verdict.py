@@ -428,6 +428,7 @@ def test_a_difference_that_is_decided_below_the_margin_is_no_answer() -> None:
     assert found.word == "OPEN"
     assert found.reason == "a difference is decided, but below the margin in 1 of 1 comparison"
     assert verdict(claim(margin=0.004), cells).word == "SUPPORTED"
+    assert verdict(claim(margin=0.0074, expect="less"), cells).word == "REFUTED"
 
 
 def test_seeds_are_paired_and_those_of_one_side_only_are_left_out() -> None:

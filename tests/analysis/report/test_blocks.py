@@ -69,6 +69,27 @@ def test_runs_of_other_data_sets_share_no_table(tmp_path: Path) -> None:
     assert block.columns == ["generated", "images"]
 
 
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("data__source", {"content": "1a"}, {"content": "2b"}),  # images of two folders
+        ("norm__layer", {"_target_": "mynorms.A"}, {"_target_": "mynorms.B"}),  # of one module
+    ],
+)
+def test_other_images_and_other_norms_of_one_name_share_no_cell(
+    key: str, one: object, other: object
+) -> None:
+    rows = [made(0.5 if value is one else 0.9, **{key: value}) for value in (one, other)]
+    assert [len(block.runs) for block in blocks(rows, ["norm", "batch_size"])] == [1, 1]
+
+
+def test_runs_of_other_numerics_are_not_compared() -> None:
+    rows = [made(0.5, norm="batch"), made(0.9, norm="group")]
+    rows[1] = replace(rows[1], spec=replace(rows[1].spec, numerics=1))
+    titles = [block.title for block in blocks(rows, ["norm", "batch_size"])]
+    assert titles == ["numerics=1", f"numerics={rows[0].spec.numerics}"]
+
+
 def test_runs_with_other_classes_have_no_table_of_classes() -> None:
     one, other = made(0.5, batch_size=4), made(0.5, batch_size=8)
     assert other.result
