@@ -36,8 +36,8 @@ class ToTune:
     default: float
     everywhere: Collection[str] = ()  # overrides that all cells have
     specs: dict[float, RunSpec] = field(default_factory=dict)  # by rate
-    rates: dict[float, dict[int, float]] = field(default_factory=dict)
-    """Validation accuracy by rate and seed; 0 where the run diverged."""
+    rates: dict[float, dict[int, float | None]] = field(default_factory=dict)
+    """Validation accuracy by rate and seed; None where the run diverged."""
 
     def rate(self, factor: float) -> float:
         return rounded(self.default * factor)
@@ -78,5 +78,5 @@ def trials(launcher: Launcher, study: str, wanted: Sequence[tuple[ToTune, float,
         result = cell.result()
         assert result is not None
         of.specs[rate] = cell.spec
-        accuracy = result.last_epoch.val_accuracy if result.last_epoch else 0.0
+        accuracy = result.last_epoch.val_accuracy if result.last_epoch else None
         of.rates.setdefault(rate, {})[seed] = accuracy

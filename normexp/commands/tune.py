@@ -34,9 +34,10 @@ usage: normexp tune norm=batch,instance batch_size=4,128 [key=value ...]
 Trains each norm at each batch size (and whatever else is a list) with five
 learning rates in factors of 2 around optimizer.lr on seed 1000, and its two
 best on seeds 1001 and 1002, at the budget that is given (epochs=, steps=,
-data.limit=). Chooses by validation accuracy: the smaller rate where two differ
-by no more than the error. Where a best rate is the smallest or the largest, all
-cells get a further one, at most twice.
+data.limit=). Of these two it chooses the one that diverged on fewer seeds, else
+by validation accuracy: the smaller rate where they differ by no more than the
+error. Where a best rate is the smallest or the largest, all cells get a further
+one, at most twice.
 
 Writes tuned/<study>.yaml below runtime.outputs (study= names it);
 optimizer.lr=tuned then takes the rate whose settings are the run's but for the
@@ -148,10 +149,10 @@ def distinct(given: Sequence[ToTune], launcher: Launcher, study: str) -> tuple[l
 def tuned_of(cell: ToTune) -> Tuned | None:
     """Return the rate of a cell and its trials; None where all diverged."""
     lr, best = chosen(cell.rates)
-    if not max(cell.rates[best].values()):
+    if all(accuracy is None for accuracy in cell.rates[lr].values()):
         return None
     trials_by_rate = (
-        Trial(rate, tuple(sorted(seeds)), tuple(seeds[seed] for seed in sorted(seeds)))
+        Trial(rate, tuple(sorted(seeds)), tuple(seeds[seed] or 0.0 for seed in sorted(seeds)))
         for rate, seeds in sorted(cell.rates.items())
     )
     at_edge = best in (min(cell.rates), max(cell.rates))

@@ -136,6 +136,14 @@ def test_a_cell_whose_rates_all_diverged_gets_none(
         tuned_by(setup, found, tmp_path / "other", "none")
 
 
+def test_a_cell_without_a_right_image_that_did_not_diverge_gets_the_smaller_rate(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    tuned_by(setup, lambda *_: 0.0, tmp_path, "batch")
+    (cell,) = read_tuned(file_of(tmp_path, "tuned")).cells
+    assert cell.lr == 0.00625
+
+
 def test_a_file_keeps_the_rates_of_cells_that_were_tuned_before(
     setup: Mapping[str, object], tmp_path: Path
 ) -> None:
