@@ -76,7 +76,7 @@ def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> No
     given = [ToTune(without_rate(own), default_rate(grid, own), everywhere) for own in kept]
     given, outputs = distinct(given, launcher, study)
     read_tuned(file_of(outputs, study))
-    explore(given, launcher, study)
+    given = explore(given, launcher, study)
     wanted = [(e, rate, seed) for e in given for rate in two_best(e.rates) for seed in MORE_SEEDS]
     trials(launcher, study, wanted)
     found = [tuned for each in given if (tuned := tuned_of(each))]
@@ -88,18 +88,23 @@ def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> No
     print("\n".join(last_words(given, found, file_of(outputs, study))))
 
 
-def explore(given: Sequence[ToTune], launcher: Launcher, study: str) -> None:
-    """Train every cell at the same multiples of its default rate on the first seed."""
+def explore(given: Sequence[ToTune], launcher: Launcher, study: str) -> list[ToTune]:
+    """Train every cell at the same multiples of its default rate on the first seed.
+
+    Returns those that can work.
+    """
     factors = list(FACTORS)
     for widenings in range(MOST_WIDENINGS + 1):
         wanted = [(each, each.rate(factor), FIRST_SEED) for each in given for factor in factors]
         trials(launcher, study, wanted)
+        given = [each for each in given if each.rates]
         best = [f for each in given for f in factors if each.rate(f) == two_best(each.rates)[0]]
         wider = widened(factors, best)
         if wider == factors or widenings == MOST_WIDENINGS:
             break
         print(f"a best rate is at an edge of the grid, which gets more: {words(given, wider)}")
         factors = wider
+    return list(given)
 
 
 def key(argument: str) -> str:

@@ -38,19 +38,23 @@ class StandIn(ProcessLauncher):
         self.trained: Trials = {}
 
     def carry_out(self, cells: Sequence[Cell]) -> dict[str, Ended]:
+        ends = {}
         for cell in cells:
             if not cell.is_finished:
                 spec = cell.spec
                 tried = (spec.optimizer.lr, spec.seed)
-                self.trained.setdefault(spec.norm.name, []).append(tried)
                 value = self.found(spec.norm.name, *tried)
+                if value == "left out":
+                    ends[cell.label] = Ended(value, "it cannot work")
+                    continue
+                self.trained.setdefault(spec.norm.name, []).append(tried)
                 cell.open(None)
                 cell.folder.finish(
                     made.result(spec, value)
                     if isinstance(value, str)
                     else made.result(spec, 0.5, validation=value)
                 )
-        return {}
+        return ends
 
 
 @pytest.fixture
@@ -134,6 +138,20 @@ def test_a_cell_whose_rates_all_diverged_gets_none(
     assert re.search(r"norm=none .*every rate diverged", capsys.readouterr().out)
     with pytest.raises(UserError, match="every learning rate diverged"):
         tuned_by(setup, found, tmp_path / "other", "none")
+
+
+def test_a_cell_that_cannot_work_is_left_out_and_told_once(
+    setup: Mapping[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(norm: str, rate: float, seed: int) -> made.Found:
+        return "left out" if norm == "none" else 0.9 - rate  # the best is at an edge
+
+    trained = tuned_by(setup, found, tmp_path, "batch", "none", more=["skip_impossible=true"])
+    assert {*trained} == {"batch"}
+    (cell,) = read_tuned(file_of(tmp_path, "tuned")).cells
+    assert "norm=batch" in cell.cell
+    lines = [line for line in capsys.readouterr().out.splitlines() if "norm=none" in line]
+    assert lines == ["left out: model=cnn norm=none batch_size=128: it cannot work"]
 
 
 def test_a_cell_without_a_right_image_that_did_not_diverge_gets_the_smaller_rate(
