@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -207,6 +208,16 @@ def test_source_of_an_augmentation_of_ones_own_does_not_enter_the_key(
     spec_of.cache_clear()  # type: ignore[attr-defined]
     edited = spec_of("data=generated", "norm.layer._target_=my_norm.Mine")
     assert key_of(norm) != key_of(edited)
+
+
+def test_weights_enter_the_key_by_what_is_in_the_file_wherever_it_lies() -> None:
+    def key(file: str, **source: str) -> str:
+        source = {f"model.{name}": content for name, content in source.items()}
+        return key_of(replace(made.spec(model__weights=file), source=source))
+
+    assert key("a.pt", weights="0123") == key("b.pt", weights="0123")
+    assert key("a.pt", weights="0123") != key("a.pt", weights="4567")
+    assert key("DEFAULT") != key("IMAGENET1K_V1")  # of torchvision, which have no file
 
 
 @pytest.mark.parametrize("text", ["{", "3", "[]", "command: x\n", "cells: 1\ncommand: x\n", "\x00"])
