@@ -67,7 +67,7 @@ def main() -> int:
 def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> None:
     """Choose a rate for each of the cells that `lists` of overrides name, and write them.
 
-    Raises UserError where a trial fails, and where no rate can be chosen.
+    Raises UserError where a trial fails, and where no rate can be chosen for some cell.
     """
     grid = launcher.grid()
     study = study_of(grid.cell(each)[0] for each in lists)
@@ -79,13 +79,15 @@ def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> No
     given = explore(given, launcher, study)
     wanted = [(e, rate, seed) for e in given for rate in two_best(e.rates) for seed in MORE_SEEDS]
     trials(launcher, study, wanted)
-    found = [tuned for each in given if (tuned := tuned_of(each))]
-    if not found:
+    by_cell = [(each, tuned_of(each)) for each in given]
+    if found := [tuned for _, tuned in by_cell if tuned]:
+        add_to_file(file_of(outputs, study), TunedFile(command, tuple(found)))
+        print("\n".join(last_words(found, file_of(outputs, study))))
+    if lost := [each.name for each, tuned in by_cell if not tuned]:
         raise UserError(
-            "every learning rate diverged, so none is chosen; give a smaller optimizer.lr"
+            f"{', '.join(lost)}: every learning rate diverged, so none is chosen; give a smaller "
+            "optimizer.lr"
         )
-    add_to_file(file_of(outputs, study), TunedFile(command, tuple(found)))
-    print("\n".join(last_words(given, found, file_of(outputs, study))))
 
 
 def explore(given: Sequence[ToTune], launcher: Launcher, study: str) -> list[ToTune]:
@@ -169,7 +171,7 @@ def words(given: Sequence[ToTune], factors: Sequence[float]) -> str:
     return ",".join(map(typed, rates))
 
 
-def last_words(given: Sequence[ToTune], found: Sequence[Tuned], file: Path) -> list[str]:
+def last_words(found: Sequence[Tuned], file: Path) -> list[str]:
     """Return a row a cell: the mean validation accuracy at each rate, and what was chosen."""
     rates = sorted({trial.lr for cell in found for trial in cell.trials})
     rows = [["validation accuracy, %", *(f"lr {typed(rate)}" for rate in rates), "chosen"]]
@@ -178,10 +180,4 @@ def last_words(given: Sequence[ToTune], found: Sequence[Tuned], file: Path) -> l
         edge = " (the best is at the edge of the grid)" if cell.at_edge else ""
         shown = [means.get(rate, "–") for rate in rates]
         rows.append([cell.cell, *shown, f"{typed(cell.lr)}{edge}"])
-    kept = {cell.key for cell in found}
-    lost = [each.name for each in given if key_of(each.spec) not in kept]
-    return [
-        aligned(rows),
-        *(f"{name}: every rate diverged, so none is chosen" for name in lost),
-        f"{file}; use them: normexp train -m optimizer.lr={WORD} ...",
-    ]
+    return [aligned(rows), f"{file}; use them: normexp train -m optimizer.lr={WORD} ..."]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -128,17 +127,20 @@ def test_typed_again_it_trains_nothing_and_chooses_the_same(
     assert file_of(tmp_path, "tuned").read_bytes() == before
 
 
-def test_a_cell_whose_rates_all_diverged_gets_none(
+def test_a_cell_whose_rates_all_diverged_gets_none_and_is_a_mistake_beside_others(
     setup: Mapping[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def found(norm: str, rate: float, seed: int) -> made.Found:
         return "diverged" if norm == "none" else 0.5
 
-    tuned_by(setup, found, tmp_path, "batch", "none")
+    words = r"norm=none .*every learning rate diverged.*; give a smaller optimizer\.lr"
+    with pytest.raises(UserError, match=words):
+        tuned_by(setup, found, tmp_path, "batch", "none")
     assert len(read_tuned(file_of(tmp_path, "tuned")).cells) == 1
-    assert re.search(r"norm=none .*every rate diverged", capsys.readouterr().out)
-    with pytest.raises(UserError, match="every learning rate diverged"):
+    assert "chosen" in capsys.readouterr().out
+    with pytest.raises(UserError, match=words):
         tuned_by(setup, found, tmp_path / "other", "none")
+    assert not file_of(tmp_path / "other", "tuned").exists()
 
 
 def test_a_cell_that_cannot_work_is_left_out_and_told_once(
