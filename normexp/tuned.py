@@ -15,7 +15,7 @@ from normexp.errors import UserError
 from normexp.runs import reference
 from normexp.runs.files import write_atomic
 from normexp.runs.plain import from_plain, to_plain
-from normexp.runs.source import targets
+from normexp.runs.source import WEIGHTS, targets
 from normexp.runs.spec import ContrastSpec, RunSpec
 from normexp.runs.values import digest
 
@@ -57,12 +57,12 @@ class TunedFile:
 
 def key_of(spec: RunSpec) -> str:
     """Return what names the settings of a run but its seed, contrast and learning rate."""
-    plain = replace(
+    shared = replace(
         spec, seed=0, contrast=ContrastSpec("", {}), optimizer=replace(spec.optimizer, lr=1.0)
-    ).settings
-    modules = {target.rpartition(".")[0] for target in targets(plain)}
-    source = {module: text for module, text in spec.source.items() if module in modules}
-    return digest({**plain, "numerics": spec.numerics, "source": source})
+    )
+    parts = {WEIGHTS, *(target.rpartition(".")[0] for target in targets(shared.settings))}
+    source = {part: text for part, text in spec.source.items() if part in parts}
+    return digest(replace(shared, source=source).identity)
 
 
 def file_of(outputs: Path, study: str) -> Path:

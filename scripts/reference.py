@@ -4,8 +4,9 @@ usage: scripts/reference list                      the runs in the file, by stud
        scripts/reference add <outputs> ... note=<what is new> [study=<name>,<name>]
 
 `add` takes the finished runs below each folder (of these studies only, where they are given) with
-their lens, the learning rates in its tuned/ and the measurements in its claims/, writes the file
-anew, raises its version and notes the change in docs/results/data.md.
+their lens, the learning rates in its tuned/ (beside those of other cells that the file has) and the
+measurements in its claims/, writes the file anew, raises its version and notes the change in
+docs/results/data.md.
 """
 
 from __future__ import annotations
@@ -74,8 +75,11 @@ def add(folders: list[Path], note: str, studies: set[str]) -> None:
     tuned, measured = dict(before[0].tuned), {each.claim: each for each in before[0].measured}
     for folder in folders:
         for file in sorted(folder.glob("tuned/*.yaml")):
-            plain = json.loads(json.dumps(to_plain(read_tuned(file))))
-            tuned[file.stem] = {**plain, "command": f"normexp tune study={file.stem}"}
+            new = json.loads(json.dumps(to_plain(read_tuned(file))))["cells"]
+            old = tuned.get(file.stem, {"cells": []})["cells"]
+            cells = {cell["key"]: cell for cell in (*old, *new)}
+            command = f"normexp tune study={file.stem}"
+            tuned[file.stem] = {"command": command, "cells": [*cells.values()]}
         for file in sorted(folder.glob("claims/*.json")):
             each = read_record(file, Measurements)
             measured[each.claim] = replace(each, command=trimmed_command(each.command))

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import runpy
+import shutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from helpers.made import make_study
+from helpers.made import make_study, spec
 from helpers.ship import rows_of, ship
 
 from normexp.analysis.advice import advice
 from normexp.analysis.evidence import shipped
 from normexp.runs import reference
+from normexp.runs.plain import to_plain
+from normexp.runs.reference import About
+from normexp.tuned import Tuned, TunedFile, add_to_file, file_of, key_of
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "results"
@@ -73,3 +80,27 @@ def test_a_study_that_is_new_gets_a_page_and_prose_stays(
     assert sorted(file.name for file in docs.glob("*.svg")) == [
         "grid.svg", "grid_contrast.svg", "grid_dark.svg",
     ]  # fmt: skip
+
+
+def test_rates_that_are_added_come_beside_those_of_other_cells_of_their_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, none, again = (
+        TunedFile("normexp tune study=s", (Tuned(norm, key_of(spec(norm=norm)), lr, False, ()),))
+        for norm, lr in (("batch", 0.1), ("none", 0.2), ("batch", 0.4))
+    )
+    tuned = {"s": json.loads(json.dumps(to_plain(batch)))}
+    ship(monkeypatch, tmp_path / "ship.xz", [], About(version=7, tuned=tuned))
+    add_to_file(file_of(tmp_path / "a", "s"), none)
+    add_to_file(file_of(tmp_path / "b", "s"), again)
+    script, page = tmp_path / "scripts" / "reference.py", tmp_path / "docs/results/data.md"
+    for file in (script, page):
+        file.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "reference.py", script)  # it writes the page beside it
+    page.write_text("")
+    folders = (str(tmp_path / name) for name in "ab")
+    monkeypatch.setattr(sys, "argv", ["scripts/reference", "add", *folders, "note=more rates"])
+    runpy.run_path(str(script))
+    monkeypatch.setattr(reference, "FILE", (tmp_path / "ship.xz").rename(tmp_path / "new.xz"))
+    found = reference.about().tuned["s"]["cells"]
+    assert [(cell["cell"], cell["lr"]) for cell in found] == [("batch", 0.4), ("none", 0.2)]

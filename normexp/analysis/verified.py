@@ -27,11 +27,11 @@ class Compared:
     words: str
 
 
-def compare(then: RunResult, again: RunResult, others: Sequence[float]) -> Compared:
+def compare(then: RunResult, again: RunResult, others: Sequence[float | None]) -> Compared:
     """Compare a run with the same run trained again, of which `then` was shipped.
 
-    `others` are the test accuracies in percent of the other seeds of its cell. Both results are
-    trimmed (`runs/trimmed.py`).
+    `others` are the test accuracies in percent of the other seeds of its cell, None of one that
+    diverged. Both results are trimmed (`runs/trimmed.py`).
     """
     # Runs of before have no inputs.
     inputs = again.inputs if then.inputs else None
@@ -40,17 +40,27 @@ def compare(then: RunResult, again: RunResult, others: Sequence[float]) -> Compa
     changed = f"{_accuracy(then)}, now {_accuracy(again)}"
     if is_same_kind(then.environment, again.environment):
         return Compared(Outcome.OUTSIDE, f"bits differ on the same kind of machine: {changed}")
+    accuracies = [each for each in others if each is not None]
     if not then.test or not again.test:
-        outcome = Outcome.OUTSIDE if then.outcome != again.outcome else Outcome.WITHIN
-        return Compared(outcome, changed)
-    interval = prediction_interval(others, LEVEL)
+        if then.outcome == again.outcome:
+            return Compared(Outcome.WITHIN, changed)
+        diverged = len(others) - len(accuracies) + (then.test is None)
+        if 0 < diverged <= len(others):
+            some = f"{diverged} of the {len(others) + 1} seeds of its cell diverged"
+            return Compared(Outcome.NONE, f"{Outcome.NONE}, as {some}: {changed}")
+        return Compared(Outcome.OUTSIDE, changed)
+    interval = prediction_interval(accuracies, LEVEL)
     interval = interval and interval.clipped(0, 100)
     if interval is None or (interval.low, interval.high) == (0, 100):
-        few = f"{len(others)} other seeds of its cell rule no accuracy out"
+        few = f"{len(accuracies)} other seeds of its cell rule no accuracy out"
         return Compared(Outcome.NONE, f"{Outcome.NONE}, as {few}: {changed}")
-    is_within = interval.low <= 100 * again.test.accuracy <= interval.high
+    if interval.low == interval.high:
+        alike = f"{len(accuracies)} other seeds of its cell are equal, which tells of no spread"
+        return Compared(Outcome.NONE, f"{Outcome.NONE}, as {alike}: {changed}")
+    image = 100 / again.test.num_images  # by which every accuracy may differ
+    is_within = interval.low - image <= 100 * again.test.accuracy <= interval.high + image
     outcome = Outcome.WITHIN if is_within else Outcome.OUTSIDE
-    of = f"what {len(others)} other seeds predict of one run, {interval.text()} %"
+    of = f"what {len(accuracies)} other seeds predict of one run, {interval.text()} %"
     return Compared(outcome, f"{outcome} {of}: {changed}")
 
 

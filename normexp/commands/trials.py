@@ -36,8 +36,8 @@ class ToTune:
     default: float
     everywhere: Collection[str] = ()  # overrides that all cells have
     specs: dict[float, RunSpec] = field(default_factory=dict)  # by rate
-    rates: dict[float, dict[int, float]] = field(default_factory=dict)
-    """Validation accuracy by rate and seed; 0 where the run diverged."""
+    rates: dict[float, dict[int, float | None]] = field(default_factory=dict)
+    """Validation accuracy by rate and seed; None where the run diverged."""
 
     def rate(self, factor: float) -> float:
         return rounded(self.default * factor)
@@ -64,19 +64,30 @@ def trial(of: ToTune, rate: float, seed: int, study: str) -> list[str]:
 
 
 def trials(launcher: Launcher, study: str, wanted: Sequence[tuple[ToTune, float, int]]) -> None:
-    """Train what has not been trained yet, and note what all found."""
+    """Train what has not been trained yet, and note what all found.
+
+    Of a cell that cannot work nothing is noted, where such cells are left out (`skip_impossible`).
+    """
     cells = launcher.cells([trial(of, rate, seed, study) for of, rate, seed in wanted])
     if any(cell.spec.epochs == 0 for cell in cells):
         raise UserError("epochs=0 trains nothing, so no rate can be chosen; give 1 or more")
     ends = launcher.carry_out(cells)
-    if any(not cell.is_finished for cell in cells):
-        conclude(cells, ends)
+    left_out, possible = {}, []
+    for (of, rate, seed), cell in zip(wanted, cells, strict=True):
+        of.specs[rate] = cell.spec
+        if (end := ends.get(cell.label)) and end.how == "left out":
+            left_out[of.name] = end.words
+        else:
+            possible.append((of, rate, seed, cell))
+    for name, why in left_out.items():
+        print(f"left out: {name}: {why}")
+    if any(not cell.is_finished for *_, cell in possible):
+        conclude([cell for *_, cell in possible], ends)
         raise UserError(
             "no rate is chosen before all trials are finished; the same command tries again"
         )
-    for (of, rate, seed), cell in zip(wanted, cells, strict=True):
+    for of, rate, seed, cell in possible:
         result = cell.result()
         assert result is not None
-        of.specs[rate] = cell.spec
-        accuracy = result.last_epoch.val_accuracy if result.last_epoch else 0.0
+        accuracy = result.last_epoch.val_accuracy if result.last_epoch else None
         of.rates.setdefault(rate, {})[seed] = accuracy

@@ -34,9 +34,10 @@ usage: normexp tune norm=batch,instance batch_size=4,128 [key=value ...]
 Trains each norm at each batch size (and whatever else is a list) with five
 learning rates in factors of 2 around optimizer.lr on seed 1000, and its two
 best on seeds 1001 and 1002, at the budget that is given (epochs=, steps=,
-data.limit=). Chooses by validation accuracy: the smaller rate where two differ
-by no more than the error. Where a best rate is the smallest or the largest, all
-cells get a further one, at most twice.
+data.limit=). Of these two it chooses the one that diverged on fewer seeds, else
+by validation accuracy: the smaller rate where they differ by no more than the
+error. Where a best rate is the smallest or the largest, all cells get a further
+one, at most twice.
 
 Writes tuned/<study>.yaml below runtime.outputs (study= names it);
 optimizer.lr=tuned then takes the rate whose settings are the run's but for the
@@ -66,7 +67,7 @@ def main() -> int:
 def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> None:
     """Choose a rate for each of the cells that `lists` of overrides name, and write them.
 
-    Raises UserError where a trial fails, and where no rate can be chosen.
+    Raises UserError where a trial fails, and where no rate can be chosen for some cell.
     """
     grid = launcher.grid()
     study = study_of(grid.cell(each)[0] for each in lists)
@@ -75,30 +76,37 @@ def tune(lists: Sequence[Sequence[str]], launcher: Launcher, command: str) -> No
     given = [ToTune(without_rate(own), default_rate(grid, own), everywhere) for own in kept]
     given, outputs = distinct(given, launcher, study)
     read_tuned(file_of(outputs, study))
-    explore(given, launcher, study)
+    given = explore(given, launcher, study)
     wanted = [(e, rate, seed) for e in given for rate in two_best(e.rates) for seed in MORE_SEEDS]
     trials(launcher, study, wanted)
-    found = [tuned for each in given if (tuned := tuned_of(each))]
-    if not found:
+    by_cell = [(each, tuned_of(each)) for each in given]
+    if found := [tuned for _, tuned in by_cell if tuned]:
+        add_to_file(file_of(outputs, study), TunedFile(command, tuple(found)))
+        print("\n".join(last_words(found, file_of(outputs, study))))
+    if lost := [each.name for each, tuned in by_cell if not tuned]:
         raise UserError(
-            "every learning rate diverged, so none is chosen; give a smaller optimizer.lr"
+            f"{', '.join(lost)}: every learning rate diverged, so none is chosen; give a smaller "
+            "optimizer.lr"
         )
-    add_to_file(file_of(outputs, study), TunedFile(command, tuple(found)))
-    print("\n".join(last_words(given, found, file_of(outputs, study))))
 
 
-def explore(given: Sequence[ToTune], launcher: Launcher, study: str) -> None:
-    """Train every cell at the same multiples of its default rate on the first seed."""
+def explore(given: Sequence[ToTune], launcher: Launcher, study: str) -> list[ToTune]:
+    """Train every cell at the same multiples of its default rate on the first seed.
+
+    Returns those that can work.
+    """
     factors = list(FACTORS)
     for widenings in range(MOST_WIDENINGS + 1):
         wanted = [(each, each.rate(factor), FIRST_SEED) for each in given for factor in factors]
         trials(launcher, study, wanted)
+        given = [each for each in given if each.rates]
         best = [f for each in given for f in factors if each.rate(f) == two_best(each.rates)[0]]
         wider = widened(factors, best)
         if wider == factors or widenings == MOST_WIDENINGS:
             break
         print(f"a best rate is at an edge of the grid, which gets more: {words(given, wider)}")
         factors = wider
+    return list(given)
 
 
 def key(argument: str) -> str:
@@ -148,10 +156,10 @@ def distinct(given: Sequence[ToTune], launcher: Launcher, study: str) -> tuple[l
 def tuned_of(cell: ToTune) -> Tuned | None:
     """Return the rate of a cell and its trials; None where all diverged."""
     lr, best = chosen(cell.rates)
-    if not max(cell.rates[best].values()):
+    if all(accuracy is None for accuracy in cell.rates[lr].values()):
         return None
     trials_by_rate = (
-        Trial(rate, tuple(sorted(seeds)), tuple(seeds[seed] for seed in sorted(seeds)))
+        Trial(rate, tuple(sorted(seeds)), tuple(seeds[seed] or 0.0 for seed in sorted(seeds)))
         for rate, seeds in sorted(cell.rates.items())
     )
     at_edge = best in (min(cell.rates), max(cell.rates))
@@ -163,7 +171,7 @@ def words(given: Sequence[ToTune], factors: Sequence[float]) -> str:
     return ",".join(map(typed, rates))
 
 
-def last_words(given: Sequence[ToTune], found: Sequence[Tuned], file: Path) -> list[str]:
+def last_words(found: Sequence[Tuned], file: Path) -> list[str]:
     """Return a row a cell: the mean validation accuracy at each rate, and what was chosen."""
     rates = sorted({trial.lr for cell in found for trial in cell.trials})
     rows = [["validation accuracy, %", *(f"lr {typed(rate)}" for rate in rates), "chosen"]]
@@ -172,10 +180,4 @@ def last_words(given: Sequence[ToTune], found: Sequence[Tuned], file: Path) -> l
         edge = " (the best is at the edge of the grid)" if cell.at_edge else ""
         shown = [means.get(rate, "–") for rate in rates]
         rows.append([cell.cell, *shown, f"{typed(cell.lr)}{edge}"])
-    kept = {cell.key for cell in found}
-    lost = [each.name for each in given if key_of(each.spec) not in kept]
-    return [
-        aligned(rows),
-        *(f"{name}: every rate diverged, so none is chosen" for name in lost),
-        f"{file}; use them: normexp train -m optimizer.lr={WORD} ...",
-    ]
+    return [aligned(rows), f"{file}; use them: normexp train -m optimizer.lr={WORD} ..."]

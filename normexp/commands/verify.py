@@ -124,8 +124,8 @@ def compared(row: Row, every: Sequence[Row], spec: RunSpec, result: RunResult) -
         return without_verdict(row.result, result)
     cell = row.record.spec.cell_name
     others = [
-        100 * each.result.test.accuracy
+        100 * each.result.test.accuracy if each.result.test else None
         for each in every
-        if each.name != row.name and each.result.test and each.record.spec.cell_name == cell
+        if each.name != row.name and each.record.spec.cell_name == cell
     ]
     return compare(row.result, result, others)

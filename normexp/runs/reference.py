@@ -125,7 +125,10 @@ def take(folder: RunFolder, spec: RunSpec, command: str, runtime: Runtime) -> bo
     if row is None:
         return False
     if not runtime.reference:
-        folder.result_file.unlink(missing_ok=True)
+        if folder.result_file.exists():
+            with locked(folder.path, wait=True):
+                if not folder.weights.exists():  # no other process has trained it meanwhile
+                    folder.result_file.unlink(missing_ok=True)
         return False
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):

@@ -159,12 +159,12 @@ class RunSpec:
     @cached_property
     def name(self) -> str:
         """The run's folder: readable factors, then a digest of every setting and of `numerics`."""
-        return f"{self._readable}-s{self.seed}-{digest(self._identity)}"
+        return f"{self._readable}-s{self.seed}-{digest(self.identity)}"
 
     @cached_property
     def cell_name(self) -> str:
         """The name that runs of these settings and any seed share."""
-        return f"{self._readable}-{digest({**self._identity, 'seed': None})}"
+        return f"{self._readable}-{digest({**self.identity, 'seed': None})}"
 
     @cached_property
     def factors(self) -> Settings:
@@ -185,7 +185,8 @@ class RunSpec:
         return f"{self.model.name}-{self.norm.name}-b{self.batch_size}-{self.contrast.name}"
 
     @property
-    def _identity(self) -> Settings:
+    def identity(self) -> Settings:
+        """All that can change the result."""
         settings = self.settings
         if WEIGHTS in self.source:  # what is in the file counts, not where it lies
             model = {k: v for k, v in settings["model"].items() if k != "weights"}

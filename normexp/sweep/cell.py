@@ -65,7 +65,7 @@ class Cell:
 
     def take(self) -> bool:
         """Take its result from the runs that normexp ships, if it is there; return whether."""
-        if self.is_finished and self.runtime.reference:
+        if self.runtime.reference and self.is_finished:  # else its result is read too early
             return False
         with suppress(InProgressError):
             return take(self.folder, self.spec, self.by_hand(None), self.runtime)

@@ -88,6 +88,38 @@ def test_a_divergence_is_compared_too() -> None:
     assert compare(diverged, later, OTHERS).outcome is Outcome.WITHIN
 
 
+@pytest.mark.parametrize("accuracy", [0.1, 0.0022])
+def test_other_seeds_that_are_all_equal_give_no_verdict(accuracy: float) -> None:
+    others = (100 * accuracy,) * 10
+    for again in (accuracy, accuracy + 0.0002, 0.9):
+        now = found(again, OTHER)
+        now = replace(now, steps=now.steps + 1)  # another bit, at the same accuracy
+        compared = compare(found(accuracy), now, others)
+        assert compared.outcome is Outcome.NONE
+        assert "10 other seeds of its cell are equal" in compared.words
+
+
+def test_one_image_more_is_not_outside() -> None:
+    # The interval is [9.85, 10.17] %, and an image of 1,000 is 0.1 %.
+    others = (10.0,) * 9 + (10.1,)
+    assert compare(found(0.1), found(0.102, OTHER), others).outcome is Outcome.WITHIN
+    assert compare(found(0.1), found(0.105, OTHER), others).outcome is Outcome.OUTSIDE
+
+
+def test_where_some_seeds_diverge_and_others_do_not_a_change_of_that_gives_no_verdict() -> None:
+    finished, diverged = found(0.62), replace(result(spec(), "diverged"), environment=HERE)
+    elsewhere = replace(diverged, environment=OTHER)
+    compared = compare(finished, elsewhere, (*OTHERS, None, None))
+    assert compared.outcome is Outcome.NONE
+    assert "2 of the 8 seeds of its cell diverged: 62.00 %, now diverged" in compared.words
+    assert compare(diverged, found(0.62, OTHER), (*OTHERS, None)).outcome is Outcome.NONE
+    assert compare(diverged, found(0.62, OTHER), OTHERS).outcome is Outcome.NONE
+    assert compare(finished, found(0.7, OTHER), (*OTHERS, None)).outcome is Outcome.WITHIN
+    # Where all do the same, a change is none of the seed's.
+    assert compare(finished, elsewhere, OTHERS).outcome is Outcome.OUTSIDE
+    assert compare(diverged, found(0.62, OTHER), (None, None)).outcome is Outcome.OUTSIDE
+
+
 def test_one_other_seed_gives_no_verdict() -> None:
     compared = compare(found(0.62), found(0.3, OTHER), OTHERS[:1])
     assert compared.outcome is Outcome.NONE

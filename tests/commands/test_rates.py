@@ -14,7 +14,7 @@ SEED_SD = 0.2
 MARGIN = 0.5
 
 
-def rates(**by_rate: tuple[float, ...]) -> Rates:
+def rates(**by_rate: tuple[float | None, ...]) -> Rates:
     """Accuracies by rate, such as lr1=(0.5, 0.6, 0.7) for the rate 1."""
     return {
         float(key.removeprefix("lr")): dict(zip(SEEDS, values, strict=False))
@@ -36,7 +36,20 @@ def test_the_smaller_rate_is_taken_where_two_differ_by_no_more_than_the_error() 
 
 
 def test_a_rate_that_diverged_on_a_further_seed_is_not_chosen() -> None:
-    assert chosen(rates(lr1=(0.60, 0.60, 0.60), lr2=(0.7, 0.0, 0.0)))[0] == 1
+    assert chosen(rates(lr1=(0.60, 0.60, 0.60), lr2=(0.7, None, None)))[0] == 1
+
+
+def test_of_two_rates_the_one_that_diverged_on_fewer_seeds_is_chosen() -> None:
+    assert chosen(rates(lr1=(0.60, None, 0.62), lr2=(0.58, 0.57, 0.59))) == (2, 2)
+    assert chosen(rates(lr1=(None, None, None), lr2=(0.55, None, None))) == (2, 2)
+    assert chosen(rates(lr1=(0.9, 0.9, None), lr2=(0.55, 0.55, 0.55))) == (2, 2)
+    # Where both did equally often, the error decides as ever.
+    assert chosen(rates(lr1=(None, 0.57, 0.59), lr2=(0.60, None, 0.62))) == (1, 2)
+
+
+def test_a_run_without_a_right_image_has_not_diverged() -> None:
+    assert two_best(rates(lr1=(None,), lr2=(None,), lr4=(0.0,))) == [4, 1]
+    assert chosen(rates(lr1=(0.1, None, 0.1), lr2=(0.0, 0.0, 0.0))) == (2, 2)
 
 
 def test_the_grid_is_widened_at_the_ends_where_a_best_rate_lies() -> None:

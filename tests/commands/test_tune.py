@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,19 +38,23 @@ class StandIn(ProcessLauncher):
         self.trained: Trials = {}
 
     def carry_out(self, cells: Sequence[Cell]) -> dict[str, Ended]:
+        ends = {}
         for cell in cells:
             if not cell.is_finished:
                 spec = cell.spec
                 tried = (spec.optimizer.lr, spec.seed)
-                self.trained.setdefault(spec.norm.name, []).append(tried)
                 value = self.found(spec.norm.name, *tried)
+                if value == "left out":
+                    ends[cell.label] = Ended(value, "it cannot work")
+                    continue
+                self.trained.setdefault(spec.norm.name, []).append(tried)
                 cell.open(None)
                 cell.folder.finish(
                     made.result(spec, value)
                     if isinstance(value, str)
                     else made.result(spec, 0.5, validation=value)
                 )
-        return {}
+        return ends
 
 
 @pytest.fixture
@@ -123,17 +127,42 @@ def test_typed_again_it_trains_nothing_and_chooses_the_same(
     assert file_of(tmp_path, "tuned").read_bytes() == before
 
 
-def test_a_cell_whose_rates_all_diverged_gets_none(
+def test_a_cell_whose_rates_all_diverged_gets_none_and_is_a_mistake_beside_others(
     setup: Mapping[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def found(norm: str, rate: float, seed: int) -> made.Found:
         return "diverged" if norm == "none" else 0.5
 
-    tuned_by(setup, found, tmp_path, "batch", "none")
+    words = r"norm=none .*every learning rate diverged.*; give a smaller optimizer\.lr"
+    with pytest.raises(UserError, match=words):
+        tuned_by(setup, found, tmp_path, "batch", "none")
     assert len(read_tuned(file_of(tmp_path, "tuned")).cells) == 1
-    assert re.search(r"norm=none .*every rate diverged", capsys.readouterr().out)
-    with pytest.raises(UserError, match="every learning rate diverged"):
+    assert "chosen" in capsys.readouterr().out
+    with pytest.raises(UserError, match=words):
         tuned_by(setup, found, tmp_path / "other", "none")
+    assert not file_of(tmp_path / "other", "tuned").exists()
+
+
+def test_a_cell_that_cannot_work_is_left_out_and_told_once(
+    setup: Mapping[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(norm: str, rate: float, seed: int) -> made.Found:
+        return "left out" if norm == "none" else 0.9 - rate  # the best is at an edge
+
+    trained = tuned_by(setup, found, tmp_path, "batch", "none", more=["skip_impossible=true"])
+    assert {*trained} == {"batch"}
+    (cell,) = read_tuned(file_of(tmp_path, "tuned")).cells
+    assert "norm=batch" in cell.cell
+    lines = [line for line in capsys.readouterr().out.splitlines() if "norm=none" in line]
+    assert lines == ["left out: model=cnn norm=none batch_size=128: it cannot work"]
+
+
+def test_a_cell_without_a_right_image_that_did_not_diverge_gets_the_smaller_rate(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    tuned_by(setup, lambda *_: 0.0, tmp_path, "batch")
+    (cell,) = read_tuned(file_of(tmp_path, "tuned")).cells
+    assert cell.lr == 0.00625
 
 
 def test_a_file_keeps_the_rates_of_cells_that_were_tuned_before(
@@ -181,6 +210,16 @@ def test_source_of_an_augmentation_of_ones_own_does_not_enter_the_key(
     spec_of.cache_clear()  # type: ignore[attr-defined]
     edited = spec_of("data=generated", "norm.layer._target_=my_norm.Mine")
     assert key_of(norm) != key_of(edited)
+
+
+def test_weights_enter_the_key_by_what_is_in_the_file_wherever_it_lies() -> None:
+    def key(file: str, **source: str) -> str:
+        source = {f"model.{name}": content for name, content in source.items()}
+        return key_of(replace(made.spec(model__weights=file), source=source))
+
+    assert key("a.pt", weights="0123") == key("b.pt", weights="0123")
+    assert key("a.pt", weights="0123") != key("a.pt", weights="4567")
+    assert key("DEFAULT") != key("IMAGENET1K_V1")  # of torchvision, which have no file
 
 
 @pytest.mark.parametrize("text", ["{", "3", "[]", "command: x\n", "cells: 1\ncommand: x\n", "\x00"])

@@ -16,10 +16,11 @@ from normexp.runs import reference
 from normexp.runs.catalogue import catalogue
 from normexp.runs.folder import RunFolder
 from normexp.runs.record import RunRecord
-from normexp.runs.reference import About, take
+from normexp.runs.reference import About, Row, take
 from normexp.runs.result import EpochResult
 from normexp.runs.runtime import Design, Runtime
 from normexp.runs.trimmed import trimmed_command, trimmed_record, trimmed_result
+from normexp.sweep.cell import Cell
 
 ROOT = Path(__file__).parents[2]
 OWN = Runtime("outputs", "cache", "cpu", 1, 1, 20, 60, "mine")
@@ -154,6 +155,37 @@ def test_without_reference_a_run_that_was_taken_is_finished_no_more(
     assert take(mine, spec(), "", OWN)
     mine.weights.write_bytes(b"as a training leaves them")
     assert not take(mine, spec(), "", anew)
+    assert mine.is_finished()
+
+
+def test_a_sweep_without_reference_trains_a_run_that_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "theirs", 0.6)
+    ship(monkeypatch, tmp_path / "ship.xz", rows_of(tmp_path / "theirs"))
+    mine = RunFolder.of(tmp_path / "mine", spec())
+    assert take(mine, spec(), "", OWN)
+    cell = Cell("", spec(), replace(OWN, reference=False), mine, ())
+    assert not cell.take()
+    assert not cell.is_finished
+
+
+def test_without_reference_a_run_that_another_process_has_trained_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "theirs", 0.6)
+    ship(monkeypatch, tmp_path / "ship.xz", rows_of(tmp_path / "theirs"))
+    mine = RunFolder.of(tmp_path / "mine", spec())
+    found = reference.find
+
+    def slow(name: str) -> Row | None:
+        mine.open(spec(), "", None)
+        mine.weights.write_bytes(b"as a training leaves them")
+        mine.finish(result(spec(), 0.7))
+        return found(name)
+
+    monkeypatch.setattr(reference, "find", slow)
+    assert not take(mine, spec(), "", replace(OWN, reference=False))
     assert mine.is_finished()
 
 
