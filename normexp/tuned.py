@@ -93,14 +93,11 @@ def read_tuned(path: Path) -> TunedFile:
 
 def tuned_rate(spec: RunSpec, outputs: Path) -> float:
     """Return the rate for a run, else the shipped one; raises NotTunedError where there is none."""
-    wanted, newest = key_of(spec), sorted(_files(outputs), key=lambda file: file.stat().st_mtime)
-    for file in reversed(newest):
-        for cell in read_tuned(file).cells:
+    wanted = key_of(spec)
+    for cells in (reversed(tuned_cells(outputs)), shipped_cells()):
+        for cell in cells:
             if cell.key == wanted:
                 return cell.lr
-    for cell in shipped_cells():
-        if cell.key == wanted:
-            return cell.lr
     raise NotTunedError(
         f"optimizer.lr={WORD}: no rate was chosen for norm={spec.norm.name} "
         f"batch_size={spec.batch_size} with these settings"
@@ -108,8 +105,9 @@ def tuned_rate(spec: RunSpec, outputs: Path) -> float:
 
 
 def tuned_cells(*outputs: Path) -> list[Tuned]:
-    """Return all that was chosen, of whichever study."""
-    files = (file for each in outputs for file in sorted(_files(each)))
+    """Return all that was chosen, of whichever study; of one cell the last is the newest."""
+    files = [file for each in outputs for file in _files(each)]
+    files.sort(key=lambda file: (file.stat().st_mtime_ns, file))
     return [cell for file in files for cell in read_tuned(file).cells]
 
 

@@ -10,6 +10,7 @@ from normexp.analysis.comparable import (
     by_norm,
     comparable,
     distance,
+    of_newest_numerics,
 )
 from normexp.analysis.compare import Comparison, Family, Pairs, compare, ranked, tied
 from normexp.analysis.elsewhere import Elsewhere, as_near, elsewhere, scores_by_norm
@@ -37,7 +38,10 @@ def advice(
     """
     measure = over_severities if contrast == "varies" else accuracy
     what = "accuracy over contrast severities 0 to 5" if contrast == "varies" else "test accuracy"
-    runs = at_tuned_rates(runs, tuned)
+    newest = of_newest_numerics(runs)
+    if older := len(runs) - len(newest):
+        yield f"{plural(older, 'run')} of earlier numerics left out."
+    runs = at_tuned_rates(newest, tuned)
     ended = [run for run in runs if run.state in ("finished", "diverged")]
     near = [run for run in ended if distance(run, batch_size) <= log(NEAR) + 1e-9]
     if not near:

@@ -19,6 +19,12 @@ def at_tuned_rates(runs: Sequence[Run], tuned: Sequence[Tuned]) -> list[Run]:
     return [run for run, key, is_chosen in choices if is_chosen or key not in have]
 
 
+def of_newest_numerics(runs: Sequence[Run]) -> list[Run]:
+    """Leave out runs of earlier `numerics`, which are of other code."""
+    newest = max((run.spec.numerics for run in runs), default=0)
+    return [run for run in runs if run.spec.numerics == newest]
+
+
 def comparable(near: Sequence[Run], batch_size: int, tuned: Sequence[Tuned] = ()) -> list[Run]:
     """Return the runs that differ in norm and seed only: the nearest, then the most of them.
 

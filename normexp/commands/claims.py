@@ -19,7 +19,7 @@ from normexp.analysis.claims.lines import lines
 from normexp.analysis.claims.page import write_page
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
-from normexp.analysis.comparable import at_tuned_rates
+from normexp.analysis.comparable import at_tuned_rates, of_newest_numerics
 from normexp.analysis.evidence import Evidence, own_or_shipped
 from normexp.analysis.goes_on import (
     UNTIL,
@@ -137,12 +137,11 @@ def about(claim: Claim, evidence: Evidence, ending: str) -> list[Row]:
     """
     study = claim.study and claim.study + ending
     of_study = [run for run in evidence.runs if study in run.studies]
-    newest = max((run.spec.numerics for run in of_study), default=0)
-    kept = [run for run in of_study if run.spec.numerics == newest]
+    kept = of_newest_numerics(of_study)
+    if left_out := len(of_study) - len(kept):
+        print(f"{claim.name}: {left_out} runs of earlier numerics are left out")
     if claim.tuned:
         kept = at_tuned_rates(kept, evidence.tuned)
-    if left_out := sum(run.spec.numerics != newest for run in of_study):
-        print(f"{claim.name}: {left_out} runs of earlier numerics than {newest} are left out")
     return [*kept, *evidence.measured(claim.name)]
 
 

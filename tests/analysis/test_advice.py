@@ -163,6 +163,14 @@ def test_a_norm_that_has_runs_at_another_batch_size_only_is_not_left_out() -> No
     )
 
 
+def test_runs_of_earlier_numerics_are_left_out() -> None:
+    older = runs("instance", 0.9) + runs("batch", 0.6)
+    older = [replace(run, spec=replace(run.spec, numerics=1)) for run in older]
+    first, second, *_ = told(older + runs("instance", 0.6, 6) + runs("batch", 0.7, 6))
+    assert first == "16 runs of earlier numerics left out."
+    assert second.startswith("Use batch: ")
+
+
 def test_another_batch_size_that_is_as_near_is_told() -> None:
     rows = runs("instance", 0.8, batch_size=8) + runs("batch", 0.7, batch_size=8)
     rows += runs("batch", 0.9, batch_size=2) + runs("batch", 0.6, batch_size=1)

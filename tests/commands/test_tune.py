@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,16 @@ from normexp.runs.catalogue import catalogue
 from normexp.runs.spec import RunSpec
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
-from normexp.tuned import file_of, key_of, read_tuned, tuned_rate
+from normexp.tuned import (
+    Tuned,
+    TunedFile,
+    add_to_file,
+    file_of,
+    key_of,
+    read_tuned,
+    tuned_cells,
+    tuned_rate,
+)
 
 Specs = Callable[..., RunSpec]
 Found = Callable[[str, float, int], made.Found]
@@ -230,6 +240,18 @@ def test_a_damaged_file_is_named_with_what_to_do(text: str, tmp_path: Path, spec
     with pytest.raises(UserError, match="remove it and tune again") as caught:
         tuned_rate(spec_of("data=generated"), tmp_path)
     assert str(file) in str(caught.value)
+
+
+def test_of_two_rates_of_a_cell_training_and_answers_take_the_newer(
+    tmp_path: Path, spec_of: Specs
+) -> None:
+    spec = spec_of("data=generated")
+    for when, (study, rate) in enumerate((("b", 0.4), ("a", 0.1))):
+        cell = Tuned("", key_of(spec), rate, False, ())
+        add_to_file(file_of(tmp_path, study), TunedFile("", (cell,)))
+        os.utime(file_of(tmp_path, study), (when, when))
+    assert tuned_rate(spec, tmp_path) == 0.1
+    assert [cell.lr for cell in tuned_cells(tmp_path)] == [0.4, 0.1]
 
 
 # As it is typed.
