@@ -148,7 +148,7 @@ def _table(block: Block, factors: Sequence[str], order: Sequence[frozenset[str]]
         [order.index(_names(own)) if (own := block.cell(s, c)) else None for c in block.columns]
         for s in block.series
     ]
-    columns = [typed(column) for column in block.columns if column is not None]
+    columns = [typed(column) for column in block.columns] if len(block.by) > 1 else []
     series = [*map(typed, block.series)]
     return {"title": block.title, "at": fixed, "series": series, "columns": columns, "rows": rows}
 

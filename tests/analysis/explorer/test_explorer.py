@@ -41,10 +41,12 @@ def found(norm: str, batch_size: int, seed: int) -> float | str:
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of a grid with two contrast augmentations, and of a study with one cell and a lens."""
+    """Runs of a grid with two contrast augmentations, and of small studies; one has a lens."""
     outputs = tmp_path_factory.mktemp("outputs")
     for contrast in ("none", "jitter"):
         make_study(outputs, NORMS, SIZES, SEEDS, found, "grid", contrast=contrast)
+    for scale in (None, 10.0):
+        make_study(outputs, ["batch", "group"], [4], 3, found, "scaled", data__red_scale=scale)
     folder = make_run(outputs, 0.6, "lone", norm="dyt", batch_size=4)
     under = {"axis": "contrast", "statistics": "batch", "batch_size": 9, "alpha": None}
     leave_lens(
@@ -131,6 +133,15 @@ def test_every_grade_is_the_report_s(data: Plain, outputs: Path) -> None:
                 assert comparison.graded is not None
                 assert rows[i][j]["mean"] == pytest.approx(comparison.graded.mean, abs=1e-4)
         assert not expected
+
+
+def test_a_value_that_is_not_set_is_a_column(data: Plain) -> None:
+    (scaled,) = (s for s in data["sets"] if (s["study"], s["source"]) == ("scaled", "yours"))
+    (table,) = scaled["tables"]["norm|data.red_scale"]
+    assert table["columns"] == ["null", "10"]
+    for series, row in zip(table["series"], table["rows"], strict=True):
+        at = [scaled["cells"][number]["at"] for number in row]
+        assert at == [{"norm": series, "data.red_scale": value} for value in table["columns"]]
 
 
 def test_statistics_of_the_test_batch_are_those_of_the_lens(data: Plain) -> None:
