@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import random
 import re
 from pathlib import Path
 from statistics import fmean
@@ -39,6 +40,14 @@ def found(norm: str, batch_size: int, seed: int) -> float | str:
     return round(0.7 - 0.04 * NORMS.index(norm) - drop + 0.01 * ((7 * seed + batch_size) % 5), 4)
 
 
+MANY = ("batch", "group", "instance", "mean", "split", "both", "dyt", "none")
+
+
+def uneven(norm: str, batch_size: int, seed: int) -> float:
+    drop = 0.3 if norm == "layer" else 0.02 * MANY.index(norm)
+    return round(0.7 - drop + random.Random(f"{norm} {seed}").uniform(-0.01, 0.01), 4)
+
+
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of a grid with two contrast augmentations, and of small studies; one has a lens."""
@@ -47,6 +56,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_study(outputs, NORMS, SIZES, SEEDS, found, "grid", contrast=contrast)
     for scale in (None, 10.0):
         make_study(outputs, ["batch", "group"], [4], 3, found, "scaled", data__red_scale=scale)
+    make_study(outputs, MANY, [16], 10, uneven, "uneven")
+    make_study(outputs, ["layer"], [16], 6, uneven, "uneven")
     folder = make_run(outputs, 0.6, "lone", norm="dyt", batch_size=4)
     under = {"axis": "contrast", "statistics": "batch", "batch_size": 9, "alpha": None}
     leave_lens(
@@ -142,6 +153,15 @@ def test_a_value_that_is_not_set_is_a_column(data: Plain) -> None:
     for series, row in zip(table["series"], table["rows"], strict=True):
         at = [scaled["cells"][number]["at"] for number in row]
         assert at == [{"norm": series, "data.red_scale": value} for value in table["columns"]]
+
+
+def test_an_end_that_is_infinite_is_none(data: Plain) -> None:
+    (uneven,) = (s for s in data["sets"] if (s["study"], s["source"]) == ("uneven", "yours"))
+    (table,) = uneven["tables"]["norm"]
+    rows = dict(zip(table["series"], table["grades"]["running"][0]["rows"], strict=True))
+    (few,) = rows["layer"]
+    assert few["interval"] == [None, 0]  # decided, by fewer seeds than the intervals need
+    assert few["text"] == "decided"
 
 
 def test_statistics_of_the_test_batch_are_those_of_the_lens(data: Plain) -> None:

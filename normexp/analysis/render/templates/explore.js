@@ -144,7 +144,7 @@ function chart(at, rows, width) {
 const number = (value, digits = 1) => value === undefined || value === null ? "–" : value.toFixed(digits).replace("-", "−");
 function ends(interval, digits = 1, open = false) {
   if (!interval) return "–";
-  const [low, high] = interval.map(end => number(end, digits).replace(/^−(0\.?0*)$/, "$1")), zero = (0).toFixed(digits);
+  const [low, high] = interval.map((end, i) => end === null ? ["−∞", "∞"][i] : number(end, digits).replace(/^−(0\.?0*)$/, "$1")), zero = (0).toFixed(digits);
   return `${open && low === zero ? "(" : "["}${low}, ${high}${open && high === zero ? ")" : "]"}`;
 }
 
@@ -160,7 +160,7 @@ function table(at, rows) {
 
 function csv(at, rows) {
   const keys = ["source", "study", ...at.set.factors, "x", "n", "mean", "low", "high", "images_low", "images_high", "difference", "difference_low", "difference_high", "grade", "p", "command"];
-  const lines = rows.map(({ cell, tick, n, mean, interval, images, compared }) => [at.set.source, at.study, ...at.set.factors.map(key => cell.at[key]), tick, n, mean, ...(interval || ["", ""]), ...(images || ["", ""]), compared?.mean, ...(compared?.interval || ["", ""]), compared?.text, compared?.p, cell.command]);
+  const lines = rows.map(({ cell, tick, n, mean, interval, images, compared }) => [at.set.source, at.study, ...at.set.factors.map(key => cell.at[key]), tick, n, mean, ...(interval || ["", ""]), ...(images || ["", ""]), compared?.mean, ...(compared?.interval || ["", ""]).map((end, i) => end ?? ["-inf", "inf"][i]), compared?.text, compared?.p, cell.command]);
   const field = value => /[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
   return [keys, ...lines].map(line => line.map(field).join(",")).join("\n") + "\n";
 }
