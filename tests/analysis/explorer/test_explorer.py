@@ -13,7 +13,7 @@ from statistics import fmean
 from xml.etree import ElementTree
 
 import pytest
-from helpers.browser import CHROMIUM, seen
+from helpers.browser import CHROMIUM, Seen, seen
 from helpers.made import leave_lens, make_run, make_study
 from helpers.rows import runs
 from scipy import stats
@@ -58,6 +58,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_study(outputs, ["batch", "group"], [4], 3, found, "scaled", data__red_scale=scale)
     make_study(outputs, MANY, [16], 10, uneven, "uneven")
     make_study(outputs, ["layer"], [16], 6, uneven, "uneven")
+    make_run(outputs, 0.6, "lone", norm="layer", batch_size=4)
     folder = make_run(outputs, 0.6, "lone", norm="dyt", batch_size=4)
     under = {"axis": "contrast", "statistics": "batch", "batch_size": 9, "alpha": None}
     leave_lens(
@@ -199,21 +200,30 @@ HASHES = (
     "source=both&study=grid&view=severity&batch_size=32&contrast=none",
     "source=yours&study=lone&statistics=test+batch",
 )
+MORE = {
+    "infinite": "source=yours&study=uneven",
+    "unmeasured": "source=yours&study=lone&statistics=test+batch&off=dyt",
+    "unchecked": "source=yours&study=lone&off=dyt,layer",
+}
 PROBE = """<!doctype html><title>probe</title><pre></pre><script>
 const all = (page, what) => [...page.querySelectorAll(what)];
 const look = frame => {
   const page = frame.contentDocument, view = frame.contentWindow, root = page.documentElement;
-  const at = view.chosen("yours");
+  const saved = [];
+  view.save = (name, text) => saved.push(text);
+  all(page, "[data-file]").forEach(button => button.click());
   return {
     hash: view.location.hash.slice(1), overflow: root.scrollWidth - root.clientWidth,
     points: all(page, "g[data-mean]").map(g => ({ ...g.dataset })),
-    rows: page.querySelectorAll("tbody")[0].rows.length, csv: view.csv(at, view.rowsOf(at)),
+    saved, csv: saved[1] ?? "",
     dashed: page.querySelectorAll("[stroke-dasharray]").length,
     small: all(page, "figure text").filter(t => t.getBoundingClientRect().height < 9).length,
     unnamed: all(page, "select, input, button")
       .filter(e => !(e.labels?.[0] ?? e).textContent.trim()).length,
     choices: Object.fromEntries(all(page, "select").map(s => [s.dataset.key, s.value])),
-    svg: page.querySelector("figure svg").outerHTML, focused: page.activeElement?.dataset?.key,
+    panels: all(page, ".panel").map(panel => panel.textContent),
+    said: page.getElementById("said").textContent,
+    focused: page.activeElement?.dataset?.key,
   };
 };
 const visit = (width, hash, then) => new Promise(done => {
@@ -232,19 +242,26 @@ onload = async () => {
   const found = { seen: [] };
   for (const hash of HASHES)
     for (const width of [360, 1400]) found.seen.push(await visit(width, hash));
+  for (const [name, hash] of Object.entries(MORE)) found[name] = await visit(1400, hash);
   found.typed = await visit(1400, "source=yours&study=grid", choose);
   found.again = await visit(1400, found.typed.hash);
   document.querySelector("pre").textContent = JSON.stringify(found);
 };
 </script>"""
+in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+@pytest.fixture(scope="module")
+def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    probe = PROBE.replace("HASHES", json.dumps(HASHES)).replace("MORE", json.dumps(MORE))
+    return seen(page.parent, probe, tmp_path_factory.mktemp("scratch"))
+
+
+@in_a_browser
 def test_in_a_browser_every_drawn_value_is_the_runs_and_the_address_holds_the_choices(
-    page: Path, outputs: Path, tmp_path: Path
+    browser: Seen, outputs: Path
 ) -> None:
-    probe = PROBE.replace("HASHES", json.dumps(HASHES))
-    answer = seen(page.parent, probe, tmp_path)
+    answer = browser
     assert answer.console == []
     assert answer.foreign == []
     checked = 0
@@ -252,7 +269,7 @@ def test_in_a_browser_every_drawn_value_is_the_runs_and_the_address_holds_the_ch
     for hash_, at in zip([h for h in HASHES for _ in range(2)], answer.answer["seen"], strict=True):
         assert at["overflow"] <= 0, hash_
         assert (at["small"], at["unnamed"]) == (0, 0), hash_
-        ElementTree.fromstring(at["svg"])  # what is saved is a file of its own
+        ElementTree.fromstring(at["saved"][0])  # what is saved is a file of its own
         rows = list(csv.DictReader(io.StringIO(at["csv"])))
         panels = (
             2 if at["choices"].get("runs") == "both" or at["choices"]["source"] == "both" else 1
@@ -275,6 +292,29 @@ def test_in_a_browser_every_drawn_value_is_the_runs_and_the_address_holds_the_ch
     assert typed["focused"] == "contrast"
     assert "contrast=jitter" in typed["hash"]
     assert (again["hash"], again["points"]) == (typed["hash"], typed["points"])
+
+
+@in_a_browser
+def test_in_a_browser_an_infinite_end_is_told_as_such(browser: Seen) -> None:
+    at = browser.answer["infinite"]
+    (few, *_) = (r for r in csv.DictReader(io.StringIO(at["csv"])) if r["norm"] == "layer")
+    assert (few["difference_low"], few["difference_high"]) == ("-inf", "0")
+    assert "[−∞, 0.00)" in at["panels"][0]
+
+
+@in_a_browser
+def test_in_a_browser_a_choice_without_values_is_told(browser: Seen) -> None:
+    for name, words in (
+        ("unmeasured", "No run has this: test batch statistics."),
+        ("unchecked", "No norm is checked."),
+    ):
+        at = browser.answer[name]
+        assert (at["points"], at["saved"]) == ([], [])
+        assert words in at["panels"][0]
+        assert words in at["said"]
+    said = browser.answer["typed"]["said"]
+    assert "contrast=jitter" in said
+    assert said.endswith("18 values are drawn.")
 
 
 def drawn(own: list[Run], choices: dict[str, str], x: str) -> float:

@@ -175,16 +175,30 @@ function papers(at) {
   return `<details><summary><h3>Published numbers beside these runs</h3></summary><div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div></details>`;
 }
 
-function panel(at) {
-  const rows = rowsOf(at), { set } = at, section = document.createElement("section");
-  section.className = "panel";
+// What is the same for all that is drawn.
+function where(at) {
   const fixed = { ...at.table.at, ...(at.over && at.view !== "over" ? { [at.over]: at.column } : {}) };
-  const where = Object.entries(fixed).map(([key, value]) => `${key}=${value}`).join(" ");
+  const settings = Object.entries(fixed).map(([key, value]) => `${key}=${value}`).join(" ");
+  const measured = at.view === "curve" ? ["validation accuracy"] : [`${at.statistics} statistics`, at.view === "over" && `contrast severity ${at.severity}`];
+  return [settings, ...measured].filter(Boolean).join(", ");
+}
+
+// Why nothing is drawn; empty where something is.
+function lack(at, rows) {
+  if (rows.length) return "";
+  const off = (state.off || "").split(",");
+  return at.table.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at)}.`;
+}
+
+function panel(at, rows) {
+  const { set } = at, section = document.createElement("section"), none = lack(at, rows);
+  section.className = "panel";
   const cells = [...new Set(rows.map(row => row.cell))];
   const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
-  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where)}${set.design === "planned" ? "" : " Seeds were added after a look."}</p><figure>${chart(at, rows, Math.max(280, Math.round(panels.clientWidth / Math.max(1, state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20))}</figure>
+  const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, Math.max(280, Math.round(panels.clientWidth / Math.max(1, state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20))}</figure>
     <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
-    <details><summary><h3>The commands that make these ${cells.length} cells again</h3></summary><ul>${commands.join("")}</ul></details>${papers(at)}`;
+    <details><summary><h3>The commands that make these ${cells.length} cells again</h3></summary><ul>${commands.join("")}</ul></details>`;
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at))}.${set.design === "planned" ? "" : " Seeds were added after a look."}</p>${drawn}${papers(at)}`;
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
     const drawing = section.querySelector("svg").outerHTML.replaceAll("currentColor", "#1b1f24");
     save(`${at.study}.${button.dataset.file}`, button.dataset.file === "svg" ? drawing : csv(at, rows), button.dataset.file);
@@ -235,8 +249,10 @@ function show() {
     form.replaceChildren(...wanted);
     (document.getElementById(focused) ?? form.querySelector(`[data-key="${CSS.escape(focused ?? "")}"]`))?.focus();
   }
-  panels.replaceChildren(...shown.map(panel));
-  document.getElementById("said").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
+  const rows = shown.map(rowsOf);
+  panels.replaceChildren(...shown.map((each, i) => panel(each, rows[i])));
+  document.getElementById("said").textContent = shown.map((each, i) => `${each.set.source}: ${each.study}, ${where(each)}. ${lack(each, rows[i]) || `${rows[i].length} values are drawn.`}`).join(" ");
+  document.getElementById("from").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
   const kept = { source, study: state.study ?? at.study, view: at.view, by: at.by, over: at.over, ...Object.assign({}, ...shown.map(each => each.table.at).reverse()), ...(at.over ? { [at.over]: at.column } : {}), severity: at.severity, statistics: at.statistics, published: at.published, off: state.off ?? "" };
   state = Object.fromEntries(Object.entries(kept).filter(([, value]) => value));
   history.replaceState(null, "", `#${new URLSearchParams(state)}`);
