@@ -10,6 +10,7 @@ import random
 import re
 from pathlib import Path
 from statistics import fmean
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
@@ -59,6 +60,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_study(outputs, MANY, [16], 10, uneven, "uneven")
     make_study(outputs, ["layer"], [16], 6, uneven, "uneven")
     make_run(outputs, 0.6, "lone", norm="layer", batch_size=4)
+    for mean in ([0.1, 0.2, 0.3], [0.5, 0.5, 0.5]):
+        make_run(outputs, 0.6, "means", batch_size=4, data__mean=mean)
     folder = make_run(outputs, 0.6, "lone", norm="dyt", batch_size=4)
     under = {"axis": "contrast", "statistics": "batch", "batch_size": 9, "alpha": None}
     leave_lens(
@@ -74,7 +77,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(outputs: Path) -> Plain:
-    sources = [Source("yours", "", runs(outputs)), Source("reference", "ship", runs(outputs))]
+    every = runs(outputs)
+    some = [run for run in every if "grid" not in run.studies or run.spec.batch_size != 2]
+    sources = [Source("yours", "", every), Source("reference", "ship", some)]
     return explorer_data(sources, read_published(), 0.5, 0.95)
 
 
@@ -192,18 +197,24 @@ def test_the_page_asks_for_nothing_and_no_value_ends_its_script(page: Path, data
     assert json.loads(held) == json.loads(json.dumps(data))
 
 
+def off(*series: str) -> str:
+    return f"off={quote(json.dumps(series))}"
+
+
 HASHES = (
     "",
     "source=yours&study=grid&view=over&by=norm&over=batch_size&contrast=jitter&severity=3",
-    "source=yours&study=grid&view=curve&by=batch_size&over=norm&norm=group&off=8",
+    f"source=yours&study=grid&view=curve&by=batch_size&over=norm&norm=group&{off('8')}",
     "source=yours&study=grid&view=over&over=batch_size&contrast=none&published=group_norm",
     "source=both&study=grid&view=severity&batch_size=32&contrast=none",
     "source=yours&study=lone&statistics=test+batch",
 )
 MORE = {
     "infinite": "source=yours&study=uneven",
-    "unmeasured": "source=yours&study=lone&statistics=test+batch&off=dyt",
-    "unchecked": "source=yours&study=lone&off=dyt,layer",
+    "unmeasured": f"source=yours&study=lone&statistics=test+batch&{off('dyt')}",
+    "together": "source=both&study=grid",
+    "apart": "source=both&study=grid&batch_size=2",
+    "unchecked": f"source=yours&study=lone&{off('dyt', 'layer')}",
 }
 PROBE = """<!doctype html><title>probe</title><pre></pre><script>
 const all = (page, what) => [...page.querySelectorAll(what)];
@@ -223,6 +234,7 @@ const look = frame => {
     choices: Object.fromEntries(all(page, "select").map(s => [s.dataset.key, s.value])),
     panels: all(page, ".panel").map(panel => panel.textContent),
     said: page.getElementById("said").textContent,
+    off: all(page, "#series input:not(:checked)").map(box => box.value),
     focused: page.activeElement?.dataset?.key,
   };
 };
@@ -244,6 +256,8 @@ onload = async () => {
     for (const width of [360, 1400]) found.seen.push(await visit(width, hash));
   for (const [name, hash] of Object.entries(MORE)) found[name] = await visit(1400, hash);
   found.typed = await visit(1400, "source=yours&study=grid", choose);
+  found.comma = await visit(
+    1400, "source=yours&study=means", page => page.querySelector("#series input").click());
   found.again = await visit(1400, found.typed.hash);
   document.querySelector("pre").textContent = JSON.stringify(found);
 };
@@ -315,6 +329,23 @@ def test_in_a_browser_a_choice_without_values_is_told(browser: Seen) -> None:
     said = browser.answer["typed"]["said"]
     assert "contrast=jitter" in said
     assert said.endswith("18 values are drawn.")
+
+
+@in_a_browser
+def test_in_a_browser_panels_side_by_side_show_the_same_cells(browser: Seen) -> None:
+    together, apart = browser.answer["together"], browser.answer["apart"]
+    assert "batch_size=8" in together["hash"]  # the first that both have
+    assert all("batch_size=8" in words for words in together["panels"])
+    assert len(together["points"]) == 2 * len(NORMS) * 6
+    assert apart["choices"]["batch_size"] == "2"
+    assert len(apart["points"]) == len(NORMS) * 6
+    assert "No run has this: contrast=none batch_size=2" in apart["panels"][1]
+
+
+@in_a_browser
+def test_in_a_browser_a_series_with_a_comma_is_unchecked(browser: Seen) -> None:
+    assert browser.answer["comma"]["off"] == ["[0.1,0.2,0.3]"]
+    assert {point["series"] for point in browser.answer["comma"]["points"]} == {"[0.5,0.5,0.5]"}
 
 
 def drawn(own: list[Run], choices: dict[str, str], x: str) -> float:

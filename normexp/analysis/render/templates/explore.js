@@ -10,49 +10,85 @@ let state = read();
 
 function read() { return Object.fromEntries(new URLSearchParams(location.hash.slice(1))); }
 
-// What is shown of one source: its set, its table, and the block that fits the choices best.
-function chosen(source) {
-  const sets = data.sets.filter(each => each.source === source);
-  const study = known(state.study, sets.map(each => each.study));
-  const set = sets.find(each => each.study === study);
-  const by = known(state.by, set.factors);
-  const others = set.factors.filter(key => key !== by);
-  const over = others.length ? known(state.over, others) : "";
-  const tables = set.tables[over ? `${by}|${over}` : by];
+// Values once: null first, then numbers by size, then words as they come.
+const rank = value => value === "null" ? -Infinity : isNaN(value) ? Infinity : +value;
+const ordered = values => [...new Set(values)].sort((a, b) => rank(a) === rank(b) ? 0 : rank(a) - rank(b));
+// What some list has, what all have first: a choice that nobody made falls on it.
+const united = lists => [...new Set([...lists[0].filter(each => lists.every(list => list.includes(each))), ...lists.flat()])];
+function unchecked() { try { return [].concat(JSON.parse(state.off)); } catch { return []; } }
+
+// What is shown: each choice is settled once, for the panels of all sources.
+function settled() {
+  const names = Object.keys(data.sources), source = known(state.source, names.length > 1 ? ["both", ...names] : names);
+  const sets = (source === "both" ? names : [source]).map(name => data.sets.filter(each => each.source === name));
+  const studies = united(sets.map(own => own.map(set => set.study))), study = known(state.study, studies);
+  const shown = sets.map(own => own.find(set => set.study === study) ?? own[0]);
+  const factors = united(shown.map(set => set.factors)), by = known(state.by, factors);
+  const others = united(shown.map(set => set.factors)).filter(key => key !== by), over = others.length ? known(state.over, others) : "";
+  const view = known(state.view, over ? ["severity", "over", "curve"] : ["severity", "curve"]);
+  const statistics = known(state.statistics, united(shown.map(set => set.statistics))), severity = known(state.severity, SEVERITY.ticks);
+  const panels = shown.map(set => {
+    const own = set.factors.filter(key => key !== by), second = own.includes(over) ? over : own[0] ?? "";
+    const tables = set.factors.includes(by) && (second === over || view !== "over") ? set.tables[second ? `${by}|${second}` : by] : [];
+    const fitting = data.published.filter(each => by === "norm" && each.over === (view === "severity" ? "severity" : view === "over" && second === "batch_size" ? "batch_size" : ""));
+    return { set, study: set.study, by, over: second, tables, fitting, view, statistics, severity };
+  });
+  const at = settle(panels), fitting = [...new Set(panels.flatMap(panel => panel.fitting))];
+  const published = known(state.published, ["", ...fitting.map(each => each.name)]);
+  for (const panel of panels) panel.published = panel.fitting.some(each => each.name === published) ? published : "";
+  return { source, study, studies, factors, by, others, over, view, statistics, severity, at, fitting, published, panels };
+}
+
+// Choose the block of each panel: the one that fits the choices best, in the others the same. Return the settings.
+function settle(panels) {
   const fits = each => Object.entries(each.at).reduce((sum, [key, value]) =>
     sum + (state[key] === value ? (key === state.changed ? 100 : 1) : value === "none" ? .01 : 0), 0);
-  const table = tables.reduce((best, each) => fits(each) > fits(best) ? each : best);
-  const free = [...new Set(tables.flatMap(each => Object.keys(each.at)))];
-  const filters = free.map(key => [key, [...new Set(tables.map(each => each.at[key]))].filter(v => v !== undefined)])
-    .filter(([, values]) => values.length > 1);
-  const column = over ? known(state[over], table.columns) : "";
-  const view = known(state.view, over ? ["severity", "over", "curve"] : ["severity", "curve"]);
-  const statistics = known(state.statistics, set.statistics);
-  const severity = known(state.severity, SEVERITY.ticks);
-  const fitting = data.published.filter(each => by === "norm" && each.over === (view === "severity" ? "severity" : view === "over" && over === "batch_size" ? "batch_size" : ""));
-  const published = known(state.published, ["", ...fitting.map(each => each.name)]);
-  return { set, study, sets, by, others, over, table, filters, column, view, statistics, severity, fitting, published };
+  const fittest = tables => tables.reduce((best, each) => fits(each) > fits(best) ? each : best, tables[0]);
+  const at = { ...fittest(panels.flatMap(panel => panel.tables))?.at };
+  for (const panel of panels) {
+    panel.table = fittest(panel.tables.filter(each => Object.entries(each.at).every(([key, value]) => !(key in at) || at[key] === value)));
+    Object.assign(at, panel.table?.at);
+  }
+  for (const { over } of panels) {
+    const lists = panels.filter(panel => panel.over === over && panel.table).map(panel => panel.table.columns);
+    if (over && lists.length && !(over in at)) at[over] = known(state[over], united(lists));
+  }
+  for (const panel of panels) panel.at = { ...(panel.table?.at ?? Object.fromEntries(Object.entries(at).filter(([key]) => key !== panel.by && panel.set.factors.includes(key)))), ...(panel.over in at ? { [panel.over]: at[panel.over] } : {}) };
+  return at;
+}
+
+// The settings that are asked for, each with the values that some panel has.
+function optionsOf(panels) {
+  const found = {}, offer = (key, values) => { found[key] = ordered([...(found[key] ?? []), ...values]); };
+  for (const panel of panels) {
+    if (panel.over && panel.view !== "over") offer(panel.over, panel.table?.columns ?? []);
+    for (const table of panel.tables) for (const [key, value] of Object.entries(table.at)) offer(key, [value]);
+  }
+  return Object.entries(found).filter(([, values]) => values.length > 1);
 }
 
 // One row for each drawn value: what the curve, the table and the CSV file have.
 function rowsOf(at) {
-  const rows = [], { set, table } = at, off = (state.off || "").split(",");
-  table.series.forEach((series, i) => {
-    if (off.includes(series)) return;
-    const add = (cell, x, tick, found, j, severity) => {
-      const grades = at.view === "curve" ? null : table.grades[at.statistics][severity];
+  return cellsOf(at).flatMap(({ series, i, j, cell }) => {
+    if (!cell) return [];
+    const row = (x, tick, found, severity) => {
+      const grades = at.view === "curve" ? null : at.table.grades[at.statistics]?.[severity];
       const images = severity === 0 && at.statistics === "running" && at.view !== "curve" ? cell.images : null;
-      rows.push({ series, x, tick, cell, ...found, images, reference: grades?.reference, compared: grades?.rows[i][j] });
+      return { series, x, tick, cell, ...found, images, reference: grades?.reference, compared: grades?.rows[i][j] };
     };
-    table.rows[i].forEach((number, j) => {
-      if (number === null || (at.over && at.view !== "over" && table.columns[j] !== at.column)) return;
-      const cell = set.cells[number];
-      if (at.view === "curve") cell.curve.y.forEach((found, k) => add(cell, cell.curve.x[k], cell.curve.x[k], found, j, null));
-      else if (at.view === "over") add(cell, j, table.columns[j], cell.accuracy[at.statistics][+at.severity], j, +at.severity);
-      else cell.accuracy[at.statistics].forEach((found, k) => add(cell, k, SEVERITY.ticks[k], found, j, k));
-    });
-  });
-  return rows.filter(row => row.mean !== undefined);
+    const accuracy = cell.accuracy[at.statistics] ?? [];
+    if (at.view === "curve") return cell.curve.y.map((found, k) => row(cell.curve.x[k], cell.curve.x[k], found, null));
+    if (at.view === "over") return [row(j, at.table.columns[j], accuracy[at.severity], +at.severity)];
+    return accuracy.map((found, k) => row(k, SEVERITY.ticks[k], found, k));
+  }).filter(row => row.mean !== undefined);
+}
+
+// The cells that are asked for, of each checked series: all columns of it, or one. Some have no run.
+function cellsOf(at) {
+  const off = unchecked(), { set, table } = at;
+  if (!table) return [];
+  const columns = !at.over ? [0] : at.view === "over" ? [...table.columns.keys()] : [table.columns.indexOf(at.at[at.over])];
+  return table.series.flatMap((series, i) => off.includes(series) ? [] : columns.map(j => ({ series, i, j, cell: set.cells[table.rows[i][j]] })));
 }
 
 function axisOf(at, rows, extra) {
@@ -177,8 +213,7 @@ function papers(at) {
 
 // What is the same for all that is drawn.
 function where(at) {
-  const fixed = { ...at.table.at, ...(at.over && at.view !== "over" ? { [at.over]: at.column } : {}) };
-  const settings = Object.entries(fixed).map(([key, value]) => `${key}=${value}`).join(" ");
+  const settings = Object.entries(at.at).filter(([key]) => at.view !== "over" || key !== at.over).map(([key, value]) => `${key}=${value}`).join(" ");
   const measured = at.view === "curve" ? ["validation accuracy"] : [`${at.statistics} statistics`, at.view === "over" && `contrast severity ${at.severity}`];
   return [settings, ...measured].filter(Boolean).join(", ");
 }
@@ -186,8 +221,8 @@ function where(at) {
 // Why nothing is drawn; empty where something is.
 function lack(at, rows) {
   if (rows.length) return "";
-  const off = (state.off || "").split(",");
-  return at.table.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at)}.`;
+  const off = unchecked();
+  return at.table?.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at)}.`;
 }
 
 function panel(at, rows) {
@@ -198,7 +233,7 @@ function panel(at, rows) {
   const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, Math.max(280, Math.round(panels.clientWidth / Math.max(1, state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20))}</figure>
     <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
     <details><summary><h3>The commands that make these ${cells.length} cells again</h3></summary><ul>${commands.join("")}</ul></details>`;
-  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at))}.${set.design === "planned" ? "" : " Seeds were added after a look."}</p>${drawn}${papers(at)}`;
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${drawn}${papers(at)}`;
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
     const drawing = section.querySelector("svg").outerHTML.replaceAll("currentColor", "#1b1f24");
     save(`${at.study}.${button.dataset.file}`, button.dataset.file === "svg" ? drawing : csv(at, rows), button.dataset.file);
@@ -224,24 +259,20 @@ function choice(id, label, options, value) {
 }
 
 function show() {
-  const sources = Object.keys(data.sources);
-  const source = known(state.source, sources.length > 1 ? ["both", ...sources] : sources);
-  state.source = source;
-  const shown = (source === "both" ? sources : [source]).map(chosen), at = shown[0];
+  const names = Object.keys(data.sources), now = settled(), { panels: shown, view } = now;
   const plain = values => values.map(value => [value, value]), keys = values => values.map(value => [value, said(value)]);
-  const views = [["severity", "contrast severity"], ...(at.over ? [["over", said(at.over)]] : []), ["curve", "training (validation)"]];
+  const views = [["severity", "contrast severity"], ...(now.over ? [["over", said(now.over)]] : []), ["curve", "training (validation)"]];
+  const statistics = [...new Set(shown.flatMap(each => each.set.statistics))];
   const wanted = [
-    sources.length > 1 && choice("source", "runs", [["both", "side by side"], ...plain(sources)], source),
-    new Set(shown.flatMap(each => each.sets.map(set => set.study))).size > 1 && choice("study", "study", plain([...new Set(shown.flatMap(each => each.sets.map(set => set.study)))]), state.study ?? at.study),
-    choice("view", "accuracy over", views, at.view),
-    at.set.factors.length > 1 && choice("by", "compared", keys(at.set.factors), at.by),
-    at.others.length > 1 && choice("over", "in tables by", keys(at.others), at.over),
-    at.over && at.view !== "over" && choice(at.over, said(at.over), plain(at.table.columns), at.column),
-    ...shown.flatMap((each, i) => each.filters.filter(([key]) => !shown.slice(0, i).some(other => other.set.factors.includes(key)))
-      .map(([key, values]) => choice(key, said(key), plain(values), each.table.at[key]))),
-    at.view === "over" && choice("severity", "contrast severity", plain(SEVERITY.ticks), at.severity),
-    at.view !== "curve" && at.set.statistics.length > 1 && choice("statistics", "test statistics", plain(at.set.statistics), at.statistics),
-    at.fitting.length > 0 && choice("published", "published beside it", [["", "none"], ...at.fitting.map(each => [each.name, each.title])], at.published),
+    names.length > 1 && choice("source", "runs", [["both", "side by side"], ...plain(names)], now.source),
+    now.studies.length > 1 && choice("study", "study", plain(now.studies), now.study),
+    choice("view", "accuracy over", views, view),
+    now.factors.length > 1 && choice("by", "compared", keys(now.factors), now.by),
+    now.others.length > 1 && choice("over", "in tables by", keys(now.others), now.over),
+    ...optionsOf(shown).map(([key, values]) => choice(key, said(key), plain(values), now.at[key])),
+    view === "over" && choice("severity", "contrast severity", plain(SEVERITY.ticks), now.severity),
+    view !== "curve" && statistics.length > 1 && choice("statistics", "test statistics", plain(statistics), now.statistics),
+    now.fitting.length > 0 && choice("published", "published beside it", [["", "none"], ...now.fitting.map(each => [each.name, each.title])], now.published),
     series(shown),
   ].filter(Boolean);
   const focused = document.activeElement?.id || document.activeElement?.dataset?.key;
@@ -249,18 +280,19 @@ function show() {
     form.replaceChildren(...wanted);
     (document.getElementById(focused) ?? form.querySelector(`[data-key="${CSS.escape(focused ?? "")}"]`))?.focus();
   }
+  const { source, study, by, over, at, severity, published } = now, off = unchecked();
+  const kept = { source, study, view, by, over, ...at, severity, statistics: now.statistics, published, off: off.length ? JSON.stringify(off) : "" };
+  state = Object.fromEntries(Object.entries(kept).filter(([, value]) => value));
+  history.replaceState(null, "", `#${new URLSearchParams(state)}`);
   const rows = shown.map(rowsOf);
   panels.replaceChildren(...shown.map((each, i) => panel(each, rows[i])));
   document.getElementById("said").textContent = shown.map((each, i) => `${each.set.source}: ${each.study}, ${where(each)}. ${lack(each, rows[i]) || `${rows[i].length} values are drawn.`}`).join(" ");
   document.getElementById("from").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
-  const kept = { source, study: state.study ?? at.study, view: at.view, by: at.by, over: at.over, ...Object.assign({}, ...shown.map(each => each.table.at).reverse()), ...(at.over ? { [at.over]: at.column } : {}), severity: at.severity, statistics: at.statistics, published: at.published, off: state.off ?? "" };
-  state = Object.fromEntries(Object.entries(kept).filter(([, value]) => value));
-  history.replaceState(null, "", `#${new URLSearchParams(state)}`);
 }
 
 // The names of the series, with the colour and marker that they are drawn in.
 function series(shown) {
-  const names = [...new Set(shown.flatMap(each => each.table.series))], off = (state.off || "").split(",");
+  const names = [...new Set(shown.flatMap(each => each.table?.series ?? []))], off = unchecked();
   const set = document.getElementById("series") ?? Object.assign(document.createElement("fieldset"), { id: "series" });
   const inner = `<legend>${escaped(said(shown[0].by))}</legend>` + names.map((name, i) => `<label><input type="checkbox" id="series-${i}" value="${escaped(name)}"><svg class="key" viewBox="0 0 26 16" aria-hidden="true"><line x1="1" x2="25" y1="8" y2="8" stroke="${data.looks[name][0]}" stroke-width="1.6"/>${mark(name, 13, 8, 4)}</svg>${escaped(name)}</label>`).join("");
   if (set.dataset.inner !== inner) { set.innerHTML = inner; set.dataset.inner = inner; }
@@ -270,7 +302,7 @@ function series(shown) {
 
 form.addEventListener("change", ({ target }) => {
   if (target.dataset.key) { state[target.dataset.key] = target.value; state.changed = target.dataset.key; }
-  else state.off = [...form.querySelectorAll("#series input:not(:checked)")].map(box => box.value).join(",");
+  else state.off = JSON.stringify([...form.querySelectorAll("#series input:not(:checked)")].map(box => box.value));
   show();
 });
 form.addEventListener("submit", event => event.preventDefault());
