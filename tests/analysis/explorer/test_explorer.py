@@ -235,13 +235,17 @@ const look = frame => {
     panels: all(page, ".panel").map(panel => panel.textContent),
     said: page.getElementById("said").textContent,
     off: all(page, "#series input:not(:checked)").map(box => box.value),
-    focused: page.activeElement?.dataset?.key,
+    focused: page.activeElement?.dataset?.key, active: page.activeElement?.id,
+    open: all(page, "#panels details[open]").map(details => details.textContent),
   };
 };
 const visit = (width, hash, then) => new Promise(done => {
   const frame = document.createElement("iframe");
   Object.assign(frame, { width, height: 900, src: "explore.html#" + hash });
-  frame.onload = () => { then?.(frame.contentDocument); done(look(frame)); };
+  frame.onload = async () => {
+    await then?.(frame.contentDocument, frame.contentWindow);
+    done(look(frame));
+  };
   document.body.append(frame);
 });
 const choose = page => {
@@ -258,6 +262,21 @@ onload = async () => {
   found.typed = await visit(1400, "source=yours&study=grid", choose);
   found.comma = await visit(
     1400, "source=yours&study=means", page => page.querySelector("#series input").click());
+  found.skipped = await visit(1400, "source=yours&study=grid&contrast=jitter", async page => {
+    page.querySelector(".skip").click();
+    await new Promise(done => setTimeout(done, 100));  // an event tells of a new address
+  });
+  found.resized = await visit(1400, "source=yours&study=grid", (page, view) => {
+    const summary = page.querySelector("#panels summary");
+    summary.parentElement.open = true;
+    summary.id = "opened";
+    summary.focus();
+    view.dispatchEvent(new view.Event("resize"));
+  });
+  found.opened = await visit(1400, "source=yours&study=grid", page => {
+    page.querySelector("#panels details").open = true;
+    choose(page);
+  });
   found.again = await visit(1400, found.typed.hash);
   document.querySelector("pre").textContent = JSON.stringify(found);
 };
@@ -346,6 +365,23 @@ def test_in_a_browser_panels_side_by_side_show_the_same_cells(browser: Seen) -> 
 def test_in_a_browser_a_series_with_a_comma_is_unchecked(browser: Seen) -> None:
     assert browser.answer["comma"]["off"] == ["[0.1,0.2,0.3]"]
     assert {point["series"] for point in browser.answer["comma"]["points"]} == {"[0.5,0.5,0.5]"}
+
+
+@in_a_browser
+def test_in_a_browser_the_link_to_the_curves_keeps_the_choices(browser: Seen) -> None:
+    skipped = browser.answer["skipped"]
+    assert "contrast=jitter" in skipped["hash"]
+    assert (skipped["choices"]["contrast"], skipped["active"]) == ("jitter", "panels")
+
+
+@in_a_browser
+def test_in_a_browser_what_is_open_stays_open(browser: Seen) -> None:
+    resized, opened = browser.answer["resized"], browser.answer["opened"]
+    assert resized["active"] == "opened"
+    for at in (resized, opened):
+        (words,) = at["open"]
+        assert "make these 3 cells again" in words
+    assert "contrast=jitter" in opened["hash"]
 
 
 def drawn(own: list[Run], choices: dict[str, str], x: str) -> float:

@@ -8,7 +8,8 @@ const known = (wanted, options) => options.includes(wanted) ? wanted : options[0
 const said = key => key.replaceAll("_", " ");
 let state = read();
 
-function read() { return Object.fromEntries(new URLSearchParams(location.hash.slice(1))); }
+// A place of the page is no choice.
+function read() { return !location.hash.includes("=") ? {} : Object.fromEntries(new URLSearchParams(location.hash.slice(1))); }
 
 // Values once: null first, then numbers by size, then words as they come.
 const rank = value => value === "null" ? -Infinity : isNaN(value) ? Infinity : +value;
@@ -208,7 +209,13 @@ function papers(at) {
     const counted = found.map(each => `${each.block ? `${each.block}: ` : ""}${each.agree} agree, ${each.differ} differ, ${each.undecided} undecided${each.points.length ? ` (${each.points.join("; ")})` : ""}`).join(". ");
     return `<tr><th scope="row">${escaped(paper.title)}</th><td>${verdict}</td>${[counted || "–", paper.setting, paper.source, paper.differs].map(cell => `<td class="prose">${escaped(cell)}</td>`).join("")}</tr>`;
   });
-  return `<details><summary><h3>Published numbers beside these runs</h3></summary><div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div></details>`;
+  return details(at, "Published numbers beside these runs", `<div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`);
+}
+
+// What is open stays open when a choice draws the panel again.
+function details(at, title, inner) {
+  const id = `${at.set.source}-${title.split(" ")[0]}`;
+  return `<details id="${id}"${document.getElementById(id)?.open ? " open" : ""}><summary><h3>${title}</h3></summary>${inner}</details>`;
 }
 
 // What is the same for all that is drawn.
@@ -225,15 +232,19 @@ function lack(at, rows) {
   return at.table?.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at)}.`;
 }
 
+// Of a drawing: one panel, or two, has the room.
+function width() { return Math.max(280, Math.round(panels.clientWidth / (state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20); }
+
 function panel(at, rows) {
   const { set } = at, section = document.createElement("section"), none = lack(at, rows);
   section.className = "panel";
   const cells = [...new Set(rows.map(row => row.cell))];
   const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
-  const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, Math.max(280, Math.round(panels.clientWidth / Math.max(1, state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20))}</figure>
+  const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, width())}</figure>
     <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
-    <details><summary><h3>The commands that make these ${cells.length} cells again</h3></summary><ul>${commands.join("")}</ul></details>`;
+    ${details(at, `Commands that make these ${cells.length} cells again`, `<ul>${commands.join("")}</ul>`)}`;
   section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${drawn}${papers(at)}`;
+  section.redraw = () => { if (!none) section.querySelector("figure").innerHTML = chart(at, rows, width()); };
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
     const drawing = section.querySelector("svg").outerHTML.replaceAll("currentColor", "#1b1f24");
     save(`${at.study}.${button.dataset.file}`, button.dataset.file === "svg" ? drawing : csv(at, rows), button.dataset.file);
@@ -306,6 +317,7 @@ form.addEventListener("change", ({ target }) => {
   show();
 });
 form.addEventListener("submit", event => event.preventDefault());
-addEventListener("hashchange", () => { state = read(); show(); });
-addEventListener("resize", show);
+document.querySelector(".skip").addEventListener("click", event => { event.preventDefault(); panels.focus(); });
+addEventListener("hashchange", () => { if (location.hash.includes("=")) { state = read(); show(); } });
+addEventListener("resize", () => { for (const section of panels.children) section.redraw(); });
 show();
