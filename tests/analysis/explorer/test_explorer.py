@@ -10,6 +10,7 @@ import random
 import re
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -62,6 +63,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_run(outputs, 0.6, "lone", norm="layer", batch_size=4)
     for mean in ([0.1, 0.2, 0.3], [0.5, 0.5, 0.5]):
         make_run(outputs, 0.6, "means", batch_size=4, data__mean=mean)
+    make_study(outputs, ["none"], [4], 3, lambda *_: "diverged", "scaled")
     folder = make_run(outputs, 0.6, "lone", norm="dyt", batch_size=4)
     under = {"axis": "contrast", "statistics": "batch", "batch_size": 9, "alpha": None}
     leave_lens(
@@ -157,8 +159,10 @@ def test_a_value_that_is_not_set_is_a_column(data: Plain) -> None:
     (table,) = scaled["tables"]["norm|data.red_scale"]
     assert table["columns"] == ["null", "10"]
     for series, row in zip(table["series"], table["rows"], strict=True):
-        at = [scaled["cells"][number]["at"] for number in row]
-        assert at == [{"norm": series, "data.red_scale": value} for value in table["columns"]]
+        for value, number in zip(table["columns"], row, strict=True):
+            if (series, value) != ("none", "10"):  # has no run
+                at = {"norm": series, "data.red_scale": value}
+                assert scaled["cells"][number]["at"] == at
 
 
 def test_an_end_that_is_infinite_is_none(data: Plain) -> None:
@@ -214,6 +218,9 @@ MORE = {
     "unmeasured": f"source=yours&study=lone&statistics=test+batch&{off('dyt')}",
     "together": "source=both&study=grid",
     "apart": "source=both&study=grid&batch_size=2",
+    "part": "source=yours&study=grid&view=curve&batch_size=32&contrast=none",
+    "lost": "source=yours&study=scaled&view=curve&data.red_scale=null",
+    "missing": "source=yours&study=scaled&view=over&over=data.red_scale",
     "unchecked": f"source=yours&study=lone&{off('dyt', 'layer')}",
 }
 PROBE = """<!doctype html><title>probe</title><pre></pre><script>
@@ -303,7 +310,7 @@ def test_in_a_browser_every_drawn_value_is_the_runs_and_the_address_holds_the_ch
         assert at["overflow"] <= 0, hash_
         assert (at["small"], at["unnamed"]) == (0, 0), hash_
         ElementTree.fromstring(at["saved"][0])  # what is saved is a file of its own
-        rows = list(csv.DictReader(io.StringIO(at["csv"])))
+        rows = table_of(at)
         panels = (
             2 if at["choices"].get("runs") == "both" or at["choices"]["source"] == "both" else 1
         )
@@ -330,7 +337,7 @@ def test_in_a_browser_every_drawn_value_is_the_runs_and_the_address_holds_the_ch
 @in_a_browser
 def test_in_a_browser_an_infinite_end_is_told_as_such(browser: Seen) -> None:
     at = browser.answer["infinite"]
-    (few, *_) = (r for r in csv.DictReader(io.StringIO(at["csv"])) if r["norm"] == "layer")
+    (few, *_) = (row for row in table_of(at) if row["norm"] == "layer")
     assert (few["difference_low"], few["difference_high"]) == ("-inf", "0")
     assert "[−∞, 0.00)" in at["panels"][0]
 
@@ -382,6 +389,21 @@ def test_in_a_browser_what_is_open_stays_open(browser: Seen) -> None:
         (words,) = at["open"]
         assert "make these 3 cells again" in words
     assert "contrast=jitter" in opened["hash"]
+
+
+@in_a_browser
+def test_in_a_browser_what_a_curve_leaves_out_is_told(browser: Seen) -> None:
+    part, lost, missing = (browser.answer[name] for name in ("part", "lost", "missing"))
+    assert "group: mean over the 5 of 6 runs that finished." in part["panels"][0]
+    told = {(row["norm"], row["n"], row["runs"]) for row in table_of(part)}
+    assert told == {("batch", "6", "6"), ("group", "5", "6"), ("instance", "6", "6")}
+    assert {row["norm"] for row in table_of(lost)} == {"batch", "group"}
+    assert "none: none, 3 of 3 diverged." in lost["panels"][0]
+    assert "none at data.red scale 10: no run." in missing["panels"][0]
+
+
+def table_of(at: dict[str, Any]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(at["csv"])))
 
 
 def drawn(own: list[Run], choices: dict[str, str], x: str) -> float:

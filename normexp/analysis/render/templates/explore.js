@@ -92,6 +92,16 @@ function cellsOf(at) {
   return table.series.flatMap((series, i) => off.includes(series) ? [] : columns.map(j => ({ series, i, j, cell: set.cells[table.rows[i][j]] })));
 }
 
+// The cells that have no value, and of how many runs a curve is where not all finished.
+function notes(at, rows) {
+  return cellsOf(at).flatMap(({ series, j, cell }) => {
+    const name = at.view === "over" ? `${series} at ${said(at.over)} ${at.table.columns[j]}` : series;
+    const row = cell && rows.find(each => each.cell === cell);
+    if (!row) return [`${name}: ${cell ? ["none", cell.note].filter(Boolean).join(", ") : "no run"}`];
+    return at.view === "curve" && row.n < cell.runs ? [`${name}: mean over the ${row.n} of ${cell.runs} runs that finished`] : [];
+  });
+}
+
 function axisOf(at, rows, extra) {
   if (at.view === "curve") {
     const end = Math.max(1, ...rows.map(row => row.x));
@@ -189,15 +199,15 @@ const HEAD = ["", "", "n", "mean, %", "over seeds", "over seeds and images", "di
 function table(at, rows) {
   const isGraded = at.view !== "curve", x = at.view === "curve" ? "images seen" : at.view === "over" ? said(at.over) : SEVERITY.name;
   const head = [said(at.by), x, ...HEAD.slice(2)].slice(0, isGraded ? 10 : 5);
-  const line = ({ series, tick, n, mean, interval, images, compared, reference }) => [tick, n, number(mean), ends(interval), ends(images),
+  const line = ({ series, cell, tick, n, mean, interval, images, compared, reference }) => [tick, n < cell.runs ? `${n} of ${cell.runs}` : n, number(mean), ends(interval), ends(images),
     ...(series === reference ? ["", "", "reference", ""] : [number(compared?.mean, 2), ends(compared?.interval, 2, compared?.open), compared?.text ?? "–", compared?.p === undefined ? "–" : compared.p < .001 ? "<0.001" : +compared.p.toFixed(3)])].slice(0, head.length - 1);
   const body = rows.map(row => `<tr><th scope="row">${escaped(row.series)}</th>${line(row).map(cell => `<td>${escaped(cell)}</td>`).join("")}</tr>`);
   return `<div class="table tall" tabindex="0" role="region" aria-label="The values drawn"><table><caption><span>The values drawn${rows[0]?.reference && isGraded ? `; differences from ${escaped(rows[0].reference)}, in points` : ""}.</span></caption><thead><tr>${head.map(cell => `<th scope="col">${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
 }
 
 function csv(at, rows) {
-  const keys = ["source", "study", ...at.set.factors, "x", "n", "mean", "low", "high", "images_low", "images_high", "difference", "difference_low", "difference_high", "grade", "p", "command"];
-  const lines = rows.map(({ cell, tick, n, mean, interval, images, compared }) => [at.set.source, at.study, ...at.set.factors.map(key => cell.at[key]), tick, n, mean, ...(interval || ["", ""]), ...(images || ["", ""]), compared?.mean, ...(compared?.interval || ["", ""]).map((end, i) => end ?? ["-inf", "inf"][i]), compared?.text, compared?.p, cell.command]);
+  const keys = ["source", "study", ...at.set.factors, "x", "n", "runs", "mean", "low", "high", "images_low", "images_high", "difference", "difference_low", "difference_high", "grade", "p", "command"];
+  const lines = rows.map(({ cell, tick, n, mean, interval, images, compared }) => [at.set.source, at.study, ...at.set.factors.map(key => cell.at[key]), tick, n, cell.runs, mean, ...(interval || ["", ""]), ...(images || ["", ""]), compared?.mean, ...(compared?.interval || ["", ""]).map((end, i) => end ?? ["-inf", "inf"][i]), compared?.text, compared?.p, cell.command]);
   const field = value => /[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
   return [keys, ...lines].map(line => line.map(field).join(",")).join("\n") + "\n";
 }
@@ -236,14 +246,14 @@ function lack(at, rows) {
 function width() { return Math.max(280, Math.round(panels.clientWidth / (state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20); }
 
 function panel(at, rows) {
-  const { set } = at, section = document.createElement("section"), none = lack(at, rows);
+  const { set } = at, section = document.createElement("section"), none = lack(at, rows), noted = notes(at, rows).join("; ");
   section.className = "panel";
   const cells = [...new Set(rows.map(row => row.cell))];
   const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
   const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, width())}</figure>
     <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
     ${details(at, `Commands that make these ${cells.length} cells again`, `<ul>${commands.join("")}</ul>`)}`;
-  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${drawn}${papers(at)}`;
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${drawn}${papers(at)}`;
   section.redraw = () => { if (!none) section.querySelector("figure").innerHTML = chart(at, rows, width()); };
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
     const drawing = section.querySelector("svg").outerHTML.replaceAll("currentColor", "#1b1f24");
