@@ -402,6 +402,26 @@ def test_in_a_browser_what_a_curve_leaves_out_is_told(browser: Seen) -> None:
     assert "none at data.red scale 10: no run." in missing["panels"][0]
 
 
+@in_a_browser
+def test_in_a_browser_a_file_says_what_it_holds(browser: Seen) -> None:
+    over, curve, lens = (browser.answer["seen"][2 * i + 1] for i in (1, 2, 5))
+    keys = ("view", "x_name", "severity", "statistics", "measure", "reference")
+    for at, expected in (
+        (over, ("over", "batch_size", "3", "running", "test accuracy, %", "batch")),
+        (curve, ("curve", "training images seen", "", "", "validation accuracy, %", "")),
+    ):
+        assert {tuple(row[key] for key in keys) for row in table_of(at)} == {expected}
+    assert [(row["severity"], row["x"]) for row in table_of(lens)] == [(k, k) for k in "012345"]
+    text = [*ElementTree.fromstring(over["saved"][0]).itertext()]
+    fixed = "contrast=jitter, running statistics, contrast severity 3"
+    assert fixed in over["panels"][0]
+    assert f"yours: grid, {fixed}" in text
+    assert set(NORMS) <= set(text)  # the legend
+    published = browser.answer["seen"][7]
+    for words in (published["panels"][0], published["saved"][0]):
+        assert "dashed: published, " in words
+
+
 def table_of(at: dict[str, Any]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(at["csv"])))
 

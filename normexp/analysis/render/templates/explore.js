@@ -75,7 +75,7 @@ function rowsOf(at) {
     const row = (x, tick, found, severity) => {
       const grades = at.view === "curve" ? null : at.table.grades[at.statistics]?.[severity];
       const images = severity === 0 && at.statistics === "running" && at.view !== "curve" ? cell.images : null;
-      return { series, x, tick, cell, ...found, images, reference: grades?.reference, compared: grades?.rows[i][j] };
+      return { series, x, tick, severity, cell, ...found, images, reference: grades?.reference, compared: grades?.rows[i][j] };
     };
     const accuracy = cell.accuracy[at.statistics] ?? [];
     if (at.view === "curve") return cell.curve.y.map((found, k) => row(cell.curve.x[k], cell.curve.x[k], found, null));
@@ -121,10 +121,11 @@ function nice(step) {
   return [1, 2, 5, 10].map(times => times * unit).find(each => each >= step);
 }
 
-function publishedRows(at) {
-  const paper = data.published.find(each => each.name === at.published);
-  return !paper ? [] : Object.entries(paper.numbers).flatMap(([series, numbers]) =>
-    Object.entries(numbers).map(([tick, mean]) => ({ series, tick, mean })));
+// Numbers of a paper for the series that are drawn.
+function publishedRows(at, rows) {
+  const numbers = Object.entries(data.published.find(each => each.name === at.published)?.numbers ?? {});
+  return numbers.filter(([series]) => rows.some(row => row.series === series))
+    .flatMap(([series, own]) => Object.entries(own).map(([tick, mean]) => ({ series, tick, mean })));
 }
 
 // The frame holds the means; intervals of few seeds are wide and may run out of it.
@@ -152,8 +153,10 @@ function mark(series, x, y, size, hollow, title = "") {
   return `<polygon points="${SHAPES[shape].map(([a, b]) => `${(x + size * a).toFixed(1)},${(y + size * b).toFixed(1)}`).join(" ")}" ${paint}>${inner}</polygon>`;
 }
 
+const measureOf = at => at.view === "curve" ? "validation accuracy, %" : "test accuracy, %";
+
 function chart(at, rows, width) {
-  const extra = publishedRows(at).filter(row => at.table.series.includes(row.series) && rows.some(each => each.series === row.series));
+  const extra = publishedRows(at, rows);
   const axis = axisOf(at, rows, extra), [low, high] = frameOf(rows, extra);
   const height = Math.round(Math.min(420, Math.max(250, .55 * width))), left = 44, right = 18, top = 10, bottom = 44;
   const px = x => left + (x - axis.low) / (axis.high - axis.low || 1) * (width - left - right);
@@ -164,7 +167,7 @@ function chart(at, rows, width) {
     parts.push(`<line x1="${left}" x2="${width - right}" y1="${py(y)}" y2="${py(y)}" stroke="currentColor" stroke-opacity=".15"/>`, text(left - 6, py(y) + 4, +y.toFixed(2), 'text-anchor="end"'));
   axis.places.forEach((x, i) => parts.push(text(px(x), height - bottom + 18, axis.ticks[i], 'text-anchor="middle"')));
   parts.push(`<line x1="${left}" x2="${width - right}" y1="${height - bottom}" y2="${height - bottom}" stroke="currentColor"/>`);
-  const name = at.view === "curve" ? "validation accuracy, %" : "test accuracy, %";
+  const name = measureOf(at);
   parts.push(text((left + width - right) / 2, height - 8, axis.name, 'text-anchor="middle"'), text(12, (height - bottom) / 2, name, `text-anchor="middle" transform="rotate(-90 12 ${(height - bottom) / 2})"`));
   const names = [...new Set(rows.map(row => row.series))];
   names.forEach((series, i) => {
@@ -206,11 +209,19 @@ function table(at, rows) {
 }
 
 function csv(at, rows) {
-  const keys = ["source", "study", ...at.set.factors, "x", "n", "runs", "mean", "low", "high", "images_low", "images_high", "difference", "difference_low", "difference_high", "grade", "p", "command"];
-  const lines = rows.map(({ cell, tick, n, mean, interval, images, compared }) => [at.set.source, at.study, ...at.set.factors.map(key => cell.at[key]), tick, n, cell.runs, mean, ...(interval || ["", ""]), ...(images || ["", ""]), compared?.mean, ...(compared?.interval || ["", ""]).map((end, i) => end ?? ["-inf", "inf"][i]), compared?.text, compared?.p, cell.command]);
+  const isGraded = at.view !== "curve", { factors, source } = at.set, name = isGraded ? at.view === "over" ? at.over : SEVERITY.name : "training images seen";
+  const lines = rows.map(({ cell, tick, severity, n, mean, interval, images, reference, compared }) => ({
+    source, study: at.study, ...Object.fromEntries(factors.map(key => [key, cell.at[key]])),
+    view: at.view, measure: measureOf(at), statistics: isGraded ? at.statistics : "", severity, x_name: name, x: tick,
+    n, runs: cell.runs, mean, ...pair("", interval), ...pair("images_", images),
+    reference, difference: compared?.mean, ...pair("difference_", compared?.interval), grade: compared?.text, p: compared?.p, command: cell.command,
+  }));
   const field = value => /[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
-  return [keys, ...lines].map(line => line.map(field).join(",")).join("\n") + "\n";
+  return [Object.keys(lines[0]), ...lines.map(Object.values)].map(line => line.map(field).join(",")).join("\n") + "\n";
 }
+
+// Both ends for a file; no end is empty, an infinite one is named.
+const pair = (name, ends) => ({ [`${name}low`]: ends ? ends[0] ?? "-inf" : "", [`${name}high`]: ends ? ends[1] ?? "inf" : "" });
 
 function papers(at) {
   const rows = data.published.map(paper => {
@@ -229,17 +240,18 @@ function details(at, title, inner) {
 }
 
 // What is the same for all that is drawn.
-function where(at) {
+function where(at, rows) {
   const settings = Object.entries(at.at).filter(([key]) => at.view !== "over" || key !== at.over).map(([key, value]) => `${key}=${value}`).join(" ");
   const measured = at.view === "curve" ? ["validation accuracy"] : [`${at.statistics} statistics`, at.view === "over" && `contrast severity ${at.severity}`];
-  return [settings, ...measured].filter(Boolean).join(", ");
+  const paper = publishedRows(at, rows).length && data.published.find(each => each.name === at.published);
+  return [settings, ...measured, paper && `dashed: published, ${paper.title}`].filter(Boolean).join(", ");
 }
 
 // Why nothing is drawn; empty where something is.
 function lack(at, rows) {
   if (rows.length) return "";
   const off = unchecked();
-  return at.table?.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at)}.`;
+  return at.table?.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at, rows)}.`;
 }
 
 // Of a drawing: one panel, or two, has the room.
@@ -253,13 +265,35 @@ function panel(at, rows) {
   const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, width())}</figure>
     <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
     ${details(at, `Commands that make these ${cells.length} cells again`, `<ul>${commands.join("")}</ul>`)}`;
-  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${drawn}${papers(at)}`;
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at, rows))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${drawn}${papers(at)}`;
   section.redraw = () => { if (!none) section.querySelector("figure").innerHTML = chart(at, rows, width()); };
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
-    const drawing = section.querySelector("svg").outerHTML.replaceAll("currentColor", "#1b1f24");
-    save(`${at.study}.${button.dataset.file}`, button.dataset.file === "svg" ? drawing : csv(at, rows), button.dataset.file);
+    const kind = button.dataset.file;
+    save(`${at.study}.${kind}`, kind === "svg" ? svgFile(at, rows, section.querySelector("figure svg")) : csv(at, rows), kind);
   }));
   return section;
+}
+
+// The drawing as a file: above it what is the same for all that is drawn, and a legend.
+function svgFile(at, rows, svg) {
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number), parts = [];
+  let x = 10, y = 4;
+  const place = (room, inner) => {
+    if (x === 10 || x + room > width - 10) { x = 10; y += 18; }
+    parts.push(`<g transform="translate(${x} ${y})" fill="currentColor">${inner}</g>`);
+    x += room;
+  };
+  const wide = width / 7, lines = [""];
+  for (const word of [`${at.set.source}: ${at.study}, ${where(at, rows)}`, ...notes(at, rows)].join("; ").split(" ")) {
+    if (lines.at(-1).length + word.length > wide) lines.push("");
+    lines.push(`${lines.pop()}${word} `);
+  }
+  for (const line of lines) place(width, `<text>${escaped(line.trim())}</text>`);
+  x = 10;
+  for (const series of new Set(rows.map(row => row.series)))
+    place(45 + 7 * series.length, `<line x1="0" x2="24" y1="-4" y2="-4" stroke="${data.looks[series][0]}" stroke-width="1.6"/>${mark(series, 12, -4, 4)}<text x="30">${escaped(series)}</text>`);
+  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height + y + 10}" font-family="system-ui, sans-serif" font-size="12">${parts.join("")}<g transform="translate(0 ${y + 10})">${svg.innerHTML}</g></svg>`;
+  return drawing.replaceAll("currentColor", "#1b1f24");
 }
 
 function save(name, text, kind) {
@@ -307,7 +341,7 @@ function show() {
   history.replaceState(null, "", `#${new URLSearchParams(state)}`);
   const rows = shown.map(rowsOf);
   panels.replaceChildren(...shown.map((each, i) => panel(each, rows[i])));
-  document.getElementById("said").textContent = shown.map((each, i) => `${each.set.source}: ${each.study}, ${where(each)}. ${lack(each, rows[i]) || `${rows[i].length} values are drawn.`}`).join(" ");
+  document.getElementById("said").textContent = shown.map((each, i) => `${each.set.source}: ${each.study}, ${where(each, rows[i])}. ${lack(each, rows[i]) || `${rows[i].length} values are drawn.`}`).join(" ");
   document.getElementById("from").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
 }
 
