@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 
 from normexp.analysis.compare import Comparison
@@ -14,11 +15,13 @@ from normexp.analysis.report.comparisons import compare_cells
 from normexp.analysis.report.lens import lens_accuracy
 from normexp.analysis.report.training import curves_of
 from normexp.analysis.right_images import interval_of
+from normexp.analysis.rows import Run
 from normexp.analysis.scores import Scores, counts, ended
 from normexp.analysis.spread import PERCENT, Spread, spread
 from normexp.kinds import typed
 from normexp.runs.plain import Plain
 from normexp.runs.tested import CONTRAST_LEFT, SEVERITIES
+from normexp.tuned import WORD
 
 RUNNING: Sequence[Measure] = [at_contrast(str(severity)) for severity in (0, *SEVERITIES)]
 TEST_BATCH: Sequence[Measure] = [
@@ -75,7 +78,8 @@ def cell(
         "at": {key: typed(runs[0].factors.get(key)) for key in factors},
         "runs": len(runs),
         "note": "; ".join(filter(None, [note, lacking])),
-        "command": sweeps_of(runs, f"seed={by_seed}"),
+        "lr": typed(runs[0].spec.optimizer.lr),
+        "command": sweeps_of([_with_rate(run) for run in runs], f"seed={by_seed}"),
         "images": _ends(interval_of(runs)),
         "accuracy": {
             name: [_spread(block.accuracy(*place, measure, level)) for measure in measures]
@@ -86,6 +90,12 @@ def cell(
             "y": [_spread(spread(ys, level, PERCENT)) for ys in zip(*seeds, strict=True)],
         },
     }
+
+
+def _with_rate(run: Run) -> Run:
+    """Return the run with its learning rate in its command; the word may mean another one now."""
+    rate = f"optimizer.lr={typed(run.spec.optimizer.lr)}"
+    return replace(run, command=run.command.replace(f"optimizer.lr={WORD}", rate))
 
 
 def _spread(found: Spread | None) -> Plain | None:

@@ -14,8 +14,10 @@ from normexp.analysis.literature import Published, shapes
 from normexp.analysis.render.colours import look
 from normexp.analysis.report.blocks import Block, blocks, splitting
 from normexp.analysis.rows import Run, by_study, design_of
+from normexp.analysis.setup import setup
 from normexp.kinds import typed
 from normexp.runs.plain import Plain
+from normexp.tuned import Tuned
 
 FIRST = ("norm", "batch_size", "contrast", "model", "optimizer")
 """Settings that are asked for first."""
@@ -28,6 +30,7 @@ class Source:
     name: str
     words: str
     runs: Sequence[Run]
+    tuned: Sequence[Tuned] = ()  # the learning rates that were chosen
 
 
 def explorer_data(
@@ -104,6 +107,7 @@ def _set(
         "source": source.name,
         "study": study,
         "design": str(design_of(runs)),
+        "setup": setup(runs, source.tuned),
         "factors": factors,
         "statistics": list(known),
         "cells": list(cells.values()),

@@ -8,6 +8,7 @@ import itertools
 import json
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,7 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers.browser import CHROMIUM, Seen, seen
-from helpers.made import leave_lens, make_run, make_study
+from helpers.made import leave_lens, made, make_run, make_study
 from helpers.rows import runs
 from scipy import stats
 
@@ -28,6 +29,7 @@ from normexp.analysis.report.blocks import blocks
 from normexp.analysis.report.comparisons import compare_cells
 from normexp.analysis.right_images import interval_of
 from normexp.analysis.rows import Run
+from normexp.analysis.setup import setup
 from normexp.runs.plain import Plain
 
 NORMS, SIZES, SEEDS = ("batch", "group", "instance"), (2, 8, 32), 6
@@ -77,9 +79,22 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outputs
 
 
+def mixed() -> list[Run]:
+    """Runs of two machines in one cell, whose commands take the rate that is tuned."""
+    found = []
+    for norm, seed in itertools.product(("batch", "group"), range(6)):
+        run = made(0.5, norm=norm, seed=seed, batch_size=64, lr=0.2)
+        assert run.result is not None
+        environment = replace(run.result.environment, device="cuda" if seed < 3 else "cpu")
+        result = replace(run.result, environment=environment)
+        command = f"{run.command} optimizer.lr=tuned"
+        found.append(replace(run, result=result, command=command, studies=("mixed",)))
+    return found
+
+
 @pytest.fixture(scope="module")
 def data(outputs: Path) -> Plain:
-    every = runs(outputs)
+    every = [*runs(outputs), *mixed()]
     some = [run for run in every if "grid" not in run.studies or run.spec.batch_size != 2]
     sources = [Source("yours", "", every), Source("reference", "ship", some)]
     return explorer_data(sources, read_published(), 0.5, 0.95)
@@ -174,6 +189,15 @@ def test_an_end_that_is_infinite_is_none(data: Plain) -> None:
     assert few["text"] == "decided"
 
 
+def test_a_set_says_what_was_trained_and_a_command_has_the_rate(data: Plain) -> None:
+    (held,) = (s for s in data["sets"] if (s["study"], s["source"]) == ("mixed", "yours"))
+    assert held["setup"] == setup(mixed())
+    assert "pools runs 3 of fp32 on cuda" in held["setup"]["mixed cells"]
+    assert [cell["lr"] for cell in held["cells"]] == ["0.2", "0.2"]
+    assert all("optimizer.lr=0.2" in cell["command"] for cell in held["cells"])
+    assert not any("tuned" in cell["command"] for cell in held["cells"])
+
+
 def test_statistics_of_the_test_batch_are_those_of_the_lens(data: Plain) -> None:
     (lone,) = (s for s in data["sets"] if (s["study"], s["source"]) == ("lone", "yours"))
     assert lone["statistics"] == ["running", "test batch"]
@@ -221,6 +245,7 @@ MORE = {
     "part": "source=yours&study=grid&view=curve&batch_size=32&contrast=none",
     "lost": "source=yours&study=scaled&view=curve&data.red_scale=null",
     "missing": "source=yours&study=scaled&view=over&over=data.red_scale",
+    "mixed": "source=yours&study=mixed",
     "unchecked": f"source=yours&study=lone&{off('dyt', 'layer')}",
 }
 PROBE = """<!doctype html><title>probe</title><pre></pre><script>
@@ -420,6 +445,16 @@ def test_in_a_browser_a_file_says_what_it_holds(browser: Seen) -> None:
     published = browser.answer["seen"][7]
     for words in (published["panels"][0], published["saved"][0]):
         assert "dashed: published, " in words
+
+
+@in_a_browser
+def test_in_a_browser_rates_and_mixed_cells_are_told(browser: Seen) -> None:
+    at = browser.answer["mixed"]
+    (words,) = at["panels"]
+    for told in ("mixed cells: ", "pools runs 3 of fp32 on cuda", "learning rate 0.2", "budget"):
+        assert told in words
+    assert "Warning: one learning rate for all norms" in words
+    assert {row["learning_rate"] for row in table_of(at)} == {"0.2"}
 
 
 def table_of(at: dict[str, Any]) -> list[dict[str, str]]:

@@ -214,7 +214,7 @@ function csv(at, rows) {
     source, study: at.study, ...Object.fromEntries(factors.map(key => [key, cell.at[key]])),
     view: at.view, measure: measureOf(at), statistics: isGraded ? at.statistics : "", severity, x_name: name, x: tick,
     n, runs: cell.runs, mean, ...pair("", interval), ...pair("images_", images),
-    reference, difference: compared?.mean, ...pair("difference_", compared?.interval), grade: compared?.text, p: compared?.p, command: cell.command,
+    reference, difference: compared?.mean, ...pair("difference_", compared?.interval), grade: compared?.text, p: compared?.p, learning_rate: cell.lr, command: cell.command,
   }));
   const field = value => /[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
   return [Object.keys(lines[0]), ...lines.map(Object.values)].map(line => line.map(field).join(",")).join("\n") + "\n";
@@ -261,11 +261,13 @@ function panel(at, rows) {
   const { set } = at, section = document.createElement("section"), none = lack(at, rows), noted = notes(at, rows).join("; ");
   section.className = "panel";
   const cells = [...new Set(rows.map(row => row.cell))];
-  const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
+  const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs, learning rate ${cell.lr}${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
   const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, width())}</figure>
     <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
     ${details(at, `Commands that make these ${cells.length} cells again`, `<ul>${commands.join("")}</ul>`)}`;
-  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at, rows))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${drawn}${papers(at)}`;
+  const trained = Object.entries(set.setup).map(([name, words]) => `<tr><th scope="row">${name}</th><td class="prose">${escaped(words)}</td></tr>`);
+  const warnings = Object.entries(set.setup).filter(([name, words]) => name === "mixed cells" || words.includes("Warning:")).map(([name, words]) => `<p>${escaped(`${name}: ${words}`)}.</p>`);
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at, rows))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${warnings.join("")}${drawn}${details(at, "What was trained", `<div class="table"><table><tbody>${trained.join("")}</tbody></table></div>`)}${papers(at)}`;
   section.redraw = () => { if (!none) section.querySelector("figure").innerHTML = chart(at, rows, width()); };
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
     const kind = button.dataset.file;
