@@ -17,7 +17,7 @@ from normexp.analysis.rows import Run, by_study, design_of
 from normexp.analysis.setup import setup
 from normexp.kinds import typed
 from normexp.runs.plain import Plain
-from normexp.tuned import Tuned
+from normexp.tuned import TRIALS, Tuned
 
 FIRST = ("norm", "batch_size", "contrast", "model", "optimizer")
 """Settings that are asked for first."""
@@ -31,6 +31,7 @@ class Source:
     words: str
     runs: Sequence[Run]
     tuned: Sequence[Tuned] = ()  # the learning rates that were chosen
+    study: str | None = None  # the only one that is shown
 
 
 def explorer_data(
@@ -40,7 +41,7 @@ def explorer_data(
     sets = [
         _set(source, study, runs, published, (margin, level))
         for source in sources
-        for study, runs in _studies(source.runs).items()
+        for study, runs in _studies(source).items()
     ]
     names = {value for each in sets for cell in each["cells"] for value in cell["at"].values()}
     names |= {norm for each in published for norm in each.numbers}
@@ -54,12 +55,21 @@ def explorer_data(
     }
 
 
-def _studies(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs by study, the largest first; a run may be of several, or of none."""
-    found = by_study(runs)
-    if without := [run for run in runs if not run.studies]:
+def _studies(source: Source) -> dict[str, Sequence[Run]]:
+    """Return the runs by study, the largest first; those that only chose a rate come last.
+
+    A run may be of several studies, or of none.
+    """
+    if source.study is not None:
+        return {source.study: source.runs}
+    found: dict[str, Sequence[Run]] = {**by_study(source.runs)}
+    if without := [run for run in source.runs if not run.studies]:
         found["no study"] = without
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+    return dict(sorted(found.items(), key=lambda item: (_is_of_trials(item[0]), -len(item[1]))))
+
+
+def _is_of_trials(study: str) -> bool:
+    return study.startswith(TRIALS)
 
 
 def factors_of(runs: Sequence[Run]) -> list[str]:
@@ -106,6 +116,7 @@ def _set(
     return {
         "source": source.name,
         "study": study,
+        "trials": _is_of_trials(study),
         "design": str(design_of(runs)),
         "setup": setup(runs, source.tuned),
         "factors": factors,

@@ -62,6 +62,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_study(outputs, ["batch", "group"], [4], 3, found, "scaled", data__red_scale=scale)
     make_study(outputs, MANY, [16], 10, uneven, "uneven")
     make_study(outputs, ["layer"], [16], 6, uneven, "uneven")
+    make_study(outputs, ["batch", "group"], [4], 56, lambda *_: 0.5, "tuning_grid", data__limit=900)
     make_run(outputs, 0.6, "lone", norm="layer", batch_size=4)
     for mean in ([0.1, 0.2, 0.3], [0.5, 0.5, 0.5]):
         make_run(outputs, 0.6, "means", batch_size=4, data__mean=mean)
@@ -198,6 +199,16 @@ def test_a_set_says_what_was_trained_and_a_command_has_the_rate(data: Plain) -> 
     assert not any("tuned" in cell["command"] for cell in held["cells"])
 
 
+def test_studies_of_trials_come_last(data: Plain) -> None:
+    mine = [each for each in data["sets"] if each["source"] == "yours"]
+    assert max(mine, key=lambda each: sum(cell["runs"] for cell in each["cells"])) is mine[-1]
+    assert [each["study"] for each in mine if each["trials"]] == ["tuning_grid"]
+
+
+def test_a_level_is_told_to_its_last_digit(data: Plain) -> None:
+    assert "its 99.9 % interval" in explorer_page({**data, "level": 0.999}, "title", "made")
+
+
 def test_statistics_of_the_test_batch_are_those_of_the_lens(data: Plain) -> None:
     (lone,) = (s for s in data["sets"] if (s["study"], s["source"]) == ("lone", "yours"))
     assert lone["statistics"] == ["running", "test batch"]
@@ -246,6 +257,7 @@ MORE = {
     "lost": "source=yours&study=scaled&view=curve&data.red_scale=null",
     "missing": "source=yours&study=scaled&view=over&over=data.red_scale",
     "mixed": "source=yours&study=mixed",
+    "trials": "source=yours&study=tuning_grid",
     "unchecked": f"source=yours&study=lone&{off('dyt', 'layer')}",
 }
 PROBE = """<!doctype html><title>probe</title><pre></pre><script>
@@ -445,6 +457,12 @@ def test_in_a_browser_a_file_says_what_it_holds(browser: Seen) -> None:
     published = browser.answer["seen"][7]
     for words in (published["panels"][0], published["saved"][0]):
         assert "dashed: published, " in words
+
+
+@in_a_browser
+def test_in_a_browser_trials_are_told_as_such(browser: Seen) -> None:
+    (words,) = browser.answer["trials"]["panels"]
+    assert words.startswith("yours: tuning_grid (trials of learning rates)")
 
 
 @in_a_browser

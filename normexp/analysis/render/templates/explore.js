@@ -239,6 +239,8 @@ function details(at, title, inner) {
   return `<details id="${id}"${document.getElementById(id)?.open ? " open" : ""}><summary><h3>${title}</h3></summary>${inner}</details>`;
 }
 
+const titleOf = study => data.sets.some(set => set.study === study && set.trials) ? `${study} (trials of learning rates)` : study;
+
 // What is the same for all that is drawn.
 function where(at, rows) {
   const settings = Object.entries(at.at).filter(([key]) => at.view !== "over" || key !== at.over).map(([key, value]) => `${key}=${value}`).join(" ");
@@ -267,7 +269,7 @@ function panel(at, rows) {
     ${details(at, `Commands that make these ${cells.length} cells again`, `<ul>${commands.join("")}</ul>`)}`;
   const trained = Object.entries(set.setup).map(([name, words]) => `<tr><th scope="row">${name}</th><td class="prose">${escaped(words)}</td></tr>`);
   const warnings = Object.entries(set.setup).filter(([name, words]) => name === "mixed cells" || words.includes("Warning:")).map(([name, words]) => `<p>${escaped(`${name}: ${words}`)}.</p>`);
-  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where(at, rows))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${warnings.join("")}${drawn}${details(at, "What was trained", `<div class="table"><table><tbody>${trained.join("")}</tbody></table></div>`)}${papers(at)}`;
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(titleOf(at.study))}</h2><p>${escaped(where(at, rows))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${warnings.join("")}${drawn}${details(at, "What was trained", `<div class="table"><table><tbody>${trained.join("")}</tbody></table></div>`)}${papers(at)}`;
   section.redraw = () => { if (!none) section.querySelector("figure").innerHTML = chart(at, rows, width()); };
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
     const kind = button.dataset.file;
@@ -322,7 +324,7 @@ function show() {
   const statistics = [...new Set(shown.flatMap(each => each.set.statistics))];
   const wanted = [
     names.length > 1 && choice("source", "runs", [["both", "side by side"], ...plain(names)], now.source),
-    now.studies.length > 1 && choice("study", "study", plain(now.studies), now.study),
+    now.studies.length > 1 && choice("study", "study", now.studies.map(name => [name, titleOf(name)]), now.study),
     choice("view", "accuracy over", views, view),
     now.factors.length > 1 && choice("by", "compared", keys(now.factors), now.by),
     now.others.length > 1 && choice("over", "in tables by", keys(now.others), now.over),
