@@ -36,7 +36,7 @@ def main(cfg: DictConfig) -> None:
         tell_lenses(each.runs)
         if not each.words:
             note(outputs[0], each.runs)
-    study = settings["study"]
+    study = None if settings["study"] == SHIPPED else settings["study"]
     sources = [
         Source(_name(each), each.words, each.runs, each.tuned, None if each.words else study)
         for each in found
