@@ -1,24 +1,24 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const form = document.getElementById("choices"), panels = document.getElementById("panels");
-const VIEWS = { severity: "contrast severity", over: "", curve: "training" };
 const SEVERITY = { name: "contrast severity", ticks: ["0", "1", "2", "3", "4", "5"] };
 const escaped = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 const known = (wanted, options) => options.includes(wanted) ? wanted : options[0];
 const said = key => key.replaceAll("_", " ");
 let state = read();
 
-// A place of the page is no choice.
-function read() { return !location.hash.includes("=") ? {} : Object.fromEntries(new URLSearchParams(location.hash.slice(1))); }
+// Return the choices of the address; one without "=" names a place of the page.
+function read() { return location.hash.includes("=") ? Object.fromEntries(new URLSearchParams(location.hash.slice(1))) : {}; }
 
-// Values once: null first, then numbers by size, then words as they come.
+// Return each value once: null first, then numbers by size, then words in the order given.
 const rank = value => value === "null" ? -Infinity : isNaN(value) ? Infinity : +value;
 const ordered = values => [...new Set(values)].sort((a, b) => rank(a) === rank(b) ? 0 : rank(a) - rank(b));
-// What some list has, what all have first: a choice that nobody made falls on it.
+// Return the values of all lists, those that every list has first; the first is the default.
 const united = lists => [...new Set([...lists[0].filter(each => lists.every(list => list.includes(each))), ...lists.flat()])];
+// Return the series that are not drawn.
 function unchecked() { try { return [].concat(JSON.parse(state.off)); } catch { return []; } }
 
-// What is shown: each choice is settled once, for the panels of all sources.
+// Return what is shown: every choice once, and a panel for each source.
 function settled() {
   const names = Object.keys(data.sources), source = known(state.source, names.length > 1 ? ["both", ...names] : names);
   const sets = (source === "both" ? names : [source]).map(name => data.sets.filter(each => each.source === name));
@@ -40,7 +40,7 @@ function settled() {
   return { source, study, studies, factors, by, others, over, view, statistics, severity, at, fitting, published, panels };
 }
 
-// Choose the block of each panel: the one that fits the choices best, in the others the same. Return the settings.
+// Give each panel its block and its settings: the block that fits the choices best decides for all panels.
 function settle(panels) {
   const fits = each => Object.entries(each.at).reduce((sum, [key, value]) =>
     sum + (state[key] === value ? (key === state.changed ? 100 : 1) : value === "none" ? .01 : 0), 0);
@@ -54,11 +54,14 @@ function settle(panels) {
     const lists = panels.filter(panel => panel.over === over && panel.table).map(panel => panel.table.columns);
     if (over && lists.length && !(over in at)) at[over] = known(state[over], united(lists));
   }
-  for (const panel of panels) panel.at = { ...(panel.table?.at ?? Object.fromEntries(Object.entries(at).filter(([key]) => key !== panel.by && panel.set.factors.includes(key)))), ...(panel.over in at ? { [panel.over]: at[panel.over] } : {}) };
+  for (const panel of panels) {
+    const asked = Object.entries(at).filter(([key]) => key !== panel.by && panel.set.factors.includes(key));
+    panel.settings = { ...(panel.table?.at ?? Object.fromEntries(asked)), ...(panel.over in at ? { [panel.over]: at[panel.over] } : {}) };
+  }
   return at;
 }
 
-// The settings that are asked for, each with the values that some panel has.
+// Return the settings to choose, each with the values that some panel has.
 function optionsOf(panels) {
   const found = {}, offer = (key, values) => { found[key] = ordered([...(found[key] ?? []), ...values]); };
   for (const panel of panels) {
@@ -84,15 +87,15 @@ function rowsOf(at) {
   }).filter(row => row.mean !== undefined);
 }
 
-// The cells that are asked for, of each checked series: all columns of it, or one. Some have no run.
+// Return the cells of the checked series, in one column or in all; `cell` is undefined where there is no run.
 function cellsOf(at) {
   const off = unchecked(), { set, table } = at;
   if (!table) return [];
-  const columns = !at.over ? [0] : at.view === "over" ? [...table.columns.keys()] : [table.columns.indexOf(at.at[at.over])];
+  const columns = !at.over ? [0] : at.view === "over" ? [...table.columns.keys()] : [table.columns.indexOf(at.settings[at.over])];
   return table.series.flatMap((series, i) => off.includes(series) ? [] : columns.map(j => ({ series, i, j, cell: set.cells[table.rows[i][j]] })));
 }
 
-// The cells that have no value, and of how many runs a curve is where not all finished.
+// Return which cells have no value, and which curves are means over a part of the runs.
 function notes(at, rows) {
   return cellsOf(at).flatMap(({ series, j, cell }) => {
     const name = at.view === "over" ? `${series} at ${said(at.over)} ${at.table.columns[j]}` : series;
@@ -121,7 +124,7 @@ function nice(step) {
   return [1, 2, 5, 10].map(times => times * unit).find(each => each >= step);
 }
 
-// Numbers of a paper for the series that are drawn.
+// Return the published numbers of the series that are drawn.
 function publishedRows(at, rows) {
   const numbers = Object.entries(data.published.find(each => each.name === at.published)?.numbers ?? {});
   return numbers.filter(([series]) => rows.some(row => row.series === series))
@@ -220,7 +223,7 @@ function csv(at, rows) {
   return [Object.keys(lines[0]), ...lines.map(Object.values)].map(line => line.map(field).join(",")).join("\n") + "\n";
 }
 
-// Both ends for a file; no end is empty, an infinite one is named.
+// Return both ends of an interval for the CSV file; they are empty where there is no interval.
 const pair = (name, ends) => ({ [`${name}low`]: ends ? ends[0] ?? "-inf" : "", [`${name}high`]: ends ? ends[1] ?? "inf" : "" });
 
 function papers(at) {
@@ -233,7 +236,7 @@ function papers(at) {
   return details(at, "Published numbers beside these runs", `<div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`);
 }
 
-// What is open stays open when a choice draws the panel again.
+// An element that is open stays open when a choice draws the panel again.
 function details(at, title, inner) {
   const id = `${at.set.source}-${title.split(" ")[0]}`;
   return `<details id="${id}"${document.getElementById(id)?.open ? " open" : ""}><summary><h3>${title}</h3></summary>${inner}</details>`;
@@ -241,22 +244,22 @@ function details(at, title, inner) {
 
 const titleOf = study => data.sets.some(set => set.study === study && set.trials) ? `${study} (trials of learning rates)` : study;
 
-// What is the same for all that is drawn.
+// Return in words what is the same for all values of a panel.
 function where(at, rows) {
-  const settings = Object.entries(at.at).filter(([key]) => at.view !== "over" || key !== at.over).map(([key, value]) => `${key}=${value}`).join(" ");
+  const settings = Object.entries(at.settings).filter(([key]) => at.view !== "over" || key !== at.over).map(([key, value]) => `${key}=${value}`).join(" ");
   const measured = at.view === "curve" ? ["validation accuracy"] : [`${at.statistics} statistics`, at.view === "over" && `contrast severity ${at.severity}`];
   const paper = publishedRows(at, rows).length && data.published.find(each => each.name === at.published);
   return [settings, ...measured, paper && `dashed: published, ${paper.title}`].filter(Boolean).join(", ");
 }
 
-// Why nothing is drawn; empty where something is.
+// Return why a panel draws nothing; empty where it draws something.
 function lack(at, rows) {
   if (rows.length) return "";
   const off = unchecked();
   return at.table?.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at, rows)}.`;
 }
 
-// Of a drawing: one panel, or two, has the room.
+// Return the width of a drawing; on a wide screen two panels stand side by side.
 function width() { return Math.max(280, Math.round(panels.clientWidth / (state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20); }
 
 function panel(at, rows) {
@@ -278,7 +281,7 @@ function panel(at, rows) {
   return section;
 }
 
-// The drawing as a file: above it what is the same for all that is drawn, and a legend.
+// Return the SVG file: the drawing below a legend and words that say what is drawn.
 function svgFile(at, rows, svg) {
   const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number), parts = [];
   let x = 10, y = 4;
