@@ -435,7 +435,7 @@ def test_in_a_browser_what_a_curve_leaves_out_is_told(browser: Seen) -> None:
     told = {(row["norm"], row["n"], row["runs"]) for row in table_of(part)}
     assert told == {("batch", "6", "6"), ("group", "5", "6"), ("instance", "6", "6")}
     assert {row["norm"] for row in table_of(lost)} == {"batch", "group"}
-    assert "none: none, 3 of 3 diverged." in lost["panels"][0]
+    assert "none: 3 of 3 diverged." in lost["panels"][0]
     assert "none at data.red scale 10: no run." in missing["panels"][0]
 
 

@@ -100,7 +100,7 @@ function notes(at, rows) {
   return cellsOf(at).flatMap(({ series, j, cell }) => {
     const name = at.view === "over" ? `${series} at ${said(at.over)} ${at.table.columns[j]}` : series;
     const row = cell && rows.find(each => each.cell === cell);
-    if (!row) return [`${name}: ${cell ? ["none", cell.note].filter(Boolean).join(", ") : "no run"}`];
+    if (!row) return [`${name}: ${cell ? cell.note || "not measured" : "no run"}`];
     return at.view === "curve" && row.n < cell.runs ? [`${name}: mean over the ${row.n} of ${cell.runs} runs that finished`] : [];
   });
 }
