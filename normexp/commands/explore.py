@@ -36,7 +36,12 @@ def main(cfg: DictConfig) -> None:
         tell_lenses(each.runs)
         if not each.words:
             note(outputs[0], each.runs)
-    sources = [Source(_name(each), each.words, each.runs) for each in found if each.runs]
+    study = None if settings["study"] == SHIPPED else settings["study"]
+    sources = [
+        Source(_name(each), each.words, each.runs, each.tuned, None if each.words else study)
+        for each in found
+        if each.runs
+    ]
     data = explorer_data(sources, read_published(), settings["margin"], settings["level"])
     title = f"Explore {' and '.join(each.name for each in sources)}"
     to = outputs[0] / "explore.html"

@@ -48,6 +48,14 @@ def test_ones_own_runs_are_shown_alone_or_beside_those_that_ship(tmp_path: Path)
     assert (tmp_path / "outputs" / "looks.json").exists()  # seeds added now are sequential
 
 
+def test_of_a_study_that_is_named_no_other_is_shown(tmp_path: Path) -> None:
+    make_study(tmp_path / "outputs", ["batch", "both"], [8], 3, lambda *_: 0.6, "mine")
+    make_study(tmp_path / "outputs", ["batch"], [8], 3, lambda *_: 0.6, "other")  # runs of both
+    assert normexp(tmp_path, "explore", "study=mine").code == 0
+    data = data_of(tmp_path / "outputs" / "explore.html")
+    assert [each["study"] for each in data["sets"]] == ["mine"]
+
+
 def test_a_study_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
     make_study(tmp_path / "outputs", ["batch"], [8], 1, lambda *_: 0.6, "mine")
     answer = normexp(tmp_path, "explore", "study=mien")

@@ -5,41 +5,22 @@ The page only chooses and draws. Means, intervals and grades come from the funct
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import permutations
 
-from normexp.analysis.compare import Comparison
-from normexp.analysis.goes_on import sweeps_of
-from normexp.analysis.intervals import Interval
+from normexp.analysis.explorer.cells import STATISTICS, cell, grades
 from normexp.analysis.literature import Published, shapes
-from normexp.analysis.measures import Measure, at_contrast
 from normexp.analysis.render.colours import look
 from normexp.analysis.report.blocks import Block, blocks, splitting
-from normexp.analysis.report.comparisons import compare_cells
-from normexp.analysis.report.lens import lens_accuracy
-from normexp.analysis.report.training import curves_of
-from normexp.analysis.right_images import interval_of
 from normexp.analysis.rows import Run, by_study, design_of
-from normexp.analysis.scores import Scores, counts, ended
-from normexp.analysis.spread import PERCENT, Spread, spread
+from normexp.analysis.setup import setup
 from normexp.kinds import typed
 from normexp.runs.plain import Plain
-from normexp.runs.tested import CONTRAST_LEFT, SEVERITIES
+from normexp.tuned import TRIALS, Tuned
 
 FIRST = ("norm", "batch_size", "contrast", "model", "optimizer")
 """Settings that are asked for first."""
-RUNNING: Sequence[Measure] = [at_contrast(str(severity)) for severity in (0, *SEVERITIES)]
-TEST_BATCH: Sequence[Measure] = [
-    lens_accuracy(axis="contrast", change=change, level=share, statistics="batch")
-    for change, share in (
-        ("none", 1.0),
-        *(("corruption", share) for share in CONTRAST_LEFT.values()),
-    )
-]
-STATISTICS: Mapping[str, Sequence[Measure]] = {"running": RUNNING, "test batch": TEST_BATCH}
-"""Test accuracy at contrast severity 0 to 5, by the statistics that batch norm uses."""
-DIGITS = 4  # of percentages: a test image of 10,000 is 0.01
 
 
 @dataclass(frozen=True)
@@ -49,6 +30,8 @@ class Source:
     name: str
     words: str
     runs: Sequence[Run]
+    tuned: Sequence[Tuned] = ()  # the learning rates that were chosen
+    study: str | None = None  # the only one that is shown
 
 
 def explorer_data(
@@ -58,7 +41,7 @@ def explorer_data(
     sets = [
         _set(source, study, runs, published, (margin, level))
         for source in sources
-        for study, runs in _studies(source.runs).items()
+        for study, runs in _studies(source).items()
     ]
     names = {value for each in sets for cell in each["cells"] for value in cell["at"].values()}
     names |= {norm for each in published for norm in each.numbers}
@@ -72,12 +55,21 @@ def explorer_data(
     }
 
 
-def _studies(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs by study, the largest first; a run may be of several, or of none."""
-    found = by_study(runs)
-    if without := [run for run in runs if not run.studies]:
+def _studies(source: Source) -> dict[str, Sequence[Run]]:
+    """Return the runs by study, the largest first; those that only chose a rate come last.
+
+    A run may be of several studies, or of none.
+    """
+    if source.study is not None:
+        return {source.study: source.runs}
+    found: dict[str, Sequence[Run]] = {**by_study(source.runs)}
+    if without := [run for run in source.runs if not run.studies]:
         found["no study"] = without
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+    return dict(sorted(found.items(), key=lambda item: (_is_of_trials(item[0]), -len(item[1]))))
+
+
+def _is_of_trials(study: str) -> bool:
+    return study.startswith(TRIALS)
 
 
 def factors_of(runs: Sequence[Run]) -> list[str]:
@@ -114,17 +106,19 @@ def _set(
     for by in permutations(factors, min(2, len(factors))):
         for block in blocks(runs, by):
             for place, own in block.cells.items():
-                cells.setdefault(_names(own), _cell(block, place, factors, known, level))
+                cells.setdefault(_names(own), cell(block, place, factors, known, level))
             table = _table(block, factors, list(cells))
-            grades = {
-                name: [_grades(block, measure, margin) for measure in measures]
+            found = {
+                name: [grades(block, measure, margin) for measure in measures]
                 for name, measures in known.items()
             }
-            tables.setdefault("|".join(by), []).append({**table, "grades": grades})
+            tables.setdefault("|".join(by), []).append({**table, "grades": found})
     return {
         "source": source.name,
         "study": study,
+        "trials": _is_of_trials(study),
         "design": str(design_of(runs)),
+        "setup": setup(runs, source.tuned),
         "factors": factors,
         "statistics": list(known),
         "cells": list(cells.values()),
@@ -148,71 +142,6 @@ def _table(block: Block, factors: Sequence[str], order: Sequence[frozenset[str]]
         [order.index(_names(own)) if (own := block.cell(s, c)) else None for c in block.columns]
         for s in block.series
     ]
-    columns = [typed(column) for column in block.columns if column is not None]
+    columns = [typed(column) for column in block.columns] if len(block.by) > 1 else []
     series = [*map(typed, block.series)]
     return {"title": block.title, "at": fixed, "series": series, "columns": columns, "rows": rows}
-
-
-def _grades(block: Block, measure: Measure, margin: float) -> Plain:
-    """Return the comparisons with the reference, a row for each series: one family."""
-    found = {(e.series, e.column): e for e in compare_cells([block], None, margin, measure)}
-    rows = [
-        [_comparison(found[s, c].comparison) if (s, c) in found else None for c in block.columns]
-        for s in block.series
-    ]
-    reference = next((typed(each.reference) for each in found.values()), None)
-    return {"reference": reference, "rows": rows}
-
-
-def _comparison(found: Comparison) -> Plain:
-    graded = found.graded
-    if graded is None:
-        return {"text": found.text}
-    return {
-        "text": found.text,
-        "n": graded.seeds,
-        "mean": round(graded.mean, DIGITS),
-        "interval": _ends(graded.interval),
-        "open": bool(graded.interval and graded.interval.without_zero),
-        "p": round(graded.p, DIGITS),
-    }
-
-
-def _cell(
-    block: Block,
-    place: tuple[object, object],
-    factors: Sequence[str],
-    known: Mapping[str, Sequence[Measure]],
-    level: float,
-) -> Plain:
-    runs = block.cell(*place)
-    x, seeds = curves_of(runs, "images")
-    states = [run.state for run in runs if run.state not in ("finished", "diverged")]
-    note = Scores({}, *counts(runs), runs=ended(runs)).note
-    lacking = f"{len(states)} of {len(runs)} without a result" if states else ""
-    by_seed = ",".join(str(run.seed) for run in sorted(runs, key=lambda run: run.seed))
-    return {
-        "at": {key: typed(runs[0].factors.get(key)) for key in factors},
-        "runs": len(runs),
-        "note": "; ".join(filter(None, [note, lacking])),
-        "command": sweeps_of(runs, f"seed={by_seed}"),
-        "images": _ends(interval_of(runs)),
-        "accuracy": {
-            name: [_spread(block.accuracy(*place, measure, level)) for measure in measures]
-            for name, measures in known.items()
-        },
-        "curve": {
-            "x": x,
-            "y": [_spread(spread(ys, level, PERCENT)) for ys in zip(*seeds, strict=True)],
-        },
-    }
-
-
-def _spread(found: Spread | None) -> Plain | None:
-    if found is None:
-        return None
-    return {"mean": round(found.mean, DIGITS), "interval": _ends(found.interval), "n": found.n}
-
-
-def _ends(found: Interval | None) -> list[float] | None:
-    return [round(found.low, DIGITS), round(found.high, DIGITS)] if found else None

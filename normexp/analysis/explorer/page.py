@@ -26,7 +26,7 @@ def explorer_page(data: Plain, title: str, origin: str) -> str:
     return environment.get_template("explore.html.j2").render(
         title=title,
         origin=origin,
-        level=f"{data['level']:.0%}",
+        level=f"{100 * data['level']:g} %",
         margin=f"{data['margin']:g}",
         data=text.replace("<", "\\u003c"),
         script=script,

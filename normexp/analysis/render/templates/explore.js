@@ -1,58 +1,108 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const form = document.getElementById("choices"), panels = document.getElementById("panels");
-const VIEWS = { severity: "contrast severity", over: "", curve: "training" };
 const SEVERITY = { name: "contrast severity", ticks: ["0", "1", "2", "3", "4", "5"] };
 const escaped = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 const known = (wanted, options) => options.includes(wanted) ? wanted : options[0];
 const said = key => key.replaceAll("_", " ");
 let state = read();
 
-function read() { return Object.fromEntries(new URLSearchParams(location.hash.slice(1))); }
+// Return the choices of the address; one without "=" names a place of the page.
+function read() { return location.hash.includes("=") ? Object.fromEntries(new URLSearchParams(location.hash.slice(1))) : {}; }
 
-// What is shown of one source: its set, its table, and the block that fits the choices best.
-function chosen(source) {
-  const sets = data.sets.filter(each => each.source === source);
-  const study = known(state.study, sets.map(each => each.study));
-  const set = sets.find(each => each.study === study);
-  const by = known(state.by, set.factors);
-  const others = set.factors.filter(key => key !== by);
-  const over = others.length ? known(state.over, others) : "";
-  const tables = set.tables[over ? `${by}|${over}` : by];
+// Return each value once: null first, then numbers by size, then words in the order given.
+const rank = value => value === "null" ? -Infinity : isNaN(value) ? Infinity : +value;
+const ordered = values => [...new Set(values)].sort((a, b) => rank(a) === rank(b) ? 0 : rank(a) - rank(b));
+// Return the values of all lists, those that every list has first; the first is the default.
+const united = lists => [...new Set([...lists[0].filter(each => lists.every(list => list.includes(each))), ...lists.flat()])];
+// Return the series that are not drawn.
+function unchecked() { try { return [].concat(JSON.parse(state.off)); } catch { return []; } }
+
+// Return what is shown: every choice once, and a panel for each source.
+function settled() {
+  const names = Object.keys(data.sources), source = known(state.source, names.length > 1 ? ["both", ...names] : names);
+  const sets = (source === "both" ? names : [source]).map(name => data.sets.filter(each => each.source === name));
+  const studies = united(sets.map(own => own.map(set => set.study))), study = known(state.study, studies);
+  const shown = sets.map(own => own.find(set => set.study === study) ?? own[0]);
+  const factors = united(shown.map(set => set.factors)), by = known(state.by, factors);
+  const others = united(shown.map(set => set.factors)).filter(key => key !== by), over = others.length ? known(state.over, others) : "";
+  const view = known(state.view, over ? ["severity", "over", "curve"] : ["severity", "curve"]);
+  const statistics = known(state.statistics, united(shown.map(set => set.statistics))), severity = known(state.severity, SEVERITY.ticks);
+  const panels = shown.map(set => {
+    const own = set.factors.filter(key => key !== by), second = own.includes(over) ? over : own[0] ?? "";
+    const tables = set.factors.includes(by) && (second === over || view !== "over") ? set.tables[second ? `${by}|${second}` : by] : [];
+    const fitting = data.published.filter(each => by === "norm" && each.over === (view === "severity" ? "severity" : view === "over" && second === "batch_size" ? "batch_size" : ""));
+    return { set, study: set.study, by, over: second, tables, fitting, view, statistics, severity };
+  });
+  const at = settle(panels), fitting = [...new Set(panels.flatMap(panel => panel.fitting))];
+  const published = known(state.published, ["", ...fitting.map(each => each.name)]);
+  for (const panel of panels) panel.published = panel.fitting.some(each => each.name === published) ? published : "";
+  return { source, study, studies, factors, by, others, over, view, statistics, severity, at, fitting, published, panels };
+}
+
+// Give each panel its block and its settings: the block that fits the choices best decides for all panels.
+function settle(panels) {
   const fits = each => Object.entries(each.at).reduce((sum, [key, value]) =>
     sum + (state[key] === value ? (key === state.changed ? 100 : 1) : value === "none" ? .01 : 0), 0);
-  const table = tables.reduce((best, each) => fits(each) > fits(best) ? each : best);
-  const free = [...new Set(tables.flatMap(each => Object.keys(each.at)))];
-  const filters = free.map(key => [key, [...new Set(tables.map(each => each.at[key]))].filter(v => v !== undefined)])
-    .filter(([, values]) => values.length > 1);
-  const column = over ? known(state[over], table.columns) : "";
-  const view = known(state.view, over ? ["severity", "over", "curve"] : ["severity", "curve"]);
-  const statistics = known(state.statistics, set.statistics);
-  const severity = known(state.severity, SEVERITY.ticks);
-  const fitting = data.published.filter(each => by === "norm" && each.over === (view === "severity" ? "severity" : view === "over" && over === "batch_size" ? "batch_size" : ""));
-  const published = known(state.published, ["", ...fitting.map(each => each.name)]);
-  return { set, study, sets, by, others, over, table, filters, column, view, statistics, severity, fitting, published };
+  const fittest = tables => tables.reduce((best, each) => fits(each) > fits(best) ? each : best, tables[0]);
+  const at = { ...fittest(panels.flatMap(panel => panel.tables))?.at };
+  for (const panel of panels) {
+    panel.table = fittest(panel.tables.filter(each => Object.entries(each.at).every(([key, value]) => !(key in at) || at[key] === value)));
+    Object.assign(at, panel.table?.at);
+  }
+  for (const { over } of panels) {
+    const lists = panels.filter(panel => panel.over === over && panel.table).map(panel => panel.table.columns);
+    if (over && lists.length && !(over in at)) at[over] = known(state[over], united(lists));
+  }
+  for (const panel of panels) {
+    const asked = Object.entries(at).filter(([key]) => key !== panel.by && panel.set.factors.includes(key));
+    panel.settings = { ...(panel.table?.at ?? Object.fromEntries(asked)), ...(panel.over in at ? { [panel.over]: at[panel.over] } : {}) };
+  }
+  return at;
+}
+
+// Return the settings to choose, each with the values that some panel has.
+function optionsOf(panels) {
+  const found = {}, offer = (key, values) => { found[key] = ordered([...(found[key] ?? []), ...values]); };
+  for (const panel of panels) {
+    if (panel.over && panel.view !== "over") offer(panel.over, panel.table?.columns ?? []);
+    for (const table of panel.tables) for (const [key, value] of Object.entries(table.at)) offer(key, [value]);
+  }
+  return Object.entries(found).filter(([, values]) => values.length > 1);
 }
 
 // One row for each drawn value: what the curve, the table and the CSV file have.
 function rowsOf(at) {
-  const rows = [], { set, table } = at, off = (state.off || "").split(",");
-  table.series.forEach((series, i) => {
-    if (off.includes(series)) return;
-    const add = (cell, x, tick, found, j, severity) => {
-      const grades = at.view === "curve" ? null : table.grades[at.statistics][severity];
+  return cellsOf(at).flatMap(({ series, i, j, cell }) => {
+    if (!cell) return [];
+    const row = (x, tick, found, severity) => {
+      const grades = at.view === "curve" ? null : at.table.grades[at.statistics]?.[severity];
       const images = severity === 0 && at.statistics === "running" && at.view !== "curve" ? cell.images : null;
-      rows.push({ series, x, tick, cell, ...found, images, reference: grades?.reference, compared: grades?.rows[i][j] });
+      return { series, x, tick, severity, cell, ...found, images, reference: grades?.reference, compared: grades?.rows[i][j] };
     };
-    table.rows[i].forEach((number, j) => {
-      if (number === null || (at.over && at.view !== "over" && table.columns[j] !== at.column)) return;
-      const cell = set.cells[number];
-      if (at.view === "curve") cell.curve.y.forEach((found, k) => add(cell, cell.curve.x[k], cell.curve.x[k], found, j, null));
-      else if (at.view === "over") add(cell, j, table.columns[j], cell.accuracy[at.statistics][+at.severity], j, +at.severity);
-      else cell.accuracy[at.statistics].forEach((found, k) => add(cell, k, SEVERITY.ticks[k], found, j, k));
-    });
+    const accuracy = cell.accuracy[at.statistics] ?? [];
+    if (at.view === "curve") return cell.curve.y.map((found, k) => row(cell.curve.x[k], cell.curve.x[k], found, null));
+    if (at.view === "over") return [row(j, at.table.columns[j], accuracy[at.severity], +at.severity)];
+    return accuracy.map((found, k) => row(k, SEVERITY.ticks[k], found, k));
+  }).filter(row => row.mean !== undefined);
+}
+
+// Return the cells of the checked series, in one column or in all; `cell` is undefined where there is no run.
+function cellsOf(at) {
+  const off = unchecked(), { set, table } = at;
+  if (!table) return [];
+  const columns = !at.over ? [0] : at.view === "over" ? [...table.columns.keys()] : [table.columns.indexOf(at.settings[at.over])];
+  return table.series.flatMap((series, i) => off.includes(series) ? [] : columns.map(j => ({ series, i, j, cell: set.cells[table.rows[i][j]] })));
+}
+
+// Return which cells have no value, and which curves are means over a part of the runs.
+function notes(at, rows) {
+  return cellsOf(at).flatMap(({ series, j, cell }) => {
+    const name = at.view === "over" ? `${series} at ${said(at.over)} ${at.table.columns[j]}` : series;
+    const row = cell && rows.find(each => each.cell === cell);
+    if (!row) return [`${name}: ${cell ? cell.note || "not measured" : "no run"}`];
+    return at.view === "curve" && row.n < cell.runs ? [`${name}: mean over the ${row.n} of ${cell.runs} runs that finished`] : [];
   });
-  return rows.filter(row => row.mean !== undefined);
 }
 
 function axisOf(at, rows, extra) {
@@ -74,10 +124,11 @@ function nice(step) {
   return [1, 2, 5, 10].map(times => times * unit).find(each => each >= step);
 }
 
-function publishedRows(at) {
-  const paper = data.published.find(each => each.name === at.published);
-  return !paper ? [] : Object.entries(paper.numbers).flatMap(([series, numbers]) =>
-    Object.entries(numbers).map(([tick, mean]) => ({ series, tick, mean })));
+// Return the published numbers of the series that are drawn.
+function publishedRows(at, rows) {
+  const numbers = Object.entries(data.published.find(each => each.name === at.published)?.numbers ?? {});
+  return numbers.filter(([series]) => rows.some(row => row.series === series))
+    .flatMap(([series, own]) => Object.entries(own).map(([tick, mean]) => ({ series, tick, mean })));
 }
 
 // The frame holds the means; intervals of few seeds are wide and may run out of it.
@@ -105,8 +156,10 @@ function mark(series, x, y, size, hollow, title = "") {
   return `<polygon points="${SHAPES[shape].map(([a, b]) => `${(x + size * a).toFixed(1)},${(y + size * b).toFixed(1)}`).join(" ")}" ${paint}>${inner}</polygon>`;
 }
 
+const measureOf = at => at.view === "curve" ? "validation accuracy, %" : "test accuracy, %";
+
 function chart(at, rows, width) {
-  const extra = publishedRows(at).filter(row => at.table.series.includes(row.series) && rows.some(each => each.series === row.series));
+  const extra = publishedRows(at, rows);
   const axis = axisOf(at, rows, extra), [low, high] = frameOf(rows, extra);
   const height = Math.round(Math.min(420, Math.max(250, .55 * width))), left = 44, right = 18, top = 10, bottom = 44;
   const px = x => left + (x - axis.low) / (axis.high - axis.low || 1) * (width - left - right);
@@ -117,7 +170,7 @@ function chart(at, rows, width) {
     parts.push(`<line x1="${left}" x2="${width - right}" y1="${py(y)}" y2="${py(y)}" stroke="currentColor" stroke-opacity=".15"/>`, text(left - 6, py(y) + 4, +y.toFixed(2), 'text-anchor="end"'));
   axis.places.forEach((x, i) => parts.push(text(px(x), height - bottom + 18, axis.ticks[i], 'text-anchor="middle"')));
   parts.push(`<line x1="${left}" x2="${width - right}" y1="${height - bottom}" y2="${height - bottom}" stroke="currentColor"/>`);
-  const name = at.view === "curve" ? "validation accuracy, %" : "test accuracy, %";
+  const name = measureOf(at);
   parts.push(text((left + width - right) / 2, height - 8, axis.name, 'text-anchor="middle"'), text(12, (height - bottom) / 2, name, `text-anchor="middle" transform="rotate(-90 12 ${(height - bottom) / 2})"`));
   const names = [...new Set(rows.map(row => row.series))];
   names.forEach((series, i) => {
@@ -144,7 +197,7 @@ function chart(at, rows, width) {
 const number = (value, digits = 1) => value === undefined || value === null ? "–" : value.toFixed(digits).replace("-", "−");
 function ends(interval, digits = 1, open = false) {
   if (!interval) return "–";
-  const [low, high] = interval.map(end => number(end, digits).replace(/^−(0\.?0*)$/, "$1")), zero = (0).toFixed(digits);
+  const [low, high] = interval.map((end, i) => end === null ? ["−∞", "∞"][i] : number(end, digits).replace(/^−(0\.?0*)$/, "$1")), zero = (0).toFixed(digits);
   return `${open && low === zero ? "(" : "["}${low}, ${high}${open && high === zero ? ")" : "]"}`;
 }
 
@@ -152,18 +205,26 @@ const HEAD = ["", "", "n", "mean, %", "over seeds", "over seeds and images", "di
 function table(at, rows) {
   const isGraded = at.view !== "curve", x = at.view === "curve" ? "images seen" : at.view === "over" ? said(at.over) : SEVERITY.name;
   const head = [said(at.by), x, ...HEAD.slice(2)].slice(0, isGraded ? 10 : 5);
-  const line = ({ series, tick, n, mean, interval, images, compared, reference }) => [tick, n, number(mean), ends(interval), ends(images),
+  const line = ({ series, cell, tick, n, mean, interval, images, compared, reference }) => [tick, n < cell.runs ? `${n} of ${cell.runs}` : n, number(mean), ends(interval), ends(images),
     ...(series === reference ? ["", "", "reference", ""] : [number(compared?.mean, 2), ends(compared?.interval, 2, compared?.open), compared?.text ?? "–", compared?.p === undefined ? "–" : compared.p < .001 ? "<0.001" : +compared.p.toFixed(3)])].slice(0, head.length - 1);
   const body = rows.map(row => `<tr><th scope="row">${escaped(row.series)}</th>${line(row).map(cell => `<td>${escaped(cell)}</td>`).join("")}</tr>`);
   return `<div class="table tall" tabindex="0" role="region" aria-label="The values drawn"><table><caption><span>The values drawn${rows[0]?.reference && isGraded ? `; differences from ${escaped(rows[0].reference)}, in points` : ""}.</span></caption><thead><tr>${head.map(cell => `<th scope="col">${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
 }
 
 function csv(at, rows) {
-  const keys = ["source", "study", ...at.set.factors, "x", "n", "mean", "low", "high", "images_low", "images_high", "difference", "difference_low", "difference_high", "grade", "p", "command"];
-  const lines = rows.map(({ cell, tick, n, mean, interval, images, compared }) => [at.set.source, at.study, ...at.set.factors.map(key => cell.at[key]), tick, n, mean, ...(interval || ["", ""]), ...(images || ["", ""]), compared?.mean, ...(compared?.interval || ["", ""]), compared?.text, compared?.p, cell.command]);
+  const isGraded = at.view !== "curve", { factors, source } = at.set, name = isGraded ? at.view === "over" ? at.over : SEVERITY.name : "training images seen";
+  const lines = rows.map(({ cell, tick, severity, n, mean, interval, images, reference, compared }) => ({
+    source, study: at.study, ...Object.fromEntries(factors.map(key => [key, cell.at[key]])),
+    view: at.view, measure: measureOf(at), statistics: isGraded ? at.statistics : "", severity, x_name: name, x: tick,
+    n, runs: cell.runs, mean, ...pair("", interval), ...pair("images_", images),
+    reference, difference: compared?.mean, ...pair("difference_", compared?.interval), grade: compared?.text, p: compared?.p, learning_rate: cell.lr, command: cell.command,
+  }));
   const field = value => /[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
-  return [keys, ...lines].map(line => line.map(field).join(",")).join("\n") + "\n";
+  return [Object.keys(lines[0]), ...lines.map(Object.values)].map(line => line.map(field).join(",")).join("\n") + "\n";
 }
+
+// Return both ends of an interval for the CSV file; they are empty where there is no interval.
+const pair = (name, ends) => ({ [`${name}low`]: ends ? ends[0] ?? "-inf" : "", [`${name}high`]: ends ? ends[1] ?? "inf" : "" });
 
 function papers(at) {
   const rows = data.published.map(paper => {
@@ -172,24 +233,74 @@ function papers(at) {
     const counted = found.map(each => `${each.block ? `${each.block}: ` : ""}${each.agree} agree, ${each.differ} differ, ${each.undecided} undecided${each.points.length ? ` (${each.points.join("; ")})` : ""}`).join(". ");
     return `<tr><th scope="row">${escaped(paper.title)}</th><td>${verdict}</td>${[counted || "–", paper.setting, paper.source, paper.differs].map(cell => `<td class="prose">${escaped(cell)}</td>`).join("")}</tr>`;
   });
-  return `<details><summary><h3>Published numbers beside these runs</h3></summary><div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div></details>`;
+  return details(at, "Published numbers beside these runs", `<div class="table" tabindex="0" role="region" aria-label="Published numbers"><table class="papers"><thead><tr>${["published", "shape", "points", "setting", "source", "what differs"].map(cell => `<th scope="col">${cell}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`);
 }
 
-function panel(at) {
-  const rows = rowsOf(at), { set } = at, section = document.createElement("section");
+// An element that is open stays open when a choice draws the panel again.
+function details(at, title, inner) {
+  const id = `${at.set.source}-${title.split(" ")[0]}`;
+  return `<details id="${id}"${document.getElementById(id)?.open ? " open" : ""}><summary><h3>${title}</h3></summary>${inner}</details>`;
+}
+
+const titleOf = study => data.sets.some(set => set.study === study && set.trials) ? `${study} (trials of learning rates)` : study;
+
+// Return in words what is the same for all values of a panel.
+function where(at, rows) {
+  const settings = Object.entries(at.settings).filter(([key]) => at.view !== "over" || key !== at.over).map(([key, value]) => `${key}=${value}`).join(" ");
+  const measured = at.view === "curve" ? ["validation accuracy"] : [`${at.statistics} statistics`, at.view === "over" && `contrast severity ${at.severity}`];
+  const paper = publishedRows(at, rows).length && data.published.find(each => each.name === at.published);
+  return [settings, ...measured, paper && `dashed: published, ${paper.title}`].filter(Boolean).join(", ");
+}
+
+// Return why a panel draws nothing; empty where it draws something.
+function lack(at, rows) {
+  if (rows.length) return "";
+  const off = unchecked();
+  return at.table?.series.every(series => off.includes(series)) ? `No ${said(at.by)} is checked.` : `No run has this: ${where(at, rows)}.`;
+}
+
+// Return the width of a drawing; on a wide screen two panels stand side by side.
+function width() { return Math.max(280, Math.round(panels.clientWidth / (state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20); }
+
+function panel(at, rows) {
+  const { set } = at, section = document.createElement("section"), none = lack(at, rows), noted = notes(at, rows).join("; ");
   section.className = "panel";
-  const fixed = { ...at.table.at, ...(at.over && at.view !== "over" ? { [at.over]: at.column } : {}) };
-  const where = Object.entries(fixed).map(([key, value]) => `${key}=${value}`).join(" ");
   const cells = [...new Set(rows.map(row => row.cell))];
-  const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
-  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(at.study)}</h2><p>${escaped(where)}${set.design === "planned" ? "" : " Seeds were added after a look."}</p><figure>${chart(at, rows, Math.max(280, Math.round(panels.clientWidth / Math.max(1, state.source === "both" && panels.clientWidth > 1120 ? 2 : 1)) - 20))}</figure>
+  const commands = cells.map(cell => `<li>${escaped(Object.values(cell.at).join(", "))}: ${cell.runs} runs, learning rate ${cell.lr}${cell.note ? ` (${escaped(cell.note)})` : ""}<br><code>${escaped(cell.command)}</code></li>`);
+  const drawn = none ? `<p class="none">${escaped(none)}</p>` : `<figure>${chart(at, rows, width())}</figure>
     <p><button type="button" data-file="svg">SVG</button> <button type="button" data-file="csv">CSV</button></p>${table(at, rows)}
-    <details><summary><h3>The commands that make these ${cells.length} cells again</h3></summary><ul>${commands.join("")}</ul></details>${papers(at)}`;
+    ${details(at, `Commands that make these ${cells.length} cells again`, `<ul>${commands.join("")}</ul>`)}`;
+  const trained = Object.entries(set.setup).map(([name, words]) => `<tr><th scope="row">${name}</th><td class="prose">${escaped(words)}</td></tr>`);
+  const warnings = Object.entries(set.setup).filter(([name, words]) => name === "mixed cells" || words.includes("Warning:")).map(([name, words]) => `<p>${escaped(`${name}: ${words}`)}.</p>`);
+  section.innerHTML = `<h2>${escaped(set.source)}: ${escaped(titleOf(at.study))}</h2><p>${escaped(where(at, rows))}.${set.design === "planned" ? "" : " Seeds were added after a look."}${state.study === at.study ? "" : ` There is no study ${escaped(state.study)} here.`}</p>${noted && `<p class="noted">${escaped(noted)}.</p>`}${warnings.join("")}${drawn}${details(at, "What was trained", `<div class="table"><table><tbody>${trained.join("")}</tbody></table></div>`)}${papers(at)}`;
+  section.redraw = () => { if (!none) section.querySelector("figure").innerHTML = chart(at, rows, width()); };
   section.querySelectorAll("button").forEach(button => button.addEventListener("click", () => {
-    const drawing = section.querySelector("svg").outerHTML.replaceAll("currentColor", "#1b1f24");
-    save(`${at.study}.${button.dataset.file}`, button.dataset.file === "svg" ? drawing : csv(at, rows), button.dataset.file);
+    const kind = button.dataset.file;
+    save(`${at.study}.${kind}`, kind === "svg" ? svgFile(at, rows, section.querySelector("figure svg")) : csv(at, rows), kind);
   }));
   return section;
+}
+
+// Return the SVG file: the drawing below a legend and words that say what is drawn.
+function svgFile(at, rows, svg) {
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number), parts = [];
+  let x = 10, y = 4;
+  const place = (room, inner) => {
+    if (x === 10 || x + room > width - 10) { x = 10; y += 18; }
+    parts.push(`<g transform="translate(${x} ${y})" fill="currentColor">${inner}</g>`);
+    x += room;
+  };
+  const wide = width / 7, lines = [""];
+  for (const word of [`${at.set.source}: ${at.study}, ${where(at, rows)}`, ...notes(at, rows)].join("; ").split(" ")) {
+    if (lines.at(-1).length + word.length > wide) lines.push("");
+    lines.push(`${lines.pop()}${word} `);
+  }
+  for (const line of lines) place(width, `<text>${escaped(line.trim())}</text>`);
+  x = 10;
+  for (const series of new Set(rows.map(row => row.series)))
+    place(45 + 7 * series.length, `<line x1="0" x2="24" y1="-4" y2="-4" stroke="${data.looks[series][0]}" stroke-width="1.6"/>${mark(series, 12, -4, 4)}<text x="30">${escaped(series)}</text>`);
+  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height + y + 10}" font-family="system-ui, sans-serif" font-size="12">${parts.join("")}<g transform="translate(0 ${y + 10})">${svg.innerHTML}</g></svg>`;
+  return drawing.replaceAll("currentColor", "#1b1f24");
 }
 
 function save(name, text, kind) {
@@ -210,24 +321,20 @@ function choice(id, label, options, value) {
 }
 
 function show() {
-  const sources = Object.keys(data.sources);
-  const source = known(state.source, sources.length > 1 ? ["both", ...sources] : sources);
-  state.source = source;
-  const shown = (source === "both" ? sources : [source]).map(chosen), at = shown[0];
+  const names = Object.keys(data.sources), now = settled(), { panels: shown, view } = now;
   const plain = values => values.map(value => [value, value]), keys = values => values.map(value => [value, said(value)]);
-  const views = [["severity", "contrast severity"], ...(at.over ? [["over", said(at.over)]] : []), ["curve", "training (validation)"]];
+  const views = [["severity", "contrast severity"], ...(now.over ? [["over", said(now.over)]] : []), ["curve", "training (validation)"]];
+  const statistics = [...new Set(shown.flatMap(each => each.set.statistics))];
   const wanted = [
-    sources.length > 1 && choice("source", "runs", [["both", "side by side"], ...plain(sources)], source),
-    new Set(shown.flatMap(each => each.sets.map(set => set.study))).size > 1 && choice("study", "study", plain([...new Set(shown.flatMap(each => each.sets.map(set => set.study)))]), state.study ?? at.study),
-    choice("view", "accuracy over", views, at.view),
-    at.set.factors.length > 1 && choice("by", "compared", keys(at.set.factors), at.by),
-    at.others.length > 1 && choice("over", "in tables by", keys(at.others), at.over),
-    at.over && at.view !== "over" && choice(at.over, said(at.over), plain(at.table.columns), at.column),
-    ...shown.flatMap((each, i) => each.filters.filter(([key]) => !shown.slice(0, i).some(other => other.set.factors.includes(key)))
-      .map(([key, values]) => choice(key, said(key), plain(values), each.table.at[key]))),
-    at.view === "over" && choice("severity", "contrast severity", plain(SEVERITY.ticks), at.severity),
-    at.view !== "curve" && at.set.statistics.length > 1 && choice("statistics", "test statistics", plain(at.set.statistics), at.statistics),
-    at.fitting.length > 0 && choice("published", "published beside it", [["", "none"], ...at.fitting.map(each => [each.name, each.title])], at.published),
+    names.length > 1 && choice("source", "runs", [["both", "side by side"], ...plain(names)], now.source),
+    now.studies.length > 1 && choice("study", "study", now.studies.map(name => [name, titleOf(name)]), now.study),
+    choice("view", "accuracy over", views, view),
+    now.factors.length > 1 && choice("by", "compared", keys(now.factors), now.by),
+    now.others.length > 1 && choice("over", "in tables by", keys(now.others), now.over),
+    ...optionsOf(shown).map(([key, values]) => choice(key, said(key), plain(values), now.at[key])),
+    view === "over" && choice("severity", "contrast severity", plain(SEVERITY.ticks), now.severity),
+    view !== "curve" && statistics.length > 1 && choice("statistics", "test statistics", plain(statistics), now.statistics),
+    now.fitting.length > 0 && choice("published", "published beside it", [["", "none"], ...now.fitting.map(each => [each.name, each.title])], now.published),
     series(shown),
   ].filter(Boolean);
   const focused = document.activeElement?.id || document.activeElement?.dataset?.key;
@@ -235,16 +342,19 @@ function show() {
     form.replaceChildren(...wanted);
     (document.getElementById(focused) ?? form.querySelector(`[data-key="${CSS.escape(focused ?? "")}"]`))?.focus();
   }
-  panels.replaceChildren(...shown.map(panel));
-  document.getElementById("said").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
-  const kept = { source, study: state.study ?? at.study, view: at.view, by: at.by, over: at.over, ...Object.assign({}, ...shown.map(each => each.table.at).reverse()), ...(at.over ? { [at.over]: at.column } : {}), severity: at.severity, statistics: at.statistics, published: at.published, off: state.off ?? "" };
+  const { source, study, by, over, at, severity, published } = now, off = unchecked();
+  const kept = { source, study, view, by, over, ...at, severity, statistics: now.statistics, published, off: off.length ? JSON.stringify(off) : "" };
   state = Object.fromEntries(Object.entries(kept).filter(([, value]) => value));
   history.replaceState(null, "", `#${new URLSearchParams(state)}`);
+  const rows = shown.map(rowsOf);
+  panels.replaceChildren(...shown.map((each, i) => panel(each, rows[i])));
+  document.getElementById("said").textContent = shown.map((each, i) => `${each.set.source}: ${each.study}, ${where(each, rows[i])}. ${lack(each, rows[i]) || `${rows[i].length} values are drawn.`}`).join(" ");
+  document.getElementById("from").textContent = shown.map(each => data.sources[each.set.source]).filter(Boolean).join(". ");
 }
 
 // The names of the series, with the colour and marker that they are drawn in.
 function series(shown) {
-  const names = [...new Set(shown.flatMap(each => each.table.series))], off = (state.off || "").split(",");
+  const names = [...new Set(shown.flatMap(each => each.table?.series ?? []))], off = unchecked();
   const set = document.getElementById("series") ?? Object.assign(document.createElement("fieldset"), { id: "series" });
   const inner = `<legend>${escaped(said(shown[0].by))}</legend>` + names.map((name, i) => `<label><input type="checkbox" id="series-${i}" value="${escaped(name)}"><svg class="key" viewBox="0 0 26 16" aria-hidden="true"><line x1="1" x2="25" y1="8" y2="8" stroke="${data.looks[name][0]}" stroke-width="1.6"/>${mark(name, 13, 8, 4)}</svg>${escaped(name)}</label>`).join("");
   if (set.dataset.inner !== inner) { set.innerHTML = inner; set.dataset.inner = inner; }
@@ -254,10 +364,11 @@ function series(shown) {
 
 form.addEventListener("change", ({ target }) => {
   if (target.dataset.key) { state[target.dataset.key] = target.value; state.changed = target.dataset.key; }
-  else state.off = [...form.querySelectorAll("#series input:not(:checked)")].map(box => box.value).join(",");
+  else state.off = JSON.stringify([...form.querySelectorAll("#series input:not(:checked)")].map(box => box.value));
   show();
 });
 form.addEventListener("submit", event => event.preventDefault());
-addEventListener("hashchange", () => { state = read(); show(); });
-addEventListener("resize", show);
+document.querySelector(".skip").addEventListener("click", event => { event.preventDefault(); panels.focus(); });
+addEventListener("hashchange", () => { if (location.hash.includes("=")) { state = read(); show(); } });
+addEventListener("resize", () => { for (const section of panels.children) section.redraw(); });
 show();
