@@ -31,10 +31,10 @@ HOW = (
     f"decided at {100 * ALPHA:g} % by a permutation test (joint sign flips), or by anytime-valid t "
     "tests where seeds were added after a look; it is the same if two one-sided t tests show it "
     "smaller than the margin; likely if the 95 % interval of the comparison alone excludes 0. "
-    "A claim bears the weakest grade of its comparisons; what holds by construction is exact, and "
-    "what is of networks at the start measured. Claims are questions of their own: over claims "
-    "nothing is adjusted, so of a hundred claims with nothing behind them up to five may be told "
-    "as decided."
+    "A claim has the weakest grade of its comparisons that have an answer; what holds by "
+    "construction is exact, and what is of networks at the start measured. Claims are questions of "
+    "their own: over claims nothing is adjusted, so of a hundred claims with nothing behind them "
+    "up to five may be told as decided."
 )
 OWN_SETUP = ("learning rate", "seeds", "mixed cells")  # what of the set-up stands with each claim
 HEAD = [
