@@ -103,7 +103,10 @@ def claim_section(verdict: Verdict, command: str, folder: Path, tuned: Sequence[
         words=words,
         tables=[table(verdict)],
         code=command,
-        links=[(row.name, os.path.relpath(path, folder)) for path, row in rows.items()],
+        # Runs that ship have no folder.
+        links=[
+            (row.name, os.path.relpath(path, folder)) for path, row in rows.items() if path.exists()
+        ],
         folded=True,
     )
 
