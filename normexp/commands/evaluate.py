@@ -134,7 +134,8 @@ def evaluate(folder: RunFolder, asked: Settings, make: MakeLens, axes: Sequence[
             print(line, file=sys.stderr)
         record = folder.lens()
         rows = lens_file.still_good(record, asked)
-        seconds = dict(record.seconds) if record else {}
+        # An axis that stands here counts as measured, also where it has no rows.
+        seconds = {a: s for a, s in record.seconds.items() if a in rows} if record else {}
         if missing := [axis for axis in axes if axis not in rows]:
             look(folder, asked, make, rows, seconds, missing)
         else:
