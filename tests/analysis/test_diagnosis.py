@@ -47,6 +47,17 @@ def test_a_difference_that_the_images_cannot_show_is_none(images: int, is_told: 
     assert found == [is_told] * 3
 
 
+@pytest.mark.parametrize("precise", [None, 60.0])
+def test_without_test_batches_there_is_no_verdict(precise: float | None) -> None:
+    # All test batches that were asked for are larger than the test set.
+    assert said(50, {}, precise, half=50).startswith("At half the contrast")
+
+
+def test_a_network_that_was_seen_with_running_statistics_only_may_have_others() -> None:
+    row = {"axis": "statistics", "change": "none", "statistics": "running", "largest": 0.0}
+    assert not [*diagnosis([{**row, "accuracy": 0.5, "images": 10}], 8)]
+
+
 def test_more_that_are_right_at_half_the_contrast_are_not_called_fewer() -> None:
     assert "2.0 points more" in said(50, {8: 50}, half=52)
 

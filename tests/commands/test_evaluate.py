@@ -280,6 +280,7 @@ def test_images_that_are_not_those_of_the_training_are_refused(runs: Path) -> No
     source = {**record.spec.data.source, "root": str(runs / "gone"), "content": "0123"}
     spec = replace(record.spec, data=replace(record.spec.data, source=source))
     write_record(run / "run.json", replace(record, spec=spec))
-    assert "there is no such folder" in mistake(runs, f"run={run}")
+    told = mistake(runs, f"run={run}")
+    assert told.endswith(f"not in {runs / 'gone'} any more; move them back there")
     (runs / "gone").mkdir()
     assert "not those that it was trained on" in mistake(runs, f"run={run}")

@@ -116,6 +116,9 @@ def test_a_column_that_is_none_is_told(outputs: Path) -> None:
         ("2,128", {2, 128}),
         ("16", {16}),
         ("1e1..2e1", {16}),
+        ("1.5..1.6e+1", {2, 16}),
+        ("2, 128", {2, 128}),
+        ("1.2.3..4", set()),
     ],
 )
 def test_a_filter_is_a_value_several_or_a_range(

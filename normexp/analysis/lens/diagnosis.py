@@ -32,13 +32,13 @@ def diagnosis(rows: Sequence[LensRow], batch_size: int) -> Iterator[str]:
     if not plain:
         return
     running = next(100 * row["accuracy"] for row in plain if row["statistics"] == "running")
-    if all(row["largest"] == 0 for row in plain):
+    batches, precise = (_by_size(plain, name) for name in ("batch", "precise"))
+    if len(plain) > 1 and all(row["largest"] == 0 for row in plain):
         yield (
             "No layer has batch statistics: train mode and eval mode give the same logits, and "
             f"{running:.1f} % are right."
         )
-    else:
-        batches, precise = (_by_size(plain, name) for name in ("batch", "precise"))
+    elif batches:
         own, largest = _nearest(batches, batch_size), max(batches)
         at = max(own, largest, key=lambda size: batches[size])
         margin = _margin(plain[0])
