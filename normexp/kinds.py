@@ -129,13 +129,17 @@ class Flag:
 
 @dataclass(frozen=True)
 class Text(Nullable):
-    """A text that is not empty."""
+    """A text that is not empty; with `numbers` also a number, as it is typed."""
+
+    numbers: bool = False
 
     @property
     def words(self) -> str:
-        return "a text" + self.or_null
+        return "a text" + " or a number" * self.numbers + self.or_null
 
     def given(self, value: object) -> str:
+        if self.numbers and isinstance(value, int | float):
+            return typed(value)
         if isinstance(value, str) and value:
             return value
         raise ValueError(f"{self.words} is needed")

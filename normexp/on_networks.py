@@ -108,7 +108,8 @@ def lens(
         for statistics in (RUNNING, *map(of_batches, sorted(sizes))):
             rows.append(_plain_row(subject, statistics))
             rows += [_contrast_row(subject, statistics, share) for share in (1.0, 0.5, 0.15)]
-    return Findings(tuple(rows), tuple(diagnosis(rows, batch_size)))
+    layers = {kind.__name__ for module in network.modules() for kind in type(module).__mro__}
+    return Findings(tuple(rows), tuple(diagnosis(rows, batch_size, layers)))
 
 
 def _re_estimated(subject: Subject, loader: Batches) -> Iterator[LensRow]:

@@ -40,6 +40,7 @@ OPTIONAL_COUNT = Number(whole=True, least=1, optional=True)
 SEED = Number(whole=True, least=0, below=2**32)
 SHARE = Number(least=0, most=1)
 POSITIVE = Number(least=0)
+VALUE = Text(numbers=True, optional=True)
 
 CACHE = Setting(
     "runtime.cache_dir", Text(), "folder of decoded images and compiled kernels; NORMEXP_CACHE"
@@ -238,15 +239,15 @@ MARGIN = Setting("margin", Number(least=0, most=100), "points of accuracy; less 
 LEVEL = Setting("level", Number(least=0.5, most=0.999), "of intervals")
 COMPARED = (
     Setting("by", Names(), "what is compared and over what: one or two settings"),
-    Setting("reference", Text(optional=True), "what the others are compared with; null: batch"),
+    Setting("reference", VALUE, "what the others are compared with; null: batch"),
     MARGIN,
     LEVEL,
 )
 OF_CSV = (
     Setting("csv", Text(optional=True), "a file of anybody's numbers, in the place of runs"),
-    Setting("compare", Text(optional=True), "its column of what is compared"),
-    Setting("seed", Text(optional=True), "its column of seeds, by which rows are paired"),
-    Setting("metric", Text(optional=True), "its column of numbers"),
+    Setting("compare", VALUE, "its column of what is compared"),
+    Setting("seed", VALUE, "its column of seeds, by which rows are paired"),
+    Setting("metric", VALUE, "its column of numbers"),
 )
 LIST_OF_COUNTS, LIST_OF_LEVELS = Numbers(COUNT), Numbers(POSITIVE)
 EVALUATE = (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import normexp
+from normexp.norms.batch_frozen import FrozenBatchNorm
 
 
 def network(**of_norm: bool) -> nn.Sequential:
@@ -39,6 +40,14 @@ def test_layers_without_running_statistics_are_not_counted() -> None:
     assert normexp.recalibrate(network(track_running_stats=False), batches) == 0
     with pytest.raises(ValueError, match="no batch"):
         normexp.recalibrate(network(), [])
+
+
+def test_a_layer_that_trains_with_other_statistics_is_not_said_to_train_with_these() -> None:
+    images, labels = torch.randn(8, 3, 8, 8), torch.arange(8) % 3
+    net = network().eval()
+    assert "in training" in str(normexp.lens(net, images, labels))
+    net[1] = FrozenBatchNorm(4).eval()
+    assert "in training" not in str(normexp.lens(net, images, labels))
 
 
 def test_less_contrast_is_measured_against_the_unchanged_images() -> None:

@@ -87,6 +87,7 @@ def test_every_setting_is_described_once(command: str) -> None:
         (kinds.Flag(), [True, False], [1, "true", None]),
         (kinds.Text(), ["a"], ["", None, 3]),
         (kinds.Text(optional=True), ["a", None], ["", 3]),
+        (kinds.Text(numbers=True), ["a", "16"], ["", None, ["a"]]),
         (kinds.Name(), ["a.b_1", 2024], ["a b", "a/b", "a-b", "", None, True]),
         (kinds.Choice(("a", "b")), ["a"], ["c", None, 1]),
         (kinds.Numbers(Number(least=0)), [[], [0, 1.5]], [1, [-1], ["a"]]),

@@ -70,20 +70,25 @@ class Run:
         """The rows of its `lens.json`; none where it was not evaluated."""
         return self._lens[0]
 
-    def problem_of_lens(self) -> str | None:
-        """Return why its `lens.json` cannot be read, and what to do."""
+    @property
+    def lens_settings(self) -> Mapping[str, object]:
+        """What each axis of its `lens.json` was asked; nothing where it was not evaluated."""
         return self._lens[1]
 
+    def problem_of_lens(self) -> str | None:
+        """Return why its `lens.json` cannot be read, and what to do."""
+        return self._lens[2]
+
     @cached_property
-    def _lens(self) -> tuple[Sequence[LensRow], str | None]:
+    def _lens(self) -> tuple[Sequence[LensRow], Mapping[str, object], str | None]:
         try:
             record = self.folder.lens()
         except (OSError, DamagedFileError) as error:
             what = f"{self.folder.lens_file} cannot be read: {sentence(error)}"
-            return (), f"{what}; normexp evaluate run={self.name} measures again"
+            return (), {}, f"{what}; normexp evaluate run={self.name} measures again"
         rows = record.rows if record else ()
         whole = [row for row in rows if not NEEDED.get(str(row["axis"]), set()) - row.keys()]
-        return whole, None
+        return whole, record.settings if record else {}, None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from normexp.analysis.spread import SHARE, spread
 from normexp.runs.files import write_atomic
 from normexp.runs.lock import locked
 from normexp.runs.result import RunResult
+from normexp.runs.tested import SEVERITIES
 from normexp.runs.text import markdown_table
 from normexp.tuned import Tuned
 
@@ -50,12 +51,11 @@ CURVES = {
 """The tag of each entry of a result's history."""
 
 METRICS: Mapping[str, Measure] = {
-    "test/accuracy_contrast_5": lambda run: _share(at_contrast("5")(run)),
     "test/gap": lambda run: _share(gap(run)),
     "cost/seconds": seconds,
     "cost/images_per_second": speed,
 }
-"""Beside test and validation accuracy, what HParams shows."""
+"""Beside accuracies, what HParams shows: of finished runs."""
 
 Point = tuple[int, Summary]
 """What TensorBoard shows at a step."""
@@ -96,8 +96,7 @@ def _cells(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for run in runs:
         if run.state in ("finished", "diverged"):
             grouped.setdefault(run.spec.cell_name, []).append(run)
-    shown = [name for name, own in grouped.items() if any(accuracy(r) is not None for r in own)]
-    short = {name: name.rpartition("-")[0] for name in shown}
+    short = {name: name.rpartition("-")[0] for name in grouped}
     number = Counter(short.values())
     return {n if number[n] == 1 else name: grouped[name] for name, n in short.items()}
 
@@ -112,16 +111,20 @@ def _hparams(runs: Sequence[Run]) -> Iterator[Point]:
         values = [value for run in runs if (value := measure(run)) is not None]
         if values:
             yield last, board.scalar(tag, fmean(values))
-    yield last, board.session_end("finished", max(run.modified for run in runs))
+    yield last, board.scalar("test/accuracy_contrast_5", fmean(_shares(runs, at_contrast("5"))))
+    outcome = "finished" if any(run.state == "finished" for run in runs) else "diverged"
+    yield last, board.session_end(outcome, max(run.modified for run in runs))
 
 
 def _aggregated(runs: Sequence[Run]) -> Iterator[Point]:
-    finished = [run for run in runs if accuracy(run) is not None]
-    by_tag = _values([run.result for run in finished if run.result])
+    results = [run.result for run in runs if run.result]
+    finished = [result for result in results if result.test]
     # A diverged run counts as chance at the end; it has no whole curve.
-    ends = accuracies(runs, accuracy, chance_of(runs), 100).values.values()
-    last = finished[0].result.steps if finished[0].result else 0
-    for places, values in (*by_tag, ({"test/accuracy": last}, [each / 100 for each in ends])):
+    last = (finished or results)[0].steps
+    contrasts = [_shares(runs, at_contrast(severity)) for severity in ("0", *SEVERITIES)]
+    ends = [({"contrast/accuracy": i}, shares) for i, shares in enumerate(contrasts)]
+    ends.append(({"test/accuracy": last}, contrasts[0]))
+    for places, values in (*_values(finished), *ends):
         for tag, step in places.items():
             within = SHARE if "accuracy" in tag or tag.startswith("gate/") else None
             found = spread(values, within=within)
@@ -137,20 +140,20 @@ def _share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100
 
 
+def _shares(runs: Sequence[Run], measure: Measure) -> list[float]:
+    """Return an accuracy of each seed as a share, where chance stands for a run that diverged."""
+    return [*accuracies(runs, lambda run: _share(measure(run)), chance_of(runs), 1).values.values()]
+
+
 def _values(results: Sequence[RunResult]) -> Iterator[tuple[dict[str, int], list[float]]]:
-    """Yield the value of each seed, and at which step of which curves it stands."""
+    """Yield the value of each finished seed, and at which step of which curves it stands."""
     for of_epoch in zip(*(result.history for result in results), strict=False):
         step, images = of_epoch[0].step, of_epoch[0].images
         for tag, key in CURVES.items():
             yield {tag: step, f"by_images/{tag}": images}, [getattr(row, key) for row in of_epoch]
-    last = results[0].steps
-    tests = [result.test for result in results if result.test]
-    by_severity = ([test.accuracy, *test.contrast.values()] for test in tests)
-    for severity, values in enumerate(zip(*by_severity, strict=True)):
-        yield {"contrast/accuracy": severity}, list(values)
-    for name in results[0].readings:
+    for name in results[0].readings if results else ():
         if all(name in result.readings for result in results):
-            yield {name: last}, [result.readings[name] for result in results]
+            yield {name: results[0].steps}, [result.readings[name] for result in results]
 
 
 def _overview(runs: Sequence[Run], choices: Choices, tuned: Sequence[Tuned]) -> Iterator[Point]:

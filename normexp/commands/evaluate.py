@@ -25,8 +25,8 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked
 from normexp.runs.record import LensRecord
 from normexp.runs.runtime import Runtime
-from normexp.runs.source import WEIGHTS
-from normexp.runs.spec import Settings
+from normexp.runs.source import WEIGHTS, targets
+from normexp.runs.spec import RunSpec, Settings
 from normexp.settings import EVALUATE
 from normexp.sweep.fork import child_class
 from normexp.sweep.pool import Pool, Task
@@ -79,7 +79,7 @@ def evaluate_network(settings: Settings, of_network: Sequence[str]) -> None:
     rows = evaluate(folder, asked, make, OF_WEIGHTS)
     print(tables(rows))
     print(f"\nevery number: {folder.lens_table}\n")
-    tell_diagnosis(rows, spec.batch_size)
+    tell_diagnosis(rows, spec)
 
 
 def evaluate_runs(settings: Settings) -> None:
@@ -118,12 +118,13 @@ def show(folder: RunFolder, asked: Settings, runtime: Runtime, trust: bool) -> N
     rows = evaluate(folder, asked, make, AXES)
     print(tables(rows))
     print(f"\nevery number: {folder.lens_table}\n")
-    tell_diagnosis(rows, folder.record().spec.batch_size)
+    tell_diagnosis(rows, folder.record().spec)
 
 
-def tell_diagnosis(rows: Sequence[Row], batch_size: int) -> None:
-    """Print what the rows say of a network that was trained in batches of this size."""
-    for line in diagnosis(rows, batch_size):
+def tell_diagnosis(rows: Sequence[Row], spec: RunSpec) -> None:
+    """Print what the rows say of a network that was trained with these settings."""
+    layers = {target.rpartition(".")[2] for target in targets(spec.settings)}
+    for line in diagnosis(rows, spec.batch_size, layers):
         print(fill(line, WIDTH, break_on_hyphens=False))
 
 
@@ -134,7 +135,8 @@ def evaluate(folder: RunFolder, asked: Settings, make: MakeLens, axes: Sequence[
             print(line, file=sys.stderr)
         record = folder.lens()
         rows = lens_file.still_good(record, asked)
-        seconds = dict(record.seconds) if record else {}
+        # An axis that stands here counts as measured, also where it has no rows.
+        seconds = {a: s for a, s in record.seconds.items() if a in rows} if record else {}
         if missing := [axis for axis in axes if axis not in rows]:
             look(folder, asked, make, rows, seconds, missing)
         else:

@@ -20,7 +20,7 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.result import Environment
 from normexp.runs.runtime import Runtime
 from normexp.runs.spec import RunSpec, Settings
-from normexp.runs.tree import images_digest
+from normexp.runs.tree import image_root, images_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only a lens that is made needs it
     from torch import nn
@@ -47,8 +47,8 @@ def lens_on(
     with as_user_error(f"{folder.name}: ", (UserError,)):
         for target in require_trusted(spec.settings, trust):
             print(f"trust=true: {folder.name} calls {target}", file=sys.stderr)
-        if "content" in source and source["content"] != images_digest(source["root"]):
-            raise UserError(f"the images in {source['root']} are not those that it was trained on")
+        if "content" in source:
+            require_images(source["root"], source["content"])
         # What a trained network starts from is in its weights.
         spec = replace(spec, model=replace(spec.model, weights=None, recalibrate=None))
         fresh, _ = build.training(spec, runtime)
@@ -65,6 +65,18 @@ def lens_on(
         training_step(fresh.state, [batch], fresh.recipe)
 
     return Lens(_subject(trained, fresh, seed, images), fresh.loader, step), fresh.environment
+
+
+def require_images(root: str, content: str) -> None:
+    """Raise UserError where the images of a run, by their digest, do not lie in `root` any more."""
+    try:
+        image_root(root)
+    except UserError as error:
+        raise UserError(f"its images are not in {root} any more; move them back there") from error
+    if content != images_digest(root):
+        raise UserError(
+            f"the images in {root} are not those that it was trained on; move those back there"
+        )
 
 
 def spec_of(of_network: Sequence[str], runtime: Settings) -> tuple[RunSpec, Runtime]:

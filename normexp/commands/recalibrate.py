@@ -17,6 +17,7 @@ from normexp.commands.looking import lens_on, lens_on_network, spec_of
 from normexp.commands.quoting import is_of_network
 from normexp.commands.report import checked_settings
 from normexp.errors import UserError
+from normexp.runs.folder import RunFolder
 from normexp.runs.runtime import Runtime
 from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS
@@ -44,6 +45,8 @@ def lens_and_file(settings: Settings, of_network: Sequence[str]) -> tuple[Lens, 
     """Return the lens on the network, and where its new state dict goes."""
     seen = {"seed": 0, "images": settings["images"]}
     to = settings["to"] and Path(settings["to"]).expanduser()
+    if to and is_of_a_run(to):
+        raise UserError(f"to={settings['to']}: a run keeps its own files there; name another file")
     if of_network:
         if settings["run"]:
             raise UserError(f"{of_network[0]}: a run has its own settings; leave them out, or run=")
@@ -51,6 +54,8 @@ def lens_and_file(settings: Settings, of_network: Sequence[str]) -> tuple[Lens, 
         if spec.model.weights is None:
             raise UserError("model.weights is not given; add model.weights=<file of a state dict>")
         name = Path(spec.model.weights).expanduser()
+        if to and to.resolve() == name.resolve():
+            raise UserError(f"to={settings['to']} is the file of model.weights; name another file")
         file = name.with_name(f"{name.stem}-recalibrated.pt")
         return lens_on_network(spec, runtime, **seen)[0], to or file
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
@@ -60,6 +65,13 @@ def lens_and_file(settings: Settings, of_network: Sequence[str]) -> tuple[Lens, 
     folder = entries[0].folder
     lens, _ = lens_on(folder, runtime, **seen, trust=settings["trust"])
     return lens, to or folder.recalibrated
+
+
+def is_of_a_run(file: Path) -> bool:
+    """Whether a file lies in the folder of a run, and is not what `recalibrate` leaves there."""
+    file = file.resolve()
+    folder = RunFolder(file.parent)
+    return folder.has_record() and file != folder.recalibrated
 
 
 def write(settings: Settings, lens: Lens, file: Path) -> str:

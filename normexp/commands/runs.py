@@ -51,8 +51,9 @@ def main() -> None:
     wanted = dict(argument.split("=", 1) for argument in arguments)
     place = wanted.pop("outputs", "outputs")
     is_list = place.startswith("[") and place.endswith("]")
-    outputs = [Path(each).expanduser() for each in (place[1:-1].split(",") if is_list else [place])]
-    columns = [key for key in wanted.pop("columns", "").split(",") if key]
+    places = place[1:-1].split(",") if is_list else [place]
+    outputs = [Path(each.strip()).expanduser() for each in places]
+    columns = [key.strip() for key in wanted.pop("columns", "").split(",") if key.strip()]
     sort, form = wanted.pop("sort", ""), wanted.pop("format", "table")
     if form not in FORMATS:
         raise UserError(f"format={form}: one of {', '.join(FORMATS)} is needed")

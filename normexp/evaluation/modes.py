@@ -1,4 +1,7 @@
-"""Compare train mode with eval mode: test-batch statistics with running ones."""
+"""Compare test-batch statistics, which are batch norm's in train mode, with running ones.
+
+Of layers that have others in train mode, such as `GhostBatchNorm`, it is not the gap of the modes.
+"""
 
 from math import isfinite
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from normexp.norms.batch_frozen import FrozenBatchNorm
+from normexp.norms.ghost import GhostBatchNorm
+from normexp.norms.renorm import BatchRenorm
+
 Moments = tuple[Tensor, Tensor]
+PLAIN = (nn.modules.batchnorm._BatchNorm, FrozenBatchNorm, BatchRenorm, GhostBatchNorm)
+"""Classes whose evaluation is torch's batch norm."""
 TINY = 1e-12  # a variance far below any eps of a norm
 
 
@@ -44,13 +52,26 @@ def evaluate_parts(
     y = evaluate(layer, (means[0], variances[0]), first)
     if not others:
         return y
+    if _formula(type(layer)) not in PLAIN:
+        return torch.cat([y, *_each(layer, means[1:], variances[1:], others)])
     together = _batch_norm(layer, means, variances, x, size)
     if torch.equal(together[: len(first)], y):
         return together
-    # A layer with a formula of its own, or another processor's rounding.
-    moments = zip(means[1:], variances[1:], strict=True)
-    parts = zip(moments, others, strict=True)
-    return torch.cat([y, *(evaluate(layer, each, part) for each, part in parts)])
+    # Another processor's rounding, or a kernel's.
+    return torch.cat([y, *_each(layer, means[1:], variances[1:], others)])
+
+
+def _formula(layer: type[nn.Module]) -> type[nn.Module]:
+    """Return the class whose formula a layer of this class has: a kernel has that of its base."""
+    own = (each for each in layer.__mro__ if not each.__module__.startswith("normexp.kernels."))
+    return next(each for each in own if "forward" in vars(each))
+
+
+def _each(
+    layer: nn.BatchNorm2d, means: Tensor, variances: Tensor, parts: Sequence[Tensor]
+) -> list[Tensor]:
+    moments = zip(means, variances, strict=True)
+    return [evaluate(layer, each, x) for each, x in zip(moments, parts, strict=True)]
 
 
 def _batch_norm(

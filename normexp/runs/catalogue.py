@@ -16,7 +16,8 @@ from normexp.runs.spec import Settings
 
 SKEW_SECONDS = 3600.0
 """How far the clocks of two machines may be apart."""
-RANGE = re.compile(r"(-?\d[\d.]*(?:e-?\d+)?)?\.\.(-?\d[\d.]*(?:e-?\d+)?)?")
+NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)?"
+RANGE = re.compile(rf"{NUMBER}\.\.{NUMBER}")
 """`4..32`, `4..` or `..32`."""
 
 
@@ -166,4 +167,4 @@ def _fits(value: object, wanted: str) -> bool:
             and (least is None or value >= least)
             and (most is None or value <= most)
         )
-    return typed(value) == wanted or typed(value) in wanted.split(",")
+    return typed(value) == wanted or typed(value) in map(str.strip, wanted.split(","))

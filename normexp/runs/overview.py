@@ -160,8 +160,15 @@ def _found(cell: Sequence[Entry]) -> dict[str, str]:
 
 
 def _accuracies(cell: Sequence[Entry], severity: str = "") -> list[float]:
-    tests = [entry.result.test for entry in cell if entry.result and entry.result.test]
-    return [test.contrast[severity] if severity else test.accuracy for test in tests]
+    """Return the accuracies of runs that ended; one that diverged counts as chance."""
+    results = [entry.result for entry in cell if entry.result]
+    tests = [result.test for result in results if result.test]
+    shares = [test.contrast[severity] if severity else test.accuracy for test in tests]
+    if diverged := len(results) - len(tests):
+        by_images = [test.chance for test in tests if test.num_images]
+        chance = by_images[0] if by_images else 1 / len(results[0].classes)
+        shares += [chance] * diverged
+    return shares
 
 
 def _mean(cell: Sequence[Entry], severity: str = "") -> float | None:

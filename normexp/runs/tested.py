@@ -12,7 +12,7 @@ SEVERITIES = tuple(CONTRAST_LEFT)
 
 @dataclass(frozen=True)
 class ModeGap:
-    """Train mode against eval mode on the first test images."""
+    """Statistics of test batches, as batch norm has in train mode, against running ones."""
 
     images: int
     accuracy: float  # with the batches' own statistics less with running ones

@@ -15,6 +15,7 @@ def said(
     precise: float | None = None,
     half: float | None = None,
     images: int = 5000,
+    layers: tuple[str, ...] = (),
 ) -> str:
     """The diagnosis of a network that was trained in batches of 8, by accuracies in per cent."""
 
@@ -31,7 +32,7 @@ def said(
     if half is not None:
         rows.append(row("contrast", "none", "running", None, running))
         rows.append(row("contrast", "corruption", "running", None, half))
-    return "\n".join(diagnosis(rows, 8))  # type: ignore[arg-type]
+    return "\n".join(diagnosis(rows, 8, layers))  # type: ignore[arg-type]
 
 
 def test_the_better_batch_is_not_too_small() -> None:
@@ -45,6 +46,26 @@ def test_a_difference_that_the_images_cannot_show_is_none(images: int, is_told: 
     words = said(50, {8: 52, 64: 56}, 50, 47, images)
     found = ["Eval mode loses 6.0" in words, "too small" in words, "3.0 points fewer" in words]
     assert found == [is_told] * 3
+
+
+@pytest.mark.parametrize("precise", [None, 60.0])
+def test_without_test_batches_there_is_no_verdict(precise: float | None) -> None:
+    # All test batches that were asked for are larger than the test set.
+    assert said(50, {}, precise, half=50).startswith("At half the contrast")
+
+
+def test_a_network_that_was_seen_with_running_statistics_only_may_have_others() -> None:
+    row = {"axis": "statistics", "change": "none", "statistics": "running", "largest": 0.0}
+    assert not [*diagnosis([{**row, "accuracy": 0.5, "images": 10}], 8)]
+
+
+def test_statistics_that_training_did_not_have_are_not_called_so() -> None:
+    assert "Eval mode loses 10.0 points (60.0 % are right in batches of 8, in training" in said(
+        50, {8: 60}
+    )
+    words = said(50, {8: 60}, layers=("Conv2d", "FrozenBatchNorm"))
+    assert "Running statistics lose 10.0 points" in words
+    assert "in training" not in words
 
 
 def test_more_that_are_right_at_half_the_contrast_are_not_called_fewer() -> None:

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from helpers.made import SEVERITIES, made
 from helpers.small_run import events
 from helpers.typed import SMALL, normexp
 from PIL import Image
@@ -92,7 +93,7 @@ def opened(process: subprocess.Popen[str]) -> Board:
     """Wait until it has started and read every file."""
     assert process.stdout is not None
     first, second, third = (process.stdout.readline() for _ in range(3))
-    assert first == "7 runs; 2 cells have a result\n"
+    assert first == "7 runs; 3 cells have a result\n"
     assert "type it again" in third
     address = re.fullmatch(
         r"TensorBoard is at (http://localhost:\d+/)\?tagFilter=\S+accuracy&\S+#timeseries; .*\n",
@@ -101,7 +102,7 @@ def opened(process: subprocess.Popen[str]) -> Board:
     assert address, second
     board = Board(process, address[1])
     # The text is the last that a run writes.
-    while len(board.get("scalars/tags")) < 9 or len(board.get("text/tags")) < 8:
+    while len(board.get("scalars/tags")) < 10 or len(board.get("text/tags")) < 8:
         time.sleep(0.1)
     return board
 
@@ -131,9 +132,12 @@ def test_hparams_have_a_row_a_cell_with_the_mean_of_its_seeds(board: Board, home
         assert values["cost/seconds"] == pytest.approx(
             fmean(each["timing"]["seconds"] for each in found), rel=1e-6
         )
-    (diverged,) = rows["none"]["sessions"]
-    assert diverged["status"] == "STATUS_FAILURE"
-    assert "test/accuracy" not in {m["name"]["tag"] for m in diverged["metricValues"]}
+    # That of the cell has chance, that of the run has no accuracy.
+    sessions = rows["none"]["sessions"]
+    assert [run["status"] for run in sessions] == ["STATUS_FAILURE"] * 2
+    told = [{m["name"]["tag"]: m["value"] for m in run["metricValues"]} for run in sessions]
+    shares = [each["test/accuracy"] for each in told if "test/accuracy" in each]
+    assert shares == [pytest.approx(0.1)]
 
 
 def test_hparams_show_first_what_matters(board: Board) -> None:
@@ -294,9 +298,9 @@ def files(outputs: Path) -> dict[str, float]:
 def test_a_view_made_again_leaves_what_has_not_changed(
     view: Callable[[], int], copied: Path
 ) -> None:
-    assert view() == 2
+    assert view() == 3
     before = files(copied)
-    assert len(before) == 3
+    assert len(before) == 4
     view()
     assert files(copied) == before
 
@@ -322,9 +326,9 @@ def test_cells_that_are_no_more_leave_the_view(view: Callable[[], int], copied: 
     view()
     for run in copied.glob("runs/cnn-both-*"):
         shutil.rmtree(run)
-    assert view() == 1
+    assert view() == 2
     names = {folder.name for folder in copied.glob("cells/*/")}
-    assert names == {"answer", cell_of("batch")}
+    assert names == {"answer", cell_of("batch"), cell_of("none")}
 
 
 def test_the_cells_alone_have_curves_and_what_hparams_shows(
@@ -345,6 +349,24 @@ def test_the_cells_alone_have_curves_and_what_hparams_shows(
     gap = result["history"][-1]["train_accuracy"] - result["test"]["accuracy"]
     assert told["test/gap"] == pytest.approx(gap, abs=1e-6)
     assert told["cost/seconds"] == pytest.approx(result["timing"]["seconds"], rel=1e-6)
+
+
+def test_a_run_that_diverged_counts_as_chance_in_its_cell(tmp_path: Path) -> None:
+    from normexp.analysis.report.report import Choices
+    from normexp.analysis.tensorboard import write_view
+
+    runs = [made(0.9, norm="batch"), made("diverged", norm="batch", seed=1)]
+    runs.append(made("diverged", norm="both"))
+    write_view(runs, runs, Choices(["norm"], None, 0.5, 0.95), tmp_path)
+    for norm, accuracy, at_5 in (("batch", 0.5, 0.275), ("both", 0.1, 0.1)):
+        found = events(tmp_path / f"cnn-{norm}-b8-none")
+        told = {
+            tag: [point.value for point in found.Scalars(tag)]
+            for tag in ("test/accuracy", "contrast/accuracy", "test/accuracy_contrast_5")
+        }
+        assert told["test/accuracy"] == [pytest.approx(accuracy)]
+        assert told["contrast/accuracy"][:: len(SEVERITIES)] == pytest.approx([accuracy, at_5])
+        assert told["test/accuracy_contrast_5"] == [pytest.approx(at_5)]
 
 
 def test_the_address_shows_accuracy_where_runs_are_selected_and_hparams_where_not() -> None:

@@ -7,14 +7,17 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.made import ENVIRONMENT, make_run
 from helpers.small_run import events
 from helpers.typed import SMALL, Answer, normexp
 
+from normexp.commands import evaluate as command
 from normexp.runs.files import write_record
 from normexp.runs.folder import RunFolder
 
@@ -185,6 +188,42 @@ def test_an_axis_that_is_missing_or_asked_otherwise_is_measured_and_no_other(run
     assert set(content["seconds"]) == {"cost", "contrast", "statistics", "noise", "layers"}
 
 
+class StandIn:
+    """The lens, with one row an axis; a `stopped` axis is interrupted."""
+
+    def __init__(self, stopped: str = "") -> None:
+        self.stopped = stopped
+
+    def tasks(self, axis: str, settings: object) -> list[Callable[[], list[dict[str, Any]]]]:
+        def task() -> list[dict[str, Any]]:
+            if axis == self.stopped:
+                raise KeyboardInterrupt
+            return [{"axis": axis}]
+
+        return [task]
+
+
+def test_an_axis_that_was_not_reached_is_measured_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("normexp.evaluation.lens_curves.write_curves", lambda *_: None)
+    folder = make_run(tmp_path, 0.5)
+
+    def look(images: int, lens: StandIn) -> list[Any]:
+        asked = {"common": {"images": images}, "weights": "", **{a: {} for a in command.AXES}}
+        make: Any = lambda: (lens, ENVIRONMENT)  # noqa: E731
+        rows = command.evaluate(folder, asked, make, command.AXES)
+        return [row["axis"] for row in rows]
+
+    assert look(100, StandIn()) == [*command.AXES]
+    with pytest.raises(KeyboardInterrupt):
+        look(200, StandIn(stopped="contrast"))
+    record = folder.lens()
+    assert record is not None
+    assert set(record.seconds) == {"cost"}
+    assert look(200, StandIn()) == [*command.AXES]
+
+
 @pytest.mark.slow
 def test_several_runs_are_seen_by_processes_and_end_in_a_table_and_a_picture(runs: Path) -> None:
     answer = evaluate(runs, "run=cnn-*-s0-*", "runtime.jobs=2")
@@ -241,6 +280,7 @@ def test_images_that_are_not_those_of_the_training_are_refused(runs: Path) -> No
     source = {**record.spec.data.source, "root": str(runs / "gone"), "content": "0123"}
     spec = replace(record.spec, data=replace(record.spec.data, source=source))
     write_record(run / "run.json", replace(record, spec=spec))
-    assert "there is no such folder" in mistake(runs, f"run={run}")
+    told = mistake(runs, f"run={run}")
+    assert told.endswith(f"not in {runs / 'gone'} any more; move them back there")
     (runs / "gone").mkdir()
     assert "not those that it was trained on" in mistake(runs, f"run={run}")

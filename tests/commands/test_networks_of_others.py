@@ -72,6 +72,15 @@ def test_a_network_is_trained_looked_at_and_recalibrated(home: Path) -> None:
     told = right(home, "recalibrate", f"run={run.name}", "batches=2", "trust=true")
     assert "2 layers recalibrated over 2 batches of 9" in told
     assert (run / "recalibrated.pt").exists()
+    for file, of in (
+        (run / "weights.pt", (f"run={run.name}", "trust=true")),
+        (home / "state.pt", (NETWORK, "model.weights=state.pt", *DATA)),
+    ):
+        before = file.read_bytes()
+        answer = normexp(home, "recalibrate", *of, "batches=2", f"to={file}")
+        assert file.read_bytes() == before
+        assert answer.code == 1
+        assert "name another file" in answer.err
 
 
 def test_pretrained_weights_are_tuned_further_with_another_norm(

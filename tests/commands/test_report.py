@@ -50,6 +50,7 @@ def test_all_runs_have_a_page_and_any_key_makes_the_table(folder: Path) -> None:
         (["by=norms"], "by=norms: no run has such a setting; did you mean norm?"),
         (["by=[a,b,c]"], "by=[a,b,c]: one or two settings are needed"),
         (["reference=bath"], "reference=bath: no run has it; there are: batch, both"),
+        (["by=batch_size", "reference=17"], "reference=17: no run has it; there are: 8"),
         (["margin=-1"], "margin=-1: a number from 0 to 100 is needed"),
         (["margin=half"], "margin=half: a number from 0 to 100 is needed"),
         (["level=95"], "level=95: a number from 0.5 to 0.999 is needed"),

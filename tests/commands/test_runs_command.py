@@ -50,6 +50,18 @@ def test_a_name_that_is_none_removes_nothing(folder: Path) -> None:
     assert len(left(folder)) == 4
 
 
+def test_runs_of_two_folders_are_listed_with_spaces_between(folder: Path) -> None:
+    make_run(folder / "other", 0.5, norm="none")
+    answer = normexp(folder, "runs", "outputs=[outputs, other]", "columns=norm, batch_size")
+    assert answer.code == 0, answer.err
+    assert {line.split()[0] for line in answer.out.splitlines()} == {
+        "norm",
+        "batch",
+        "both",
+        "none",
+    }
+
+
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_a_run_that_lost_its_weights_names_the_line_that_makes_it_again(
     folder: Path, damage: str

@@ -327,6 +327,20 @@ class Shifted(nn.BatchNorm2d):
         return super().forward(x) + 1
 
 
+def test_a_layer_with_another_formula_keeps_it_where_the_first_part_is_batch_norm_s() -> None:
+    layer = SwitchableNorm(3).eval()
+    x = images(4)
+    x[0] = 0  # for one image of a constant, all statistics are the same
+    with torch.no_grad():
+        with of_batches(1).use(layer):
+            found = layer(x)
+        alone = []
+        for part in torch.split(x, 1):
+            with of_batches(1).use(layer):
+                alone.append(layer(part))
+    assert_close(found, torch.cat(alone))
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 @pytest.mark.parametrize("affine", [True, False])
 def test_parts_are_evaluated_as_each_alone_by_the_layers_own_formula(

@@ -97,9 +97,9 @@ def command_of(of: RunSpec) -> str:
     return f"normexp train norm={of.norm.name} batch_size={of.batch_size} seed={of.seed}"
 
 
-def leave_lens(folder: RunFolder, *rows: Mapping[str, object]) -> None:
-    """Leave what `normexp evaluate` found, by its rows."""
-    write_record(folder.lens_file, LensRecord({}, ENVIRONMENT, rows, {}))
+def leave_lens(folder: RunFolder, *rows: Mapping[str, object], **asked: object) -> None:
+    """Leave what `normexp evaluate` found, by its rows, and what it was asked by axis."""
+    write_record(folder.lens_file, LensRecord(asked, ENVIRONMENT, rows, {}))
 
 
 def result(of: RunSpec, found: Found, validation: float | None = None) -> RunResult:

@@ -65,6 +65,17 @@ def test_a_cell_that_has_learned_nothing_is_said_to_be_not_above_chance(tmp_path
     assert ends[("batch", "4")] == "finished"
 
 
+def test_a_run_that_diverged_counts_as_chance(tmp_path: Path) -> None:
+    make_study(tmp_path, ("batch",), (8,), 6, lambda *at: "diverged" if at[2] else 0.9)
+    make_study(tmp_path, ("group",), (8,), 6, lambda *_: 0.8)
+    make_study(tmp_path, ("none",), (8,), 2, lambda *_: "diverged")
+    rows = Overview.of(catalogue(tmp_path), sort="-accuracy").rows()
+    assert [row["norm"] for row in rows] == ["group", "batch", "none"]
+    assert rows[1]["accuracy"] == pytest.approx((0.9 + 5 * 0.1) / 6)
+    assert rows[1]["accuracy_contrast_5"] == pytest.approx((0.45 + 5 * 0.1) / 6)
+    assert rows[2]["accuracy"] == rows[2]["accuracy_contrast_5"] == 0.1
+
+
 def test_runs_of_a_norm_before_and_after_an_edit_are_rows_with_digest_and_age(
     tmp_path: Path,
 ) -> None:
@@ -118,6 +129,9 @@ def test_a_column_that_is_none_is_told(outputs: Path) -> None:
         ("2,128", {2, 128}),
         ("16", {16}),
         ("1e1..2e1", {16}),
+        ("1.5..1.6e+1", {2, 16}),
+        ("2, 128", {2, 128}),
+        ("1.2.3..4", set()),
     ],
 )
 def test_a_filter_is_a_value_several_or_a_range(

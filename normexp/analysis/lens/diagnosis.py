@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import log, sqrt
 from statistics import fmean
 
@@ -18,32 +18,36 @@ EXPLAINED = 0.7
 """R² from which on running statistics are taken for a mixture of the first and the right ones."""
 FAR = 0.25
 """Distance of running means, in standard deviations, from which on they are of other data."""
+TRAINED_OTHERWISE = frozenset({"BatchRenorm", "FrozenBatchNorm", "GhostBatchNorm"})
+"""Layers that in training have other statistics than those of the whole batch."""
 CLEAN, HALF = ("none", 1.0), ("corruption", 0.5)
 """Changes of the test images that are told, and their levels."""
 
 
-def diagnosis(rows: Sequence[LensRow], batch_size: int) -> Iterator[str]:
+def diagnosis(
+    rows: Sequence[LensRow], batch_size: int, layers: Collection[str] = ()
+) -> Iterator[str]:
     """Yield sentences on a network that was trained in batches of `batch_size`.
 
-    `rows` are those that `evaluation/lens.py` describes. Differences of less than a point, or
-    within the standard error of so many test images, are none.
+    `rows` are those that `evaluation/lens.py` describes, `layers` the classes of its layers.
+    Differences of less than a point, or within the standard error of so many test images, are none.
     """
     plain = [r for r in rows if r["axis"] == "statistics" and r["change"] == "none"]
     if not plain:
         return
     running = next(100 * row["accuracy"] for row in plain if row["statistics"] == "running")
-    if all(row["largest"] == 0 for row in plain):
+    batches, precise = (_by_size(plain, name) for name in ("batch", "precise"))
+    if len(plain) > 1 and all(row["largest"] == 0 for row in plain):
         yield (
             "No layer has batch statistics: train mode and eval mode give the same logits, and "
             f"{running:.1f} % are right."
         )
-    else:
-        batches, precise = (_by_size(plain, name) for name in ("batch", "precise"))
+    elif batches:
         own, largest = _nearest(batches, batch_size), max(batches)
         at = max(own, largest, key=lambda size: batches[size])
         margin = _margin(plain[0])
         new = precise[_nearest(precise, batch_size)] if precise else running
-        yield _verdict(rows, running, new, (at, batches[at]), margin)
+        yield _verdict(rows, running, new, (at, batches[at]), margin, layers)
         if own <= SMALL < largest and batches[largest] - batches[own] > margin:
             yield (
                 f"Batches of {own} are too small for their statistics: {batches[own]:.1f} % are "
@@ -54,11 +58,19 @@ def diagnosis(rows: Sequence[LensRow], batch_size: int) -> Iterator[str]:
 
 
 def _verdict(
-    rows: Sequence[LensRow], running: float, new: float, batch: tuple[int, float], margin: float
+    rows: Sequence[LensRow],
+    running: float,
+    new: float,
+    batch: tuple[int, float],
+    margin: float,
+    layers: Collection[str],
 ) -> str:
     """Compare running statistics with `new`, re-estimated ones, and with those of test batches."""
     size, best = batch
-    both = f"{best:.1f} % are right in batches of {size}, in training, {running:.1f} % in eval"
+    lose, of_batch = "Eval mode loses", f"in batches of {size}, in training"
+    if TRAINED_OTHERWISE & {*layers}:
+        lose, of_batch = "Running statistics lose", f"with those of batches of {size}"
+    both = f"{best:.1f} % are right {of_batch}, {running:.1f} % in eval"
     lost, gained = best - running, new - running
     if max(lost, gained) <= margin:
         return (
@@ -67,18 +79,18 @@ def _verdict(
         )
     if gained > max(lost / 2, margin):
         return (
-            f"Eval mode loses {max(lost, gained):.1f} points ({both}). With statistics "
+            f"{lose} {max(lost, gained):.1f} points ({both}). With statistics "
             f"re-estimated over training batches {new:.1f} % are right: the running statistics are "
             f"wrong, not the weights. {_cause(rows)} normexp recalibrate mends them."
         )
     if lost - gained <= margin:
         return (
-            f"Eval mode loses {lost:.1f} points ({both}). With statistics re-estimated over "
+            f"{lose} {lost:.1f} points ({both}). With statistics re-estimated over "
             f"training batches {new:.1f} % are right, which is too near to both for so few test "
             "images to tell the cause."
         )
     return (
-        f"Eval mode loses {lost:.1f} points ({both}). Statistics re-estimated over training "
+        f"{lose} {lost:.1f} points ({both}). Statistics re-estimated over training "
         f"batches do not bring them back ({new:.1f} %), those of the test batches do: the test "
         "images differ from the training images, in contrast, brightness or colour; "
         "contrast=jitter trains for that, norm=stem_instance takes each image's own statistics."

@@ -12,7 +12,7 @@ from normexp.analysis.render.document import Section, Table
 from normexp.analysis.report.blocks import splitting
 from normexp.analysis.report.comparisons import graded_cells
 from normexp.analysis.report.prose import listed, said
-from normexp.analysis.rows import Run, cells, design_of
+from normexp.analysis.rows import Cell, Run, cells, design_of
 from normexp.analysis.scores import accuracies, chance_of
 from normexp.kinds import typed
 
@@ -34,21 +34,28 @@ class Augmentation:
         kinds = {run.spec.contrast.name for run in runs}
         if KEY in by or PLAIN not in kinds or len(kinds) < 2:
             return None
-        apart = [key for key in splitting(runs, by) if key.split(".")[0] != KEY]
+        splits = splitting(runs, by)
+        apart = [key for key in splits if key.partition(".")[0] != KEY]
+        # And its settings in which runs of one kind differ, such as its strength.
+        named = [KEY, *(key for key in splits if key.startswith(f"{KEY}."))]
+        place = [*by, *apart]
+        grouped: dict[Cell, dict[str, list[Run]]] = {}
+        for values, own in cells(runs, [*place, *named]).items():
+            kind = _kind(named, values[len(place) :])
+            grouped.setdefault(values[: len(place)], {})[kind] = own
         places, pairs = [], []
-        for values, own in cells(runs, [*by, *apart]).items():
-            of_kind = {kind: runs for (kind,), runs in cells(own, [KEY]).items()}
-            chance = chance_of(own)
+        for values, of_kind in grouped.items():
+            chance = chance_of([run for own in of_kind.values() for run in own])
             scores = {kind: accuracies(of, accuracy, chance, 100) for kind, of in of_kind.items()}
-            words = [said(key, v) for key, v in zip([*by, *apart], values, strict=True)]
+            words = [said(key, v) for key, v in zip(place, values, strict=True)]
             for kind in scores:
                 if kind != PLAIN and PLAIN in scores:
-                    places.append((typed(kind), ", ".join(words)))
+                    places.append((kind, ", ".join(words)))
                     pairs.append(Pairs.of(scores[kind], scores[PLAIN], margin))
         if not pairs:
             return None
         found = compare(Family("the comparisons of this table", design_of(runs)), pairs)
-        return cls([(*place, each) for place, each in zip(places, found, strict=True)])
+        return cls([(*where, each) for where, each in zip(places, found, strict=True)])
 
     @property
     def sentences(self) -> Iterator[str]:
@@ -78,6 +85,13 @@ class Augmentation:
         )
         head = ["compared", "seeds", "difference", "interval", "grade", "p"]
         return Section("Contrast augmentation", tables=[Table(name, caption, head, rows)])
+
+
+def _kind(keys: Sequence[str], values: Sequence[object]) -> str:
+    """Return an augmentation as it is said: its name, then its settings: "jitter low=0.3"."""
+    settings = zip(keys[1:], values[1:], strict=True)
+    words = [f"{key.rpartition('.')[2]}={typed(v)}" for key, v in settings if v is not None]
+    return " ".join([typed(values[0]), *words])
 
 
 def _effect(each: Comparison) -> str:

@@ -1,6 +1,8 @@
 """What `normexp evaluate` found: accuracy under other contrasts and other statistics."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from normexp.analysis.measures import Measure
 from normexp.analysis.render import figures
@@ -15,21 +17,38 @@ STATISTICS = ("statistics", "batch_size", "alpha")  # the keys that tell choices
 
 def lens_section(block: Block, level: float, name: str) -> Section | None:
     """Return what `normexp evaluate` found, None where no run of the block has been evaluated."""
-    evaluated = sum(bool(run.lens) for run in block.runs)
-    if not evaluated:
+    asked = Counter(_asked(run) for run in block.runs if run.lens)
+    if not asked:
         return None
     section = Section("Other contrasts, other statistics")
+    evaluated, ((most, shown),) = asked.total(), asked.most_common(1)
     section.words.append(f"{evaluated} of {len(block.runs)} runs were seen by `normexp evaluate`.")
+    if shown < evaluated:
+        section.words.append(
+            f"{evaluated - shown} of them had other settings than most there, such as "
+            "`images`, and are left out."
+        )
+    seen = [run for run in block.runs if run.lens and _asked(run) == most]
     shares = {
         row["level"]
-        for run in block.runs
+        for run in seen
         for row in run.lens
         if (row["axis"], row.get("change")) == ("contrast", "curve")
     }
     if shares:
-        section.figures.append(_by_contrast(block, sorted(shares), level, name))
-    section.tables.append(_statistics(block, level, name))
+        section.figures.append(_by_contrast(block, seen, sorted(shares), level, name))
+    section.tables.append(_statistics(block, seen, level, name))
     return section
+
+
+def _asked(run: Run) -> str:
+    """Return the settings of the lens that change what a row of it tells."""
+    of = run.lens_settings
+    found = {"common": of.get("common")}
+    for axis, key in (("contrast", "batch_size"), ("statistics", "precise_images")):
+        own = of.get(axis)
+        found[axis] = own.get(key) if isinstance(own, Mapping) else None
+    return json.dumps(found, sort_keys=True)
 
 
 def lens_accuracy(**wanted: object) -> Measure:
@@ -44,8 +63,16 @@ def lens_accuracy(**wanted: object) -> Measure:
     return measure
 
 
-def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str) -> Figure:
-    panels = [(block.panel(c), list(_lines(block, c, shares, level))) for c in block.drawn]
+def _of(seen: Sequence[Run], measure: Measure) -> Measure:
+    """Return the measure of these runs alone."""
+    names = {run.name for run in seen}
+    return lambda run: measure(run) if run.name in names else None
+
+
+def _by_contrast(
+    block: Block, seen: Sequence[Run], shares: Sequence[float], level: float, name: str
+) -> Figure:
+    panels = [(block.panel(c), list(_lines(block, c, seen, shares, level))) for c in block.drawn]
     ticks = [f"{share:g}" for share in shares]
     ticks = [tick if i % max(1, len(ticks) // 6) == 0 else "" for i, tick in enumerate(ticks)]
     drawing = figures.lines(
@@ -60,7 +87,7 @@ def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str)
 
 
 def _lines(
-    block: Block, column: object, shares: Sequence[float], level: float
+    block: Block, column: object, seen: Sequence[Run], shares: Sequence[float], level: float
 ) -> Iterator[figures.Line]:
     for series in block.series:
         for statistics in ("running", "batch"):
@@ -69,25 +96,26 @@ def _lines(
                 for share in shares
             ]
             spreads = [
-                block.spread(series, column, measure, level, PERCENT) for measure in measures
+                block.spread(series, column, _of(seen, measure), level, PERCENT)
+                for measure in measures
             ]
             if any(spreads):
                 dashed = statistics == "batch"
                 yield figures.Line(typed(series) + ", batch" * dashed, spreads, dashed)
 
 
-def _statistics(block: Block, level: float, name: str) -> Table:
+def _statistics(block: Block, seen: Sequence[Run], level: float, name: str) -> Table:
     """Return a row a cell, and a column for each choice of statistics on unchanged images."""
     choices = dict.fromkeys(
         tuple(row[key] for key in STATISTICS)
-        for run in block.runs
+        for run in seen
         for row in run.lens
         if row["axis"] == "statistics" and row["change"] == "none"
     )
     heads = [" ".join(str(part) for part in choice if part is not None) for choice in choices]
+    by_choice = [dict(zip(STATISTICS, each, strict=True)) for each in choices]
     measures = [
-        lens_accuracy(axis="statistics", change="none", **dict(zip(STATISTICS, each, strict=True)))
-        for each in choices
+        _of(seen, lens_accuracy(axis="statistics", change="none", **each)) for each in by_choice
     ]
     rows = [
         [block.row(*at), *(with_interval(block.spread(*at, m, level, PERCENT)) for m in measures)]

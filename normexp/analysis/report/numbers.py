@@ -57,6 +57,8 @@ def numbers_of(file: Path, columns: Columns) -> dict[str, Scores]:
             rows = list(reader)
     except FileNotFoundError as error:
         raise UserError(f"csv={file}: there is no such file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"csv={file}: it is not in UTF-8; save it as UTF-8") from error
     if not rows:
         raise UserError(f"csv={file}: it has no row below the names of its columns")
     # Pairs only need to be told apart, whatever a seed is called.

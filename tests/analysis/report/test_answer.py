@@ -135,6 +135,27 @@ def test_augmentation_is_a_factor_paired_by_seed(jitter: float, word: str, tmp_p
     )
 
 
+@pytest.mark.parametrize("shift", [0, 8])
+def test_strengths_of_an_augmentation_are_compared_each_of_its_own(
+    shift: int, tmp_path: Path
+) -> None:
+    for seed in range(8):
+        shared = 0.5 + 0.02 * seed
+        make_run(tmp_path, shared, seed=seed)
+        make_run(tmp_path, shared, seed=seed + 8)
+        for i, low in enumerate((0.3, 0.6)):
+            part = {"_target_": "contrasts.jitter", "low": low}
+            changes = {"contrast": "jitter", "contrast__augmentation": part}
+            make_run(tmp_path, round(shared + 0.1 * low, 6), seed=seed + i * shift, **changes)
+    tried = Augmentation.of(runs(tmp_path), BY, 0.5)
+    assert tried is not None
+    for (kind, _, comparison), points in zip(tried.found, (3, 6), strict=True):
+        assert kind == f"jitter low=0.{points}"
+        assert comparison.graded is not None
+        assert comparison.graded.mean == pytest.approx(points)
+    assert any("augmentation jitter low=0.3, against no" in line for line in tried.sentences)
+
+
 def test_without_a_run_without_augmentation_there_is_no_factor(tmp_path: Path) -> None:
     make_run(tmp_path, 0.5, contrast="jitter")
     make_run(tmp_path, 0.5, contrast="strong")

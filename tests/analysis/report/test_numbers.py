@@ -67,6 +67,13 @@ def test_a_wrong_column_is_told_with_those_that_exist(
         numbers_of(file, columns)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_of_another_encoding_is_told(encoding: str, file: Path) -> None:
+    file.write_text("method,run,score\ncafé,0,1\n", encoding=encoding)
+    with pytest.raises(UserError, match=r"csv=.*results\.csv: .*save it as UTF-8"):
+        numbers_of(file, COLUMNS)
+
+
 def test_a_reference_that_no_row_has_is_told(file: Path) -> None:
     with pytest.raises(UserError, match="reference=bath: no row has it; there are: base, ours"):
         report(file, reference="bath")

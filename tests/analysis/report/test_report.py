@@ -15,6 +15,8 @@ from helpers.made import Found, leave_lens, make_run, make_study
 from helpers.rows import runs
 
 from normexp.analysis.render.colours import COLOURS, INK, INK_ON_DARK
+from normexp.analysis.report.blocks import blocks
+from normexp.analysis.report.lens import lens_section
 from normexp.analysis.report.report import Choices, Heading, write_report
 from normexp.runs.folder import RunFolder
 
@@ -123,6 +125,20 @@ def test_the_lens_is_told_where_runs_were_evaluated(markdown: str) -> None:
     assert "3 of 27 runs were seen by `normexp evaluate`" in lens
     assert line(lens, "cell")[1] == "batch 16"
     assert line(lens, "batch, batch size 8")[1] == "62.5 [62.5, 62.5]"
+
+
+def test_runs_that_the_lens_saw_with_other_settings_are_left_out(tmp_path: Path) -> None:
+    row = {"axis": "statistics", "change": "none", "statistics": "running"}
+    choice = {"batch_size": None, "alpha": None}
+    for seed, images, accuracy in ((0, 20, 0.9), *((s, 5000, 0.5) for s in (1, 2, 3))):
+        folder = make_run(tmp_path, 0.5, seed=seed)
+        leave_lens(folder, {**row, **choice, "accuracy": accuracy}, common={"images": images})
+    (block,) = blocks(runs(tmp_path), CHOICES.by)
+    section = lens_section(block, 0.95, "")
+    assert section is not None
+    assert section.words[0].startswith("4 of 4 runs were seen")
+    assert section.words[1].startswith("1 of them had other settings")
+    assert section.tables[0].rows == [["batch, batch size 8", "50.0 [50.0, 50.0]"]]
 
 
 def test_every_run_is_there_with_its_command(folder: Path, markdown: str) -> None:
