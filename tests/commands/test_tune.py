@@ -153,6 +153,20 @@ def test_a_cell_whose_rates_all_diverged_gets_none_and_is_a_mistake_beside_other
     assert not file_of(tmp_path / "other", "tuned").exists()
 
 
+def test_a_rate_that_diverged_on_a_seed_is_not_chosen_beside_one_that_never_did(
+    setup: Mapping[str, object], tmp_path: Path
+) -> None:
+    def found(norm: str, rate: float, seed: int) -> made.Found:
+        if (rate, seed) == (0.1, 1001):
+            return "diverged"
+        return {0.1: 0.61, 0.2: 0.58}.get(rate, 0.1)
+
+    tuned_by(setup, found, tmp_path, "batch")
+    (cell,) = read_tuned(file_of(tmp_path, "tuned")).cells
+    assert cell.lr == 0.2
+    assert cell.trials[2].val_accuracy == (0.61, 0.0, 0.61)
+
+
 def test_a_cell_that_cannot_work_is_left_out_and_told_once(
     setup: Mapping[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
