@@ -104,7 +104,8 @@ def _needed(comparisons: Iterable[Comparison]) -> int:
 def _cells(runs: Sequence[Run]) -> tuple[list[str], dict[str, dict[str, str]]]:
     """Return the flags of the commands, and the settings of each cell by its name.
 
-    A setting that another command names has its value here too, if the cell has one.
+    A setting that another command names has its value here too, if the cell has one; the class of
+    a part is its name's.
     """
     first = {run.spec.cell_name: run for run in reversed(runs)}
     commands = {name: _settings(run.command) for name, run in reversed(first.items())}
@@ -115,7 +116,8 @@ def _cells(runs: Sequence[Run]) -> tuple[list[str], dict[str, dict[str, str]]]:
             keys.remove(key)
     found: dict[str, dict[str, str]] = {}
     for name, (settings, _) in commands.items():
-        known = {key: typed(value) for key, value in first[name].factors.items()} | settings
+        factors = first[name].factors.items()
+        known = {k: typed(v) for k, v in factors if not k.endswith("_target_")} | settings
         found[name] = {key: known[key] for key in keys if key in known}
     return flags, found
 

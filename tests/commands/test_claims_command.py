@@ -189,7 +189,9 @@ def test_seeds_are_named_where_no_test_accuracies_of_norms_are_compared(
 ) -> None:
     (claim,) = (each for each in CLAIMS if each.name == name)
     selected = [side.selection for each in planned(claim) for side in sides(each)]
-    cells = [{k: v for k, v in each.items() if k != "measure"} for each in selected]
+    cells: list[dict[str, Any]] = [
+        {k: v for k, v in each.items() if k != "measure"} for each in selected
+    ]
     rows = [
         made(
             0.5 + 0.1 * (i * seed % 3), seed=seed, **{k.replace(".", "__"): v for k, v in c.items()}
@@ -204,7 +206,7 @@ def test_seeds_are_named_where_no_test_accuracies_of_norms_are_compared(
 def test_runs_that_cannot_be_told_apart_leave_their_claim_open_and_the_others_judged(
     tmp_path: Path,
 ) -> None:
-    made_at = {"batch_size": 2, "study": "batch_sizes"}
+    made_at: dict[str, Any] = {"batch_size": 2, "study": "batch_sizes"}
     for norm in ("batch", "instance"):
         make_run(tmp_path / "outputs", 0.5, norm=norm, lr=0.1, **made_at)
     make_run(tmp_path / "outputs", 0.6, norm="batch", lr=0.4, **made_at)
@@ -227,7 +229,7 @@ def test_of_a_claim_with_chosen_rates_the_runs_at_these_are_judged(tmp_path: Pat
     rows = [replace(row, studies=("batch_sizes",)) for row in rows]
     tuned = [Tuned("", key_of(rows[0].spec), 0.4, False, ())]
     kept = about(claim, Evidence([tmp_path], rows, tuned), "")
-    assert [row.spec.optimizer.lr for row in kept] == [0.4] * 6
+    assert [row.factors["optimizer.lr"] for row in kept] == [0.4] * 6
 
 
 def test_what_was_measured_in_two_folders_is_one_measurement(tmp_path: Path) -> None:

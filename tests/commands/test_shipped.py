@@ -79,10 +79,10 @@ def test_trials_that_chose_a_learning_rate_are_no_evidence(tmp_path: Path) -> No
 def test_claims_report_and_runs_know_the_reference(tmp_path: Path) -> None:
     claims = normexp(tmp_path, "claims", "claim=c01")
     assert claims.code == 0, claims.err
-    page = (tmp_path / "outputs" / "claims" / "index.html").read_text(encoding="utf-8")
-    assert "reference/runs" not in page  # runs that ship have no folder to link to
+    shown = (tmp_path / "outputs" / "claims" / "index.html").read_text(encoding="utf-8")
+    assert "reference/runs" not in shown  # runs that ship have no folder to link to
     assert "12 runs" in claims.out.splitlines()[0]
-    assert "ships" in (tmp_path / "outputs" / "claims" / "index.html").read_text()
+    assert "ships" in shown
     report = normexp(tmp_path, "report", "study=reference")
     assert report.code == 0, report.err
     assert "12 runs" in report.out

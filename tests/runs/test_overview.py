@@ -40,8 +40,8 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def test_runs_of_other_numerics_are_another_cell(tmp_path: Path) -> None:
-    for found in (0.5, 0.8):
-        make_study(tmp_path / str(found), ("batch",), (4,), 2, lambda *_, of=found: of)
+    make_study(tmp_path / "0.5", ("batch",), (4,), 2, lambda *_: 0.5)
+    make_study(tmp_path / "0.8", ("batch",), (4,), 2, lambda *_: 0.8)
     entries = catalogue(tmp_path / "0.5", tmp_path / "0.5")
     older = [
         replace(e, record=replace(e.record, spec=replace(e.record.spec, numerics=1)))

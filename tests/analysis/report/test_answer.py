@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.made import make_run, make_study
@@ -145,7 +146,7 @@ def test_strengths_of_an_augmentation_are_compared_each_of_its_own(
         make_run(tmp_path, shared, seed=seed + 8)
         for i, low in enumerate((0.3, 0.6)):
             part = {"_target_": "contrasts.jitter", "low": low}
-            changes = {"contrast": "jitter", "contrast__augmentation": part}
+            changes: dict[str, Any] = {"contrast": "jitter", "contrast__augmentation": part}
             make_run(tmp_path, round(shared + 0.1 * low, 6), seed=seed + i * shift, **changes)
     tried = Augmentation.of(runs(tmp_path), BY, 0.5)
     assert tried is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.made import made, make_run, make_study
@@ -79,7 +80,8 @@ def test_runs_of_other_data_sets_share_no_table(tmp_path: Path) -> None:
 def test_other_images_and_other_norms_of_one_name_share_no_cell(
     key: str, one: object, other: object
 ) -> None:
-    rows = [made(0.5 if value is one else 0.9, **{key: value}) for value in (one, other)]
+    changes: list[dict[str, Any]] = [{key: one}, {key: other}]
+    rows = [made(0.5, **changes[0]), made(0.9, **changes[1])]
     assert [len(block.runs) for block in blocks(rows, ["norm", "batch_size"])] == [1, 1]
 
 
