@@ -6,6 +6,7 @@ Seeds that are added after a look were added because of it, perhaps, and count a
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from normexp.runs.files import DamagedFileError, read_record, write_record
@@ -25,21 +26,35 @@ class Looks:
     cells: Seeds  # the seeds at the first look
     asked: Seeds = field(default_factory=dict)  # those that sweeps had asked for before it
 
+    def is_added(self, spec: RunSpec) -> bool:
+        """Whether a run's seed came after a look at its cell."""
+        name = spec.cell_name
+        known = (*self.cells[name], *self.asked.get(name, ())) if name in self.cells else None
+        return known is not None and spec.seed not in known
 
-def looked_before(outputs: Path) -> Mapping[str, frozenset[int]]:
-    """Return the seeds of each cell that was looked at which were there or asked for before."""
-    looks = _read(outputs)
-    return {
-        name: frozenset((*seeds, *looks.asked.get(name, ()))) for name, seeds in looks.cells.items()
-    }
+
+def read_looks(outputs: Path) -> Looks:
+    """Return what is noted below a folder; nothing where there is no note that is whole."""
+    path = outputs / FILE
+    try:
+        stat = path.stat()
+        return _read(path, stat.st_mtime_ns, stat.st_size)
+    except (OSError, DamagedFileError):
+        return Looks({})
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, _modified: int, _size: int) -> Looks:
+    """Return the content of a file; a sweep asks for the same one of each of its runs."""
+    return read_record(path, Looks)
 
 
 def note_look(outputs: Path, cells: Mapping[str, Iterable[int]]) -> None:
     """Note the seeds of cells at their first look, if the note can be written."""
-    if cells.keys() <= _read(outputs).cells.keys():
+    if cells.keys() <= read_looks(outputs).cells.keys():
         return
     with suppress(OSError), locked(outputs, wait=True):
-        looks = _read(outputs)
+        looks = read_looks(outputs)
         now = {name: tuple(sorted(seeds)) for name, seeds in cells.items()}
         write_record(outputs / FILE, Looks({**now, **looks.cells}, looks.asked))
 
@@ -52,7 +67,7 @@ def note_asked(outputs: Path, specs: Iterable[RunSpec]) -> None:
     with suppress(OSError):
         outputs.mkdir(parents=True, exist_ok=True)
     with suppress(OSError), locked(outputs, wait=True):
-        looks = _read(outputs)
+        looks = read_looks(outputs)
         new = {
             name: tuple(sorted({*seeds, *looks.asked.get(name, ())}))
             for name, seeds in wanted.items()
@@ -64,13 +79,5 @@ def note_asked(outputs: Path, specs: Iterable[RunSpec]) -> None:
 
 def design_for(runtime: Runtime, spec: RunSpec) -> Design:
     """Return the design of a run: sequential where its seed is added after a look at its cell."""
-    seeds = looked_before(Path(runtime.outputs).expanduser()).get(spec.cell_name)
-    is_added = seeds is not None and spec.seed not in seeds
+    is_added = read_looks(Path(runtime.outputs).expanduser()).is_added(spec)
     return Design.SEQUENTIAL if is_added else runtime.design
-
-
-def _read(outputs: Path) -> Looks:
-    try:
-        return read_record(outputs / FILE, Looks)
-    except (OSError, DamagedFileError):
-        return Looks({})

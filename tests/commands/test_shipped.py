@@ -15,7 +15,7 @@ from normexp.commands import verify
 from normexp.errors import UserError
 from normexp.runs import reference
 from normexp.runs.catalogue import catalogue
-from normexp.runs.looks import looked_before
+from normexp.runs.looks import read_looks
 from normexp.runs.reference import About
 from normexp.runs.spec import RunSpec
 from normexp.tuned import key_of, tuned_rate
@@ -67,7 +67,7 @@ def test_trials_that_chose_a_learning_rate_are_no_evidence(tmp_path: Path) -> No
     named = normexp(tmp_path, "report", "study=tuning_mine")
     assert named.code == 0, named.err
     # A look at trials is none at the seeds to come.
-    assert not any(1000 in seeds for seeds in looked_before(outputs).values())
+    assert not any(1000 in seeds for seeds in read_looks(outputs).cells.values())
     for norm in ("instance", "batch"):
         make_run(outputs, 0.5, None, norm=norm, batch_size=4, seed=0)
     advice = normexp(tmp_path, *ADVISE).out

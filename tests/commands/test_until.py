@@ -14,7 +14,7 @@ from normexp.commands.until import until_decided
 from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.folder import RunFolder
-from normexp.runs.looks import looked_before
+from normexp.runs.looks import read_looks
 from normexp.runs.runtime import Runtime
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
@@ -139,7 +139,7 @@ def test_runs_bear_the_design_also_those_that_were_planned(tmp_path: Path) -> No
     assert folder.record().design == "planned"
     carry_out(tmp_path, one_far_one_near, most=3)
     assert {entry.record.design for entry in catalogue(tmp_path)} == {"sequential"}
-    assert set(looked_before(tmp_path).values()) == {frozenset({0, 1, 2})}
+    assert set(read_looks(tmp_path).cells.values()) == {(0, 1, 2)}
 
 
 def test_cells_at_chance_get_no_more_seeds(

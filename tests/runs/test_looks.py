@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from helpers.made import spec
 
-from normexp.runs.looks import FILE, design_for, looked_before, note_asked, note_look
+from normexp.runs.looks import FILE, design_for, note_asked, note_look, read_looks
 from normexp.runs.runtime import Design, Runtime
 
 
 def test_the_first_look_at_a_cell_stands(tmp_path: Path) -> None:
-    assert looked_before(tmp_path) == {}
+    assert read_looks(tmp_path).cells == {}
     note_look(tmp_path, {"a": [2, 0, 1]})
     note_look(tmp_path, {"a": [0, 1, 2, 3], "b": [5]})
-    assert looked_before(tmp_path) == {"a": frozenset({0, 1, 2}), "b": frozenset({5})}
+    assert read_looks(tmp_path).cells == {"a": (0, 1, 2), "b": (5,)}
 
 
 def test_seeds_are_planned_that_were_there_or_asked_for_at_the_first_look(tmp_path: Path) -> None:
@@ -42,18 +42,18 @@ def test_nothing_is_written_where_nothing_is_new(tmp_path: Path) -> None:
 
 def test_a_look_that_cannot_be_noted_is_no_failure(tmp_path: Path) -> None:
     note_look(tmp_path / "absent", {"a": [0]})
-    assert looked_before(tmp_path / "absent") == {}
+    assert read_looks(tmp_path / "absent").cells == {}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_read_only_is_no_failure(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     note_look(tmp_path, {"a": [0]})
-    assert looked_before(tmp_path) == {}
+    assert read_looks(tmp_path).cells == {}
 
 
 def test_a_damaged_note_is_replaced(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("{")
-    assert looked_before(tmp_path) == {}
+    assert read_looks(tmp_path).cells == {}
     note_look(tmp_path, {"a": [0]})
-    assert looked_before(tmp_path) == {"a": frozenset({0})}
+    assert read_looks(tmp_path).cells == {"a": (0,)}
