@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import permutations
 
 from normexp.analysis.explorer.cells import STATISTICS, cell, grades
-from normexp.analysis.literature import Published, shapes
+from normexp.analysis.literature import USUAL, Published, shapes
 from normexp.analysis.render.colours import look
 from normexp.analysis.report.blocks import Block, blocks, splitting
 from normexp.analysis.rows import Run, by_study, design_of
@@ -51,7 +51,7 @@ def explorer_data(
         "sources": {source.name: source.words for source in sources},
         "looks": {name: look(name) for name in sorted(names)},
         "sets": sets,
-        "published": [asdict(each) for each in published],
+        "published": [{**asdict(each), "where": {**USUAL, **each.where}} for each in published],
     }
 
 

@@ -248,7 +248,10 @@ HASHES = (
     "source=both&study=grid&view=severity&batch_size=32&contrast=none",
     "source=yours&study=lone&statistics=test+batch",
 )
+UNFIT = "source=yours&study=grid&view=over&over=batch_size&published=group_norm"
 MORE = {
+    "augmented": f"{UNFIT}&contrast=jitter",
+    "reduced": f"{UNFIT}&contrast=none&severity=3",
     "infinite": "source=yours&study=uneven",
     "unmeasured": f"source=yours&study=lone&statistics=test+batch&{off('dyt')}",
     "together": "source=both&study=grid",
@@ -392,6 +395,15 @@ def test_in_a_browser_a_choice_without_values_is_told(browser: Seen) -> None:
     said = browser.answer["typed"]["said"]
     assert "contrast=jitter" in said
     assert said.endswith("18 values are drawn.")
+
+
+@in_a_browser
+def test_in_a_browser_published_numbers_are_not_drawn_over_runs_of_other_settings(
+    browser: Seen,
+) -> None:
+    for name in ("augmented", "reduced"):
+        assert browser.answer[name]["dashed"] == 0
+        assert "published" not in browser.answer[name]["choices"]
 
 
 @in_a_browser

@@ -34,7 +34,11 @@ function settled() {
     const fitting = data.published.filter(each => by === "norm" && each.over === (view === "severity" ? "severity" : view === "over" && second === "batch_size" ? "batch_size" : ""));
     return { set, study: set.study, by, over: second, tables, fitting, view, statistics, severity };
   });
-  const at = settle(panels), fitting = [...new Set(panels.flatMap(panel => panel.fitting))];
+  const at = settle(panels);
+  // Of other settings, and of reduced contrast, a paper's table says nothing.
+  const fits = paper => (paper.over === "severity" || severity === SEVERITY.ticks[0]) && Object.entries(paper.where).every(([key, values]) => !(key in at) || values.includes(at[key]));
+  for (const panel of panels) panel.fitting = panel.fitting.filter(fits);
+  const fitting = [...new Set(panels.flatMap(panel => panel.fitting))];
   const published = known(state.published, ["", ...fitting.map(each => each.name)]);
   for (const panel of panels) panel.published = panel.fitting.some(each => each.name === published) ? published : "";
   return { source, study, studies, factors, by, others, over, view, statistics, severity, at, fitting, published, panels };
