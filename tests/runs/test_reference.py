@@ -143,12 +143,18 @@ def test_a_run_of_other_numerics_or_other_images_is_not_taken(
     assert take(RunFolder.of(tmp_path / "mine", others), others, "", OWN)
 
 
+def mine_of_one_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """Ship one run, and return the folder that the same one has here."""
+    make_run(tmp_path / "theirs", 0.6)
+    ship(monkeypatch, tmp_path / "ship.xz", rows_of(tmp_path / "theirs"))
+    return RunFolder.of(tmp_path / "mine", spec())
+
+
 def test_without_reference_a_run_that_was_taken_is_finished_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_run(tmp_path / "theirs", 0.6)
-    ship(monkeypatch, tmp_path / "ship.xz", rows_of(tmp_path / "theirs"))
-    mine, anew = RunFolder.of(tmp_path / "mine", spec()), replace(OWN, reference=False)
+    mine = mine_of_one_that_ships(tmp_path, monkeypatch)
+    anew = replace(OWN, reference=False)
     assert take(mine, spec(), "", OWN)
     assert not take(mine, spec(), "", anew)
     assert not mine.is_finished()
@@ -161,9 +167,7 @@ def test_without_reference_a_run_that_was_taken_is_finished_no_more(
 def test_a_sweep_without_reference_trains_a_run_that_was_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_run(tmp_path / "theirs", 0.6)
-    ship(monkeypatch, tmp_path / "ship.xz", rows_of(tmp_path / "theirs"))
-    mine = RunFolder.of(tmp_path / "mine", spec())
+    mine = mine_of_one_that_ships(tmp_path, monkeypatch)
     assert take(mine, spec(), "", OWN)
     cell = Cell("", spec(), replace(OWN, reference=False), mine, ())
     assert not cell.take()
@@ -173,9 +177,7 @@ def test_a_sweep_without_reference_trains_a_run_that_was_taken(
 def test_without_reference_a_run_that_another_process_has_trained_meanwhile_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_run(tmp_path / "theirs", 0.6)
-    ship(monkeypatch, tmp_path / "ship.xz", rows_of(tmp_path / "theirs"))
-    mine = RunFolder.of(tmp_path / "mine", spec())
+    mine = mine_of_one_that_ships(tmp_path, monkeypatch)
     found = reference.find
 
     def slow(name: str) -> Row | None:
