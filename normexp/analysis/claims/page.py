@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
+from normexp.analysis.claims.finding import Finding
+from normexp.analysis.claims.reasons import OUTCOMES, in_words
 from normexp.analysis.claims.side import scale
-from normexp.analysis.claims.verdict import OUTCOMES, Finding, Verdict, in_words
+from normexp.analysis.claims.verdict import Verdict
 from normexp.analysis.intervals import ALPHA, Interval
 from normexp.analysis.render.document import NONE, Document, Section, Table, number, p_value
 from normexp.analysis.render.markdown import markdown
