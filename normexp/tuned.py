@@ -7,6 +7,7 @@ the contrast augmentation and the rate itself.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
@@ -94,10 +95,11 @@ def read_tuned(path: Path) -> TunedFile:
 def tuned_rate(spec: RunSpec, outputs: Path) -> float:
     """Return the rate for a run, else the shipped one; raises NotTunedError where there is none."""
     wanted = key_of(spec)
-    for cells in (reversed(tuned_cells(outputs)), shipped_cells()):
-        for cell in cells:
-            if cell.key == wanted:
-                return cell.lr
+    # A sweep asks for each cell: no file is read behind the one that has it.
+    own = (read_tuned(file).cells for file in reversed(_by_age(outputs)))
+    for cell in chain(chain.from_iterable(own), shipped_cells()):
+        if cell.key == wanted:
+            return cell.lr
     raise NotTunedError(
         f"optimizer.lr={WORD}: no rate was chosen for norm={spec.norm.name} "
         f"batch_size={spec.batch_size} with these settings"
@@ -106,9 +108,13 @@ def tuned_rate(spec: RunSpec, outputs: Path) -> float:
 
 def tuned_cells(*outputs: Path) -> list[Tuned]:
     """Return all that was chosen, of whichever study; of one cell the last is the newest."""
-    files = [file for each in outputs for file in _files(each)]
-    files.sort(key=lambda file: (file.stat().st_mtime_ns, file))
-    return [cell for file in files for cell in read_tuned(file).cells]
+    return [cell for file in _by_age(*outputs) for cell in read_tuned(file).cells]
+
+
+def _by_age(*outputs: Path) -> list[Path]:
+    """Return the files of rates, the newest last."""
+    files = (file for each in outputs for file in _files(each))
+    return sorted(files, key=lambda file: (file.stat().st_mtime_ns, file))
 
 
 def shipped_cells() -> list[Tuned]:

@@ -29,7 +29,8 @@ from normexp.analysis.report.comparisons import compare_cells, table, words
 from normexp.analysis.right_images import interval_of
 from normexp.analysis.rows import by_study
 from normexp.analysis.spread import LEVEL
-from normexp.commands.claims import digest_of, judged, loaded
+from normexp.commands.claim_files import digest_of, loaded
+from normexp.commands.claims import judged
 from normexp.commands.report import asked
 from normexp.kinds import typed
 from normexp.runs.text import markdown_table, markdown_text

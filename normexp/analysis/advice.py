@@ -54,7 +54,7 @@ def advice(
     words = f"{have if size != batch_size else ''}: {what}"
     sizes = at_other_sizes(ended, group)
 
-    def beside(best: str) -> Elsewhere | None:
+    def beside(best: str) -> Elsewhere:
         return elsewhere(sizes, best, scores, measure, margin)
 
     yield from verdict(scores, norms, margin, words, beside)
@@ -86,7 +86,7 @@ def verdict(
     norms: Mapping[str, Sequence[Run]],
     margin: float,
     what: str,
-    beside: Callable[[str], Elsewhere | None],
+    beside: Callable[[str], Elsewhere],
 ) -> Iterator[str]:
     """Say which norm to use, how sure that is, what is `beside` it, and how to go on.
 
@@ -110,12 +110,11 @@ def verdict(
     own = spread(scores[best].values.values(), within=PERCENT)
     note = f", {scores[best].note}" if scores[best].note else ""
     other_size = beside(best)
-    but = other_size.ahead if other_size else ""
-    headline = _headline(scores, best, found, is_best_here=bool(but))
-    yield f"{headline}{what} {with_interval(own)} %{note}{but}."
+    headline = _headline(scores, best, found, is_best_here=bool(other_size.ahead))
+    yield f"{headline}{what} {with_interval(own)} %{note}{other_size.ahead}."
     for other, comparison in found.items():
         yield f"  {above(other, comparison)}"
-    yield from other_size.lines() if other_size else ()
+    yield from other_size.lines()
     short = {other: each for other, each in found.items() if each.goes_on}
     pairs_of_runs = [(norms[best], norms[other]) for other in short]
     if further := goes_on(pairs_of_runs, [*short.values()]):

@@ -12,7 +12,7 @@ from normexp.analysis.scores import Scores, accuracies, chance_of
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Norms that have no run at the batch size, compared with its best at another size."""
+    """Norms that have no run at the batch size, if any, compared with its best at another size."""
 
     size: int
     best: str
@@ -27,7 +27,9 @@ class Elsewhere:
         return words if norms else ""
 
     def lines(self) -> Iterator[str]:
-        yield f"At batch size {self.size}, where other norms have runs too, against {self.best}:"
+        if self.found:
+            place = f"At batch size {self.size}, where other norms have runs too"
+            yield f"{place}, against {self.best}:"
         for norm, each in self.found.items():
             yield f"  {norm}: {each.lead_words}"
 
@@ -38,7 +40,7 @@ def elsewhere(
     known: Container[str],
     measure: Measure,
     margin: float,
-) -> Elsewhere | None:
+) -> Elsewhere:
     """Compare the norms that are not `known` with the `best`, at the nearest size with both."""
     for size, runs in sizes.items():
         scores = scores_by_norm(runs, measure)
@@ -48,7 +50,7 @@ def elsewhere(
         pairs = [Pairs.of(scores[norm], scores[best], margin) for norm in others]
         family = Family("norms that have no run at the batch size", design_of(runs))
         return Elsewhere(size, best, dict(zip(others, compare(family, pairs), strict=True)))
-    return None
+    return Elsewhere(0, best, {})
 
 
 def as_near(

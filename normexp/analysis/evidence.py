@@ -67,7 +67,7 @@ def _of(found: Catalogue, outputs: Sequence[Path], study: str | None) -> Evidenc
 
 def is_trial(run: Run) -> bool:
     """Whether a run only served to choose a learning rate, on seeds that no answer may use."""
-    return bool(run.studies) and all(study.startswith(TRIALS) for study in run.studies)
+    return reference.all_begin(run.studies, TRIALS)
 
 
 def shipped(outputs: Sequence[Path] = ()) -> Evidence:

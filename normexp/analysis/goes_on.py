@@ -62,7 +62,8 @@ def more_seeds(runs: Iterable[Run], comparisons: Iterable[Comparison]) -> str:
     """Return the seeds that the comparisons of these runs need, as they are typed."""
     seeds = sorted({run.seed for run in runs})
     missing = max(_needed(comparisons) - len(seeds), 0)
-    return f"seed={','.join(map(str, [*seeds, *range(seeds[-1] + 1, seeds[-1] + 1 + missing)]))}"
+    seeds += range(seeds[-1] + 1, seeds[-1] + 1 + missing)
+    return f"seed={','.join(map(str, seeds))}"
 
 
 def seconds_needed(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> float:

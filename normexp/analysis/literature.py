@@ -60,6 +60,15 @@ class Published:
     """Which of our runs it is compared with: settings, and the values that they may have."""
     margin: float = 0.5  # a smaller published difference has no sign
 
+    @property
+    def conditions(self) -> Mapping[str, tuple[str, ...]]:
+        """The settings of the runs that it is compared with: `where`, and the usual ones."""
+        return {**USUAL, **self.where}
+
+    @property
+    def has_places(self) -> bool:
+        return self.over != "norm"
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -117,7 +126,7 @@ def _fits(published: Published, run: Run) -> bool:
     """Whether a run is compared with a table; images that are drawn say nothing of real ones."""
     if run.spec.data.name == "generated":
         return False
-    wanted = {"norm": (*published.numbers,), **USUAL, **published.where}
+    wanted = {"norm": (*published.numbers,), **published.conditions}
     return all(typed(run.factors.get(key)) in values for key, values in wanted.items())
 
 
@@ -134,8 +143,7 @@ def _shape(published: Published, block: Block) -> Shape | None:
         if abs(difference := _at(published, one) - _at(published, two)) >= published.margin
     ]
     places = {place for _, place in scores}
-    has_places = published.over != "norm"
-    if not points or (has_places and len(places) < 2):
+    if not points or (published.has_places and len(places) < 2):
         return None
     pairs = [Pairs.of(scores[one], scores[two], published.margin) for one, two, _ in points]
     family = Family("the points of a published table", design_of(block.runs))
@@ -144,8 +152,7 @@ def _shape(published: Published, block: Block) -> Shape | None:
         for each, (one, two, difference) in zip(compare(family, pairs), points, strict=True)
     ]
     count = Counter(answer for answer, _, _ in found)
-    differ = [(one, two) for answer, one, two in found if answer == "differ"]
-    words = tuple(_words(one, two, has_places=has_places) for one, two in differ)
+    words = tuple(_words(published, one, two) for answer, one, two in found if answer == "differ")
     verdict: Verdict = "same shape" if count["agree"] else "not measured"
     return Shape(
         block.title,
@@ -186,8 +193,8 @@ def _answer(outcome: Outcome, published: float) -> str:
     return "agree" if (outcome == "more") == (published > 0) else "differ"
 
 
-def _words(one: Side, two: Side, *, has_places: bool) -> str:
+def _words(published: Published, one: Side, two: Side) -> str:
     """Return a point, as "group − batch at 2", "batch: 8 − 2" or "batch − fixup"."""
     if one[1] == two[1]:
-        return f"{one[0]} − {two[0]}" + f" at {one[1]}" * has_places
+        return f"{one[0]} − {two[0]}" + f" at {one[1]}" * published.has_places
     return f"{one[0]}: {one[1]} − {two[1]}"

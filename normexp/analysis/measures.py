@@ -50,14 +50,13 @@ def at_best(runs: Sequence[Run], key: str) -> list[Run]:
     A run that diverged has 0. Values are compared on the seeds that ended at each, if any did.
     """
     by_value = [*cells(runs, [key]).values()]
-    ended = [{run.seed: run for run in own if run.result} for own in by_value]
-    common = set.intersection(*(set(own) for own in ended)) if ended else set()
+    common = set.intersection(*({run.seed for run in own if run.result} for own in by_value))
 
-    def mean(place: int) -> float:
-        own = [run for seed, run in ended[place].items() if seed in common or not common]
-        return fmean(validation_accuracy(run) or 0.0 for run in own) if own else -1.0
+    def mean(own: Sequence[Run]) -> float:
+        counted = [run for run in own if run.result and (run.seed in common or not common)]
+        return fmean(validation_accuracy(run) or 0.0 for run in counted) if counted else -1.0
 
-    return by_value[max(range(len(by_value)), key=mean)]
+    return max(by_value, key=mean)
 
 
 def gap(run: Run) -> float | None:

@@ -1,23 +1,19 @@
 """`normexp claims`: what the runs at hand say to each claim, as lines and as a page."""
 
-import hashlib
 import shlex
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError  # type: ignore[import-untyped]
+from omegaconf import DictConfig
 
 from normexp import __version__
 from normexp.analysis.claims.claim import Claim
 from normexp.analysis.claims.lines import lines
 from normexp.analysis.claims.page import write_page
-from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.comparable import at_tuned_rates, of_newest_numerics
 from normexp.analysis.evidence import Evidence, own_or_shipped
@@ -29,19 +25,19 @@ from normexp.analysis.goes_on import (
     training_words,
 )
 from normexp.analysis.rows import Row, Run
+from normexp.commands.claim_files import FORMS, amounts, chosen
 from normexp.commands.composed import composed
 from normexp.commands.found import tell, tell_lenses
 from normexp.commands.quoting import refuse_lists
 from normexp.commands.rates import FACTORS, MORE_SEEDS
 from normexp.commands.report import checked_settings, note, outputs_of
-from normexp.errors import UserError, suggestion
+from normexp.errors import UserError
 from normexp.runs.spec import Settings
 from normexp.settings import COMMANDS
 from normexp.tuned import Tuned, key_of
 
 OWN = [setting.key for setting in COMMANDS["claims"]]
 WIDTH = 100
-FORMS = {"small": "", "full": "_full"}  # what the name of a study ends in
 
 
 def main() -> int:
@@ -87,35 +83,6 @@ def is_of_training(argument: str) -> bool:
     key, is_setting, _ = argument.partition("=")
     is_own = key in OWN or key.startswith(("hydra", "-"))
     return argument.startswith("~") or (bool(is_setting) and not is_own)
-
-
-def chosen(wanted: Sequence[str]) -> list[Claim]:
-    """Return the claims of these names, or all; raises UserError where there is no such claim."""
-    places = folders("claims")
-    files = {file.stem: file for folder in places for file in sorted(folder.glob("*.yaml"))}
-    names = list(files) if wanted == ["all"] else wanted
-    for name in names:
-        if name not in files:
-            raise UserError(f"claim={name}: there is no such claim; {suggestion(name, files)}")
-    return [read_claim(name, loaded(files[name]), digest_of(files[name])) for name in names]
-
-
-def folders(name: str) -> list[Path]:
-    """Return the folders of this name where settings come from."""
-    sources = HydraConfig.get().runtime.config_sources
-    return [Path(source.path, name) for source in sources if source.schema == "file"]
-
-
-def digest_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-
-
-def loaded(file: Path) -> object:
-    """Return what is in a claim's file; raises UserError where it is no YAML."""
-    try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (YAMLError, OSError, ValueError) as error:
-        raise UserError(f"{file}: {' '.join(str(error).split())}") from error
 
 
 def judged(claims: Iterable[Claim], evidence: Evidence, ending: str) -> list[Verdict]:
@@ -210,16 +177,3 @@ def tuning_seconds(runs: Sequence[Run], tuned: Sequence[Tuned]) -> float:
     without = [run for run in runs if keys[run.spec.cell_name] not in known]
     of_a_seed = seconds_of_a_seed(without, lambda run: keys[run.spec.cell_name])
     return (len(FACTORS) + 2 * len(MORE_SEEDS)) * of_a_seed
-
-
-def amounts(study: str) -> dict[str, str]:
-    """Return what the files of a study say of its commands: how many runs, and how long."""
-    found: dict[str, str] = {}
-    for folder in folders("experiment"):
-        files = (folder / f"{study}{form}.yaml" for form in FORMS.values())
-        for file in filter(Path.is_file, files):
-            for line in file.read_text(encoding="utf-8").splitlines():
-                if line.startswith("# normexp "):
-                    command, _, amount = line.removeprefix("# ").partition("   ")
-                    found[command] = amount.strip()
-    return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -52,26 +50,20 @@ def evaluate_parts(
     y = evaluate(layer, (means[0], variances[0]), first)
     if not others:
         return y
-    if _formula(type(layer)) not in PLAIN:
-        return torch.cat([y, *_each(layer, means[1:], variances[1:], others)])
-    together = _batch_norm(layer, means, variances, x, size)
-    if torch.equal(together[: len(first)], y):
-        return together
-    # Another processor's rounding, or a kernel's.
-    return torch.cat([y, *_each(layer, means[1:], variances[1:], others)])
+    if _formula(type(layer)) in PLAIN:
+        together = _batch_norm(layer, means, variances, x, size)
+        if torch.equal(together[: len(first)], y):
+            return together
+    # A layer with a formula of its own, another processor's rounding, or a kernel's.
+    moments = zip(means[1:], variances[1:], strict=True)
+    parts = zip(moments, others, strict=True)
+    return torch.cat([y, *(evaluate(layer, each, part) for each, part in parts)])
 
 
 def _formula(layer: type[nn.Module]) -> type[nn.Module]:
     """Return the class whose formula a layer of this class has: a kernel has that of its base."""
     own = (each for each in layer.__mro__ if not each.__module__.startswith("normexp.kernels."))
     return next(each for each in own if "forward" in vars(each))
-
-
-def _each(
-    layer: nn.BatchNorm2d, means: Tensor, variances: Tensor, parts: Sequence[Tensor]
-) -> list[Tensor]:
-    moments = zip(means, variances, strict=True)
-    return [evaluate(layer, each, x) for each, x in zip(moments, parts, strict=True)]
 
 
 def _batch_norm(

@@ -98,11 +98,12 @@ def rows(without: str = "") -> list[Row]:
     return [
         Row.from_plain(plain)
         for plain in every
-        if not (without and _all_begin(plain["record"]["studies"], without))
+        if not (without and all_begin(plain["record"]["studies"], without))
     ]
 
 
-def _all_begin(studies: Sequence[str], start: str) -> bool:
+def all_begin(studies: Sequence[str], start: str) -> bool:
+    """Whether a run is of studies of this kind alone, by what their names begin with."""
     return bool(studies) and all(study.startswith(start) for study in studies)
 
 

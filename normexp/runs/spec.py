@@ -27,7 +27,7 @@ Settings = Mapping[str, Any]
 CONTENTS = (".py", " (content)")
 """How the factors end that are digests: of a module of the user's own, and of the weights."""
 
-NO_FACTORS = ("_partial_", *LOCATIONS)
+LEFT_OUT = ("_partial_", *LOCATIONS)
 """Keys that a table or a filter leaves out: they say how a part is made, or where it lies."""
 
 
@@ -172,7 +172,7 @@ class RunSpec:
 
         And `numerics`: runs of other ones are other runs.
         """
-        found = {key: hashable(value) for key, value in flat(self.settings, NO_FACTORS)}
+        found = {key: hashable(value) for key, value in flat(self.settings, LEFT_OUT)}
         found["numerics"] = self.numerics
         for part, content in self.source.items():
             of_module, of_weights = CONTENTS

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import permutations
 
 from normexp.analysis.explorer.cells import STATISTICS, cell, grades
-from normexp.analysis.literature import USUAL, Published, shapes
+from normexp.analysis.literature import Published, shapes
 from normexp.analysis.render.colours import look
 from normexp.analysis.report.blocks import Block, blocks, splitting
 from normexp.analysis.rows import Run, by_study, design_of
@@ -51,7 +51,7 @@ def explorer_data(
         "sources": {source.name: source.words for source in sources},
         "looks": {name: look(name) for name in sorted(names)},
         "sets": sets,
-        "published": [{**asdict(each), "where": {**USUAL, **each.where}} for each in published],
+        "published": [{**asdict(each), "where": each.conditions} for each in published],
     }
 
 
@@ -106,7 +106,8 @@ def _set(
     for by in permutations(factors, min(2, len(factors))):
         for block in blocks(runs, by):
             for place, own in block.cells.items():
-                cells.setdefault(_names(own), cell(block, place, factors, known, level))
+                if (names := _names(own)) not in cells:  # each stands in a table of each order
+                    cells[names] = cell(block, place, factors, known, level)
             table = _table(block, factors, list(cells))
             found = {
                 name: [grades(block, measure, margin) for measure in measures]

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from normexp.analysis.measures import Measure
 from normexp.analysis.render import figures
@@ -28,15 +29,19 @@ def lens_section(block: Block, level: float, name: str) -> Section | None:
             f"{evaluated - shown} of them had other settings than most there, such as "
             "`images`, and are left out."
         )
-    seen = [run for run in block.runs if run.lens and _asked(run) == most]
+    cells = {
+        place: [run for run in own if run.lens and _asked(run) == most]
+        for place, own in block.cells.items()
+    }
+    seen = replace(block, cells=cells)
     shares = {
         row["level"]
-        for run in seen
+        for run in seen.runs
         for row in run.lens
         if (row["axis"], row.get("change")) == ("contrast", "curve")
     }
     if shares:
-        section.figures.append(_by_contrast(block, seen, sorted(shares), level, name))
+        section.figures.append(_by_contrast(seen, sorted(shares), level, name))
     section.tables.append(_statistics(block, seen, level, name))
     return section
 
@@ -63,16 +68,8 @@ def lens_accuracy(**wanted: object) -> Measure:
     return measure
 
 
-def _of(seen: Sequence[Run], measure: Measure) -> Measure:
-    """Return the measure of these runs alone."""
-    names = {run.name for run in seen}
-    return lambda run: measure(run) if run.name in names else None
-
-
-def _by_contrast(
-    block: Block, seen: Sequence[Run], shares: Sequence[float], level: float, name: str
-) -> Figure:
-    panels = [(block.panel(c), list(_lines(block, c, seen, shares, level))) for c in block.drawn]
+def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str) -> Figure:
+    panels = [(block.panel(c), list(_lines(block, c, shares, level))) for c in block.drawn]
     ticks = [f"{share:g}" for share in shares]
     ticks = [tick if i % max(1, len(ticks) // 6) == 0 else "" for i, tick in enumerate(ticks)]
     drawing = figures.lines(
@@ -87,7 +84,7 @@ def _by_contrast(
 
 
 def _lines(
-    block: Block, column: object, seen: Sequence[Run], shares: Sequence[float], level: float
+    block: Block, column: object, shares: Sequence[float], level: float
 ) -> Iterator[figures.Line]:
     for series in block.series:
         for statistics in ("running", "batch"):
@@ -96,29 +93,31 @@ def _lines(
                 for share in shares
             ]
             spreads = [
-                block.spread(series, column, _of(seen, measure), level, PERCENT)
-                for measure in measures
+                block.spread(series, column, measure, level, PERCENT) for measure in measures
             ]
             if any(spreads):
                 dashed = statistics == "batch"
                 yield figures.Line(typed(series) + ", batch" * dashed, spreads, dashed)
 
 
-def _statistics(block: Block, seen: Sequence[Run], level: float, name: str) -> Table:
-    """Return a row a cell, and a column for each choice of statistics on unchanged images."""
+def _statistics(block: Block, seen: Block, level: float, name: str) -> Table:
+    """Return a row a cell, and a column for each choice of statistics on unchanged images.
+
+    `seen` has the runs that are shown of each cell.
+    """
     choices = dict.fromkeys(
         tuple(row[key] for key in STATISTICS)
-        for run in seen
+        for run in seen.runs
         for row in run.lens
         if row["axis"] == "statistics" and row["change"] == "none"
     )
     heads = [" ".join(str(part) for part in choice if part is not None) for choice in choices]
-    by_choice = [dict(zip(STATISTICS, each, strict=True)) for each in choices]
     measures = [
-        _of(seen, lens_accuracy(axis="statistics", change="none", **each)) for each in by_choice
+        lens_accuracy(axis="statistics", change="none", **dict(zip(STATISTICS, each, strict=True)))
+        for each in choices
     ]
     rows = [
-        [block.row(*at), *(with_interval(block.spread(*at, m, level, PERCENT)) for m in measures)]
+        [block.row(*at), *(with_interval(seen.spread(*at, m, level, PERCENT)) for m in measures)]
         for at in block.cells
     ]
     caption = (
