@@ -54,11 +54,13 @@ class Axis:
     name: str
     ticks: Sequence[str]
     places: Sequence[float]
+    joined: bool = True
+    """Whether lines join the places; not where these have no order, such as heads."""
 
     @classmethod
-    def even(cls, name: str, ticks: Sequence[str]) -> Self:
+    def even(cls, name: str, ticks: Sequence[str], joined: bool = True) -> Self:
         """Return an axis whose places are at equal distances."""
-        return cls(name, ticks, range(len(ticks)))
+        return cls(name, ticks, range(len(ticks)), joined)
 
 
 MOST_AT_ENDS, LONGEST_AT_ENDS = 9, 18
@@ -83,7 +85,7 @@ def lines(
         figure, axes = panels_of(2.1 if len(panels) == 1 else 1.3, len(panels), room)
         for ax, (title, own) in zip(axes, panels, strict=True):
             for i, line in enumerate(own):
-                _points(ax, line, axis.places, 0.4 * (i - (len(own) - 1) / 2) / max(6, len(own)))
+                _points(ax, line, axis, 0.4 * (i - (len(own) - 1) / 2) / max(6, len(own)))
             ax.set_title(title, y=1.0)
             name_places(ax, axis.places, axis.ticks, aslant)
             ax.set_xlim(axis.places[0] - 0.4, axis.places[-1] + 0.4)
@@ -98,14 +100,15 @@ def lines(
     return figure
 
 
-def _points(ax: Axes, line: Line, places: Sequence[float], shift: float) -> None:
-    found = zip(places, line.spreads, strict=True)
+def _points(ax: Axes, line: Line, axis: Axis, shift: float) -> None:
+    found = zip(axis.places, line.spreads, strict=True)
     drawn = [(x + shift, spread) for x, spread in found if spread is not None]
     if not drawn:
         return
     colour, marker = look(line.name)
-    kind = f"{marker}--" if line.dashed else f"{marker}-"
-    ax.plot(*zip(*((x, s.mean) for x, s in drawn), strict=True), kind, label=line.name, c=colour)
+    style = "" if not axis.joined else "--" if line.dashed else "-"
+    x, means = zip(*((x, spread.mean) for x, spread in drawn), strict=True)
+    ax.plot(x, means, marker, ls=style, label=line.name, c=colour)
     single = [(x, value) for x, s in drawn if s.interval is None for value in s.values]
     if single:
         ax.plot(*zip(*single, strict=True), marker, c=colour, markerfacecolor="white", ls="")

@@ -185,7 +185,12 @@ def _lines(block: Block, level: float, name: str) -> Figure:
 def axis_of(block: Block) -> figures.Axis:
     """Return the axis of a block's columns: batch sizes by their logarithm, others evenly."""
     ticks = [*map(typed, block.columns)]
-    sizes = [float(column) for column in block.columns if isinstance(column, int)]
-    if block.by[1] == "batch_size" and len(sizes) == len(ticks):
-        return figures.Axis("batch size", ticks, [*map(log2, sizes)])
-    return figures.Axis.even(short(block.by[1]), ticks)
+    numbers = [
+        float(column)
+        for column in block.columns
+        if isinstance(column, int | float) and not isinstance(column, bool)
+    ]
+    are_numbers = len(numbers) == len(ticks)
+    if block.by[1] == "batch_size" and are_numbers:
+        return figures.Axis("batch size", ticks, [*map(log2, numbers)])
+    return figures.Axis.even(short(block.by[1]), ticks, joined=are_numbers)

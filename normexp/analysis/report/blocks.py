@@ -103,8 +103,8 @@ class Block:
         return f"{short(self.by[1])} {typed(column)}" if len(self.by) > 1 else ONE_COLUMN
 
     def panel(self, column: object) -> str:
-        """Return the title of a column's panel; empty where there is one column only."""
-        return self.head(column) if column is not None else ""
+        """Return the title of a column's panel; empty where there is no second setting."""
+        return self.head(column) if len(self.by) > 1 else ""
 
     def place(self, series: object, column: object) -> str:
         return ", ".join(filter(None, [typed(series), self.panel(column)]))

@@ -20,3 +20,11 @@ def test_the_axis_holds_every_interval_and_every_seed(values: tuple[float, ...])
     for low, high in (upright.axes[0].get_ylim(), across.axes[0].get_xlim()):
         assert 0 <= low <= min(ends)
         assert max(ends) <= high <= 100
+
+
+@pytest.mark.parametrize(("joined", "style"), [(True, "-"), (False, "None")])
+def test_lines_join_no_places_without_an_order(joined: bool, style: str) -> None:
+    means = [spread((50.0, 50.1, 50.2)), spread((60.0, 60.1, 60.2))]
+    axis = Axis.even("after", ["relu-pool", "flatten"], joined)
+    (ax,) = lines([("", [Line("batch", means)])], axis, "y").axes
+    assert ax.get_lines()[0].get_linestyle() == style

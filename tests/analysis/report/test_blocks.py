@@ -10,6 +10,7 @@ import pytest
 from helpers.made import made, make_run, make_study
 from helpers.rows import runs
 
+from normexp.analysis.report.accuracy import axis_of
 from normexp.analysis.report.blocks import blocks
 from normexp.analysis.report.classes import classes_section
 from normexp.errors import UserError
@@ -41,6 +42,16 @@ def test_any_dotted_key_makes_columns_and_one_key_makes_one(tmp_path: Path) -> N
     first, second = blocks(runs(tmp_path), ["norm"])
     assert (first.title, second.title) == ("optimizer.lr=0.1", "optimizer.lr=0.4")
     assert first.columns == [None]
+
+
+def test_a_column_of_null_has_a_title_too(tmp_path: Path) -> None:
+    for steps in (None, 100):
+        make_study(tmp_path, ["batch"], [4], 1, lambda *_: 0.5, steps=steps)
+    (block,) = blocks(runs(tmp_path), ["norm", "steps"])
+    assert [*map(block.panel, block.columns)] == ["steps null", "steps 100"]
+    assert not axis_of(block).joined  # null has no place among numbers
+    over_sizes, _ = blocks(runs(tmp_path), ["norm", "batch_size"])
+    assert axis_of(over_sizes).joined
 
 
 @pytest.mark.parametrize("by", [[], ["norm", "norm"], ["norm", "batch_size", "seed"]])
