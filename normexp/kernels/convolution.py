@@ -30,11 +30,9 @@ class WinogradConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if not (self.padding_mode == "zeros" and takes(x, self.in_channels, self.out_channels)):
             return super().forward(x)
-        weight = self.weight
-        is_of_type = weight.dtype is x.dtype or weight.dtype is torch.float32
-        if not (weight.is_cpu and is_of_type):
+        if not (self.weight.is_cpu and self.weight.dtype is torch.float32):
             return super().forward(x)
-        y: Tensor = _Winograd.apply(x, weight)
+        y: Tensor = _Winograd.apply(x, self.weight)
         return y
 
 
