@@ -17,14 +17,13 @@ from pathlib import Path
 from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict
 from normexp.analysis.evidence import Evidence, chosen, shipped
-from normexp.analysis.explorer.data import factors_of
 from normexp.analysis.goes_on import sweeps_of
 from normexp.analysis.literature import Published, read_published, shapes, verdict_of
 from normexp.analysis.render.canvas import svg
 from normexp.analysis.render.colours import INK, INK_ON_DARK
 from normexp.analysis.render.document import NONE, Figure, Table, interval
 from normexp.analysis.report.accuracy import accuracy_section, cell, contrast_section
-from normexp.analysis.report.blocks import Block, blocks, short
+from normexp.analysis.report.blocks import Block, blocks, factors_of, short
 from normexp.analysis.report.comparisons import compare_cells, table, words
 from normexp.analysis.right_images import interval_of
 from normexp.analysis.rows import by_study

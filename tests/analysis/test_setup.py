@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from helpers.made import made
 
+from normexp.analysis.report.setup import rates_section
 from normexp.analysis.rows import Run
 from normexp.analysis.setup import setup, unfair_none
 from normexp.runs.runtime import Design
@@ -30,6 +31,24 @@ def test_tuned_rates_are_said_to_be_even_where_they_are_equal() -> None:
     trials = (Trial(0.1, (1000,), (0.5,)),)
     tuned = [Tuned("cell", key_of(run.spec), 0.1, False, trials) for run in rows]
     assert setup(rows, tuned)["learning rate"].startswith("tuned for each norm")
+
+
+def test_a_table_of_rates_has_each_cell_once_and_tells_it_from_others() -> None:
+    rows = [
+        made(0.5, norm=norm, model__after=after, seed=seed)
+        for norm in ("batch", "instance")
+        for after, seeds in (("relu-pool", 3), ("flatten", norm == "batch"))
+        for seed in range(seeds)
+    ]
+    first = [Tuned("of one study", key_of(run.spec), 0.2, False, ()) for run in rows]
+    newest = [Tuned("of another", key_of(run.spec), 0.1, False, ()) for run in rows]
+    (table,) = rates_section("words", rows, [*first, *newest]).tables
+    assert [row[0] for row in table.rows] == [
+        "norm=batch",
+        "norm=batch model.after=flatten",
+        "norm=instance",
+    ]
+    assert {row[-1] for row in table.rows} == {"0.1"}
 
 
 def test_a_residual_network_without_a_norm_has_a_fair_form() -> None:

@@ -12,15 +12,12 @@ from itertools import permutations
 from normexp.analysis.explorer.cells import STATISTICS, cell, grades
 from normexp.analysis.literature import Published, shapes
 from normexp.analysis.render.colours import look
-from normexp.analysis.report.blocks import Block, blocks, splitting
+from normexp.analysis.report.blocks import Block, blocks, factors_of
 from normexp.analysis.rows import Run, by_study, design_of
 from normexp.analysis.setup import setup
 from normexp.kinds import typed
 from normexp.runs.plain import Plain
 from normexp.tuned import TRIALS, Tuned
-
-FIRST = ("norm", "batch_size", "contrast", "model", "optimizer")
-"""Settings that are asked for first."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +67,6 @@ def _studies(source: Source) -> dict[str, Sequence[Run]]:
 
 def _is_of_trials(study: str) -> bool:
     return study.startswith(TRIALS)
-
-
-def factors_of(runs: Sequence[Run]) -> list[str]:
-    """Return the settings that tell the cells apart, by the shortest key that says the same."""
-    keys = list(runs[0].factors)
-
-    def values(key: str) -> list[object]:
-        return [run.factors.get(key) for run in runs]
-
-    found = []
-    for key in splitting(runs, []):
-        same = [each for each in keys if values(each) == values(key)]
-        found.append(min(same, key=len, default=key))
-    order = [key for key in FIRST if key in found]
-    return [*order, *(key for key in found if key not in order)] or ["norm"]
 
 
 def _set(

@@ -21,6 +21,8 @@ APART = ("data", "model")
 """Groups whose choices share no table, also where none of their cells is the same."""
 GIVEN = (*APART, "epochs", "steps", "numerics")
 """What is trained, how long, and by which code: series are compared only where it is the same."""
+FIRST = ("norm", "batch_size", "contrast", "model", "optimizer")
+"""Settings that are asked for first."""
 MOST_PANELS = 4
 """A drawing with more is long to look at, and slow to make; the tables have all columns."""
 
@@ -153,6 +155,21 @@ def splitting(runs: Sequence[Run], by: Sequence[str]) -> list[str]:
         if any(len({run.factors.get(key) for run in cell}) > 1 for cell in groups):
             apart.append(key)
     return apart
+
+
+def factors_of(runs: Sequence[Run]) -> list[str]:
+    """Return the settings that tell the cells apart, by the shortest key that says the same."""
+    keys = list(runs[0].factors)
+
+    def values(key: str) -> list[object]:
+        return [run.factors.get(key) for run in runs]
+
+    found = []
+    for key in splitting(runs, []):
+        same = [each for each in keys if values(each) == values(key)]
+        found.append(min(same, key=len, default=key))
+    order = [key for key in FIRST if key in found]
+    return [*order, *(key for key in found if key not in order)] or ["norm"]
 
 
 def _group(key: str) -> str:

@@ -21,7 +21,7 @@ from helpers.made import leave_lens, made, make_run, make_study
 from helpers.rows import runs
 from scipy import stats
 
-from normexp.analysis.explorer.data import Source, explorer_data, factors_of
+from normexp.analysis.explorer.data import Source, explorer_data
 from normexp.analysis.explorer.page import explorer_page
 from normexp.analysis.literature import read_published
 from normexp.analysis.measures import accuracy
@@ -215,14 +215,6 @@ def test_statistics_of_the_test_batch_are_those_of_the_lens(data: Plain) -> None
     means = [point["mean"] for point in lone["cells"][0]["accuracy"]["test batch"]]
     assert means == pytest.approx([60 * share for share in SHARES])
     assert data["sets"][0]["statistics"] == ["running"]
-
-
-def test_factors_are_what_differs_and_does_not_follow(tmp_path: Path) -> None:
-    for norm, lr in (("batch", 0.1), ("instance", 0.4)):
-        make_run(tmp_path, 0.5, norm=norm, lr=lr)
-    assert factors_of(runs(tmp_path)) == ["norm"]  # each has its own rate
-    make_run(tmp_path, 0.5, norm="batch", lr=0.4)
-    assert factors_of(runs(tmp_path)) == ["norm", "optimizer.lr"]
 
 
 def test_the_page_asks_for_nothing_and_no_value_ends_its_script(page: Path, data: Plain) -> None:

@@ -11,7 +11,7 @@ from helpers.made import made, make_run, make_study
 from helpers.rows import runs
 
 from normexp.analysis.report.accuracy import axis_of
-from normexp.analysis.report.blocks import blocks
+from normexp.analysis.report.blocks import blocks, factors_of
 from normexp.analysis.report.classes import classes_section
 from normexp.errors import UserError
 
@@ -138,3 +138,11 @@ def test_what_is_compared_may_differ_in_it_and_a_budget_may_follow_from_the_colu
     of_size = [run for run in runs(tmp_path) if run.spec.batch_size == 8]
     (block,) = blocks(of_size, ["model", "norm"])
     assert block.series == ["cnn", "other"]
+
+
+def test_factors_are_what_differs_and_does_not_follow(tmp_path: Path) -> None:
+    for norm, lr in (("batch", 0.1), ("instance", 0.4)):
+        make_run(tmp_path, 0.5, norm=norm, lr=lr)
+    assert factors_of(runs(tmp_path)) == ["norm"]  # each has its own rate
+    make_run(tmp_path, 0.5, norm="batch", lr=0.4)
+    assert factors_of(runs(tmp_path)) == ["norm", "optimizer.lr"]
