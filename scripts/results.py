@@ -179,7 +179,14 @@ def studies() -> str:
         hours = sum(result.timing.seconds for result in ended) / 3600
         lost = sum(result.test is None for result in ended)
         seeds = len({run.seed for run in runs})
-        line = [study, str(len(runs)), str(seeds), str(lost), f"{hours:.1f}", ", ".join(machines)]
+        line = [
+            study,
+            str(len(runs)),
+            str(seeds),
+            str(lost),
+            f"{hours:.1f}",
+            ", ".join(sorted(machines)),
+        ]
         lines.append(line)
     return markdown_table(["study", "runs", "seeds", "diverged", "hours", "machine"], lines)
 

@@ -19,6 +19,17 @@ def at_tuned_rates(runs: Sequence[Run], tuned: Sequence[Tuned]) -> list[Run]:
     return [run for run, key, is_chosen in choices if is_chosen or key not in have]
 
 
+def at_best_rates(runs: Sequence[Run]) -> list[Run]:
+    """Leave out runs of a cell at another learning rate than its best one.
+
+    That is the one with the best mean validation accuracy.
+    """
+    cells: dict[str, list[Run]] = {}
+    for run in runs:
+        cells.setdefault(key_of(run.spec), []).append(run)
+    return [run for own in cells.values() for run in at_best(own, "optimizer.lr")]
+
+
 def of_newest_numerics(runs: Sequence[Run]) -> list[Run]:
     """Leave out runs of earlier `numerics`, which are of other code."""
     newest = max((run.spec.numerics for run in runs), default=0)

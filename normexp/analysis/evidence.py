@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from normexp.analysis.claims.measured import measured_of, measured_rows
-from normexp.analysis.comparable import at_tuned_rates
+from normexp.analysis.comparable import at_best_rates, at_tuned_rates
 from normexp.analysis.rows import MeasuredNetwork, Run, of_study
 from normexp.analysis.setup import budget_words
 from normexp.errors import UserError
@@ -90,14 +90,15 @@ def own_or_shipped(outputs: Sequence[Path], study: str | None) -> Evidence:
 def chosen(outputs: Sequence[Path], study: str | None) -> Evidence:
     """Return the runs of a study, or all; raises UserError where there is none.
 
-    Of those that normexp ships, the ones at the tuned learning rate where there is one.
+    Of those that normexp ships, the ones at one learning rate a cell: the tuned one, or where there
+    is none the best.
     """
     if study != SHIPPED:
         return own(outputs, study)
     found = shipped()
     if not found.runs:
         raise UserError(f"study={study}: {found.words}")
-    return replace(found, runs=at_tuned_rates(found.runs, found.tuned))
+    return replace(found, runs=at_best_rates(at_tuned_rates(found.runs, found.tuned)))
 
 
 def _words(found: Sequence[Run]) -> str:

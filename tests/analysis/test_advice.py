@@ -12,6 +12,7 @@ from helpers.made import made
 from helpers.typed import normexp
 
 from normexp.analysis.advice import advice
+from normexp.analysis.comparable import at_best_rates
 from normexp.analysis.rows import Run
 from normexp.tuned import Tuned, key_of
 
@@ -246,3 +247,18 @@ def test_a_mistake_is_told_in_a_line(typed: list[str], line: str, tmp_path: Path
 
 def test_the_help_shows_the_settings(tmp_path: Path) -> None:
     assert "batch_size=128" in normexp(tmp_path, "advise", "--help").out
+
+
+def test_of_several_rates_of_a_cell_that_with_the_best_validation_accuracy_stays() -> None:
+    rows = [
+        made(accuracy, validation, norm=norm, lr=lr, seed=seed)
+        for norm, lr, accuracy, validation in (
+            ("batch", 0.1, 0.9, 0.5),
+            ("batch", 0.4, 0.3, 0.6),
+            ("none", 0.1, 0.4, 0.4),
+            ("none", 0.4, "diverged", None),
+        )
+        for seed in range(2)
+    ]
+    kept = [(run.spec.norm.name, run.spec.optimizer.lr) for run in at_best_rates(rows)]
+    assert kept == [("batch", 0.4)] * 2 + [("none", 0.1)] * 2
