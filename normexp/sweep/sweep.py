@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from normexp.engine.interrupt import StopRequest
-from normexp.errors import Stopped, UserError
+from normexp.errors import Stopped, UserError, one_line
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.looks import note_asked
 from normexp.runs.overview import table
@@ -128,7 +128,8 @@ def start(cell: Cell, engine: Pool | Jobs, threads: int | None) -> Ended | None:
     except InProgressError as error:
         return Ended("in progress", str(error))
     except OSError as error:
-        return failed(cell, f"cannot be started: {error}", threads)
+        reason = one_line(error, cell.runtime.folders)
+        return failed(cell, f"cannot be started: {reason}", threads)
     return None
 
 

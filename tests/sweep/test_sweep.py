@@ -201,6 +201,9 @@ def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: P
     with pytest.raises(UserError, match="1 of 2 runs failed"):
         sweep(cells, keep_images)
     assert states(outputs) == ["failed", "finished"]
+    reason = str(cells[0].folder.failure())
+    assert reason.startswith("cannot be started: Is a directory: ")
+    assert "; runtime.outputs must be a folder that can be written" in reason
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
