@@ -75,10 +75,16 @@ def ends_of(
 
 
 def conclude(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> None:
-    """Print what came of the cells; raises UserError where one has failed."""
+    """Print what came of the cells; raises UserError where one has failed or is still elsewhere."""
     print(summary(cells, ends))
     if mistakes := sum(end.is_mistake for end in ends.values()):
         raise UserError(f"{mistakes} of {len(cells)} runs failed; the same command tries again")
+    left = [cell for cell in cells if cell.label in ends and ends[cell.label].how == "in progress"]
+    if elsewhere := sum(not cell.is_finished for cell in left):
+        raise UserError(
+            f"{elsewhere} of {len(cells)} runs in progress elsewhere, by other processes; type the "
+            "same command once they have ended"
+        )
 
 
 def carry_out_cells(
