@@ -22,6 +22,10 @@ EPOCH = re.compile(r"epoch (\d+): .* ([\d.]+) images/s")
 """What a run's log says at the end of each epoch."""
 GOES_ON = re.compile(r" going on after step (\d+)\n[\s\S]*? (\d+) steps of ")
 """What it says at the start of a run that goes on: from which step, and of how many."""
+NOTE = re.compile(
+    r"^\S+ \S+ (?:(warning: .+)|(.+; it is set aside as .+|the run starts again))\n", re.MULTILINE
+)
+"""What it says there that a person must know: of settings, and of this run's files."""
 OTHERS = {"failed": "failed", "stopped": "stopped", "in progress": "elsewhere"}
 """How a cell ends without a result, and the word for it."""
 
@@ -39,6 +43,7 @@ class Screen:
         self._done = 0.0  # runs that were trained since the start, without what was there before
         self._before: dict[str, float] = {}  # the share of a run that was there before
         self._logs: dict[str, Tail] = {}
+        self._told: set[str] = set()
         self._shown_at = self._began = time.monotonic()
 
     def __enter__(self) -> Screen:
@@ -105,7 +110,12 @@ class Screen:
         return ", ".join([f"{self._finished} of {len(self._cells)} runs", *others])
 
     def _read_start(self, label: str) -> None:
-        """Read what the log of a cell that was started says at its start."""
+        """Read the start of the log of a cell that was started; tell each warning once."""
         said = self._logs[label].said_first() if label in self._logs else ""
         if match := GOES_ON.search(said):
             self._before[label] = int(match[1]) / int(match[2])
+        lines = [warning or f"{label}: {of_run}" for warning, of_run in NOTE.findall(said)]
+        for line in lines:
+            if line not in self._told:
+                self._told.add(line)
+                tqdm.write(line, file=sys.stderr)

@@ -86,3 +86,22 @@ def test_a_finished_run_counts_from_the_start(
         clock[0] = 1.0
         shown.show([])
     assert capsys.readouterr().err.startswith("1 of 2 runs, time left not known; 0 running: ")
+
+
+def test_warnings_are_told_once_and_a_damaged_checkpoint_of_each_run(
+    cells: list[StandIn], clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = "checkpoint.pt is damaged; it is set aside as checkpoint.pt.damaged"
+    with Screen(cells) as shown:
+        cells[0].folder.path.mkdir(parents=True)
+        say(cells[0], "warning: of a run before")
+        shown.show([cell.label for cell in cells])
+        for cell in cells:
+            say(cell, damaged, "the run starts again", SUMMARY, "warning: all are alike")
+        clock[0] = 1.0
+        shown.show([cells[0].label])
+        shown.tell_end(cells[1].label, Ended("finished", "validation accuracy 25.0 %"))
+    lines = capsys.readouterr().err.splitlines()
+    starts = [[f"{cell.label}: {damaged}", f"{cell.label}: the run starts again"] for cell in cells]
+    told = [line for line in lines if "running" not in line and "validation" not in line]
+    assert told == [*starts[0], "warning: all are alike", *starts[1]]
