@@ -4,8 +4,8 @@ Hydra imports this file for every command, so it imports nothing else until a sw
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,22 +14,32 @@ from hydra_plugins.normexp_launcher.launcher import ProcessLauncher
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own, which composes each cell once more to see whether it can be composed.
+    """Hydra's own, without the file `multirun.yaml`, which nobody reads."""
 
-    It leaves a `multirun.yaml` before anything is started, which is taken away where nothing was.
-    """
-
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep(self, arguments: list[str]) -> None:
         """Carry out the grid that the arguments of the command line make."""
         assert self.config is not None
+        assert self.launcher is not None
         outputs = Path(self.config.hydra.sweep.dir)
         is_new = not outputs.exists()
+        done = 0
         try:
-            return super().sweep(arguments)
+            for batch in self.batches(arguments, self.max_batch_size):
+                self.validate_batch_is_legal(batch)
+                for each in self.launcher.launch(batch, initial_job_idx=done):
+                    _ = each.return_value  # raises what the job has raised
+                done += len(batch)
         finally:
-            if is_new and [file.name for file in outputs.glob("*")] == ["multirun.yaml"]:
-                (outputs / "multirun.yaml").unlink()
-                outputs.rmdir()
+            if is_new:
+                with suppress(OSError):  # it has something in it, or was never made
+                    outputs.rmdir()
+
+    def batches(self, arguments: list[str], most: int | None) -> list[list[list[str]]]:
+        """Return the overrides of each cell, in lists of at most so many cells."""
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        return self.split_arguments(overrides, most)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Leave it to the launcher, where that is ours."""
@@ -53,11 +63,8 @@ class TuneSweeper(GridSweeper):
         from normexp.commands.tune import tune
         from normexp.errors import UserError
 
-        assert self.hydra_context is not None
         assert self.config is not None
         if not isinstance(self.launcher, ProcessLauncher):
             raise UserError("normexp tune needs a launcher of normexp; leave hydra/launcher out")
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        (lists,) = self.split_arguments(overrides, None)
+        (lists,) = self.batches(arguments, None)
         tune(lists, self.launcher, tune_command(self.config.hydra))

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from normexp.analysis.equivalence import equivalence
-from normexp.analysis.family import K, Seeds, joint_sign_flips
+from normexp.analysis.family import ROUNDING, K, Seeds, joint_sign_flips
 from normexp.analysis.intervals import ALPHA, Adjusted, Interval, finite, t_interval
 from normexp.analysis.sequential import (
     confidence_sequence,
@@ -112,10 +112,13 @@ def at_chance(differences: Seeds, unit: str = "points") -> Graded:
 
 
 def lead(differences: Seeds, unit: str = "points") -> str:
-    """Return the lead in numbers, as "ahead by 28.0 points in 2 of 2 seeds"."""
+    """Return the lead in numbers, as "ahead by 28.0 points in 2 of 2 seeds".
+
+    Means that differ by rounding only are equal.
+    """
     x = finite(differences.values())
     mean = float(x.mean())
-    if mean == 0:
+    if abs(mean) <= ROUNDING * float(abs(x).max()):
         return f"level over {len(x)} seed" + "s" * (len(x) > 1)
     side = "ahead" if mean > 0 else "behind"
     seeds = int(np.sum(np.sign(x) == np.sign(mean)))

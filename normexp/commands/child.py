@@ -14,11 +14,10 @@ from threading import Thread
 
 from normexp import build
 from normexp.commands import evaluate, train
-from normexp.commands.composed import folders_of
 from normexp.errors import UserError, one_line, show
 from normexp.runs.folder import RunFolder
 from normexp.runs.plain import from_plain
-from normexp.runs.runtime import Runtime
+from normexp.runs.runtime import Runtime, folders_of
 from normexp.runs.spec import RunSpec, Settings
 
 

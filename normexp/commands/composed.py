@@ -3,11 +3,10 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import hydra
 import yaml  # type: ignore[import-untyped]
@@ -20,6 +19,7 @@ from normexp.commands.meant import meant_for_others
 from normexp.commands.quoting import quoted, refuse_lists
 from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, one_line, show
+from normexp.runs.runtime import folders_of
 
 # By this name Hydra and OmegaConf read their files, which libyaml does in a tenth of the time.
 yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -77,11 +77,3 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
         return main
 
     return decorate
-
-
-def folders_of(runtime: Mapping[str, object] | DictConfig) -> dict[str, str]:
-    """Return the folders that are written to, by their setting."""
-    keys = [key for key in ("outputs", "cache_dir") if key in runtime]
-    folders: dict[str, Any] = {key: runtime[key] for key in keys}
-    # Of several outputs the first is written to.
-    return {f"runtime.{k}": str(v if isinstance(v, str) else v[0]) for k, v in folders.items()}

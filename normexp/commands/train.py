@@ -14,7 +14,7 @@ from normexp import build
 from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
 from normexp.runs.folder import RunFolder
-from normexp.runs.lock import InProgressError, locked, revisit
+from normexp.runs.lock import locked, revisit
 from normexp.runs.looks import design_for
 from normexp.runs.reference import take, taken_words
 from normexp.runs.result import RunResult
@@ -50,7 +50,7 @@ def carry_out(spec: RunSpec, runtime: Runtime, command: str) -> None:
         if result.test and (lost := folder.lost_weights()):
             print(lost, file=sys.stderr)
     else:
-        with recorded_failure(folder, spec):
+        with memory_explained(spec):
             result = train(spec, runtime, folder, command)
     revisit(folder, spec, command, runtime.study, design_for(runtime, spec))
     hint = result.hint(spec.model.own)
@@ -74,17 +74,18 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
         folder.open(spec, command, runtime.study, design_for(runtime, spec))
         if result := folder.result():  # another process was faster
             return result
-        folder.forget_failure()
-        kept, resumed = resume(training.state, folder, training.environment)
-        rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
-        with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
-            for line in [*mended, *resumed, training.summary(), *warnings]:
-                tracker.note(line)
-            finite = fit(training, tracker, rhythm, lambda: stop.signal_number)
-            result = findings(training, finite)
-            tracker.finish(result)
-        tensors.save(folder.weights, training.state.network.state_dict())
-        folder.finish(result)
+        with recorded_failure(folder, spec, runtime):
+            folder.forget_failure()
+            kept, resumed = resume(training.state, folder, training.environment)
+            rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
+            with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
+                for line in [*mended, *resumed, training.summary(), *warnings]:
+                    tracker.note(line)
+                finite = fit(training, tracker, rhythm, lambda: stop.signal_number)
+                result = findings(training, finite)
+                tracker.finish(result)
+            tensors.save(folder.weights, training.state.network.state_dict())
+            folder.finish(result)
     return result
 
 
@@ -116,25 +117,33 @@ def flags_of(hydra: HydraConf) -> list[str]:
 
 
 @contextmanager
-def recorded_failure(folder: RunFolder, spec: RunSpec) -> Iterator[None]:
-    """Record an error of a run that has its folder; want of memory is the user's mistake.
-
-    A run that cannot begin leaves no folder, and so no record.
-    """
+def recorded_failure(folder: RunFolder, spec: RunSpec, runtime: Runtime) -> Iterator[None]:
+    """Record an error of a run that is taken up, within its lock."""
     try:
         yield
-    except InProgressError:  # of another process, and well
-        raise
     except Exception as error:
-        shown: Exception = error
-        if isinstance(error, MemoryError) or any(s in str(error).lower() for s in OUT_OF_MEMORY):
-            shown = UserError(
-                f"out of memory at batch_size={spec.batch_size}; try a smaller one, or in a sweep "
-                "fewer runs at once: runtime.jobs=1"
-            )
         with suppress(OSError):  # a full disk may be the error
-            if folder.record_file.exists():
-                folder.record_failure(one_line(shown))
-        if shown is not error:
-            raise shown from error
+            folder.record_failure(one_line(explained(error, spec), runtime.folders))
         raise
+
+
+@contextmanager
+def memory_explained(spec: RunSpec) -> Iterator[None]:
+    """Raise UserError for want of memory, which is the user's mistake."""
+    try:
+        yield
+    except Exception as error:
+        shown = explained(error, spec)
+        if shown is error:
+            raise
+        raise shown from error
+
+
+def explained(error: Exception, spec: RunSpec) -> Exception:
+    """Return the error, or for want of memory one that says what to do."""
+    if isinstance(error, MemoryError) or any(s in str(error).lower() for s in OUT_OF_MEMORY):
+        return UserError(
+            f"out of memory at batch_size={spec.batch_size}; try a smaller one, or in a sweep "
+            "fewer runs at once: runtime.jobs=1"
+        )
+    return error

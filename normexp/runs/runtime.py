@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from normexp.runs.plain import from_plain
 from normexp.runs.spec import Settings
@@ -47,3 +49,15 @@ class Runtime:
     @property
     def design(self) -> Design:
         return Design.SEQUENTIAL if self.until else Design.PLANNED
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """The folders that are written to, by their setting."""
+        return folders_of(vars(self))
+
+
+def folders_of(runtime: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the folders that are written to, by their setting."""
+    found = {key: runtime[key] for key in ("outputs", "cache_dir") if key in runtime}
+    # Of several outputs the first is written to.
+    return {f"runtime.{k}": str(v if isinstance(v, str) else v[0]) for k, v in found.items()}

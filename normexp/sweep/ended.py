@@ -42,6 +42,10 @@ class Ended:
         return f"failed: {self.words}" if self.how == "failed" else self.words
 
     @property
+    def has_result(self) -> bool:
+        return self.how in ("finished", "diverged")
+
+    @property
     def is_mistake(self) -> bool:
         """Whether the sweep has not done what it was asked for."""
         return self.how in ("failed", "stopped")
@@ -64,7 +68,11 @@ def how_it_ended(cell: Cell, code: int, said: str, threads: int | None, stopping
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [""]
     words = [line.removeprefix("normexp: ") for line in lines if line.startswith("normexp: ")]
     if stopping or code in STOPPED:
-        return Ended("stopped", words[-1] if words else "stopped before its first step")
+        if words:
+            return Ended("stopped", words[-1])
+        if cell.has_begun:
+            return Ended("stopped", "ended; the same command goes on from its checkpoint")
+        return Ended("stopped", "stopped before its first step")
     # The run knows more than its process's output tells, if it lived to write it down.
     reason = cell.folder.failure() or _reason(cell, code, (words or lines)[-1])
     return failed(cell, reason, threads)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +43,17 @@ class Tail:
 
     def said(self) -> str:
         """Return the end of what has been written so far."""
+        return self._read(lambda end: max(self._begins, end - TAIL))
+
+    def said_first(self) -> str:
+        """Return the start of what has been written so far."""
+        return self._read(lambda _: self._begins)
+
+    def _read(self, begins: Callable[[int], int]) -> str:
         try:
             with self._log.open("rb") as file:
-                end = file.seek(0, os.SEEK_END)
-                file.seek(max(self._begins, end - TAIL))
-                return file.read().decode(errors="replace")
+                file.seek(begins(file.seek(0, os.SEEK_END)))
+                return file.read(TAIL).decode(errors="replace")
         except OSError:  # the folder is gone
             return ""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from normexp.engine.interrupt import StopRequest
-from normexp.errors import Stopped, UserError
+from normexp.errors import Stopped, UserError, one_line
 from normexp.runs.lock import InProgressError, locked
 from normexp.runs.looks import note_asked
 from normexp.runs.overview import table
@@ -75,10 +75,16 @@ def ends_of(
 
 
 def conclude(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> None:
-    """Print what came of the cells; raises UserError where one has failed."""
+    """Print what came of the cells; raises UserError where one has failed or is still elsewhere."""
     print(summary(cells, ends))
     if mistakes := sum(end.is_mistake for end in ends.values()):
         raise UserError(f"{mistakes} of {len(cells)} runs failed; the same command tries again")
+    left = [cell for cell in cells if cell.label in ends and ends[cell.label].how == "in progress"]
+    if elsewhere := sum(not cell.is_finished for cell in left):
+        raise UserError(
+            f"{elsewhere} of {len(cells)} runs in progress elsewhere, by other processes; type the "
+            "same command once they have ended"
+        )
 
 
 def carry_out_cells(
@@ -128,7 +134,8 @@ def start(cell: Cell, engine: Pool | Jobs, threads: int | None) -> Ended | None:
     except InProgressError as error:
         return Ended("in progress", str(error))
     except OSError as error:
-        return failed(cell, f"cannot be started: {error}", threads)
+        reason = one_line(error, cell.runtime.folders)
+        return failed(cell, f"cannot be started: {reason}", threads)
     return None
 
 

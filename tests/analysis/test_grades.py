@@ -79,6 +79,8 @@ def test_cells_at_chance_are_not_compared() -> None:
     [
         ({0: -1.5, 1: -2.5, 2: 1.0}, "behind by 1.0 points in 2 of 3 seeds"),
         ({0: 1.0, 1: -1.0}, "level over 2 seeds"),
+        ({0: 50.3 - 50.0, 1: 50.0 - 50.1, 2: 50.0 - 50.2}, "level over 3 seeds"),
+        ({0: 1e-12, 1: 2e-12}, "ahead by 0.0 points in 2 of 2 seeds"),
     ],
 )
 def test_the_lead_counts_the_seeds_on_its_side(differences: dict[int, float], words: str) -> None:

@@ -146,6 +146,9 @@ def test_a_finished_run_is_shown_from_a_read_only_folder(
     command = away(disk, start)(*ONE)
     assert command.wait() == 0, command.said()
     assert "is finished already" in command.said()
+    sweep = away(disk, start)(*ONE, "-m")
+    assert sweep.wait() == 0, sweep.said()
+    assert "1 run in 1 cell: 1 finished" in sweep.said()
 
 
 @pytest.mark.slow

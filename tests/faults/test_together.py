@@ -18,7 +18,9 @@ def test_sweeps_started_at_once_train_each_cell_once(start: Start, tmp_path: Pat
     commands = [start(tmp_path, "train", *SMALL, *grid) for _ in range(num_sweeps)]
     codes = [command.wait(600) for command in commands]
     said = commands[0].said()
-    assert codes == [0] * num_sweeps, said
+    assert set(codes) <= {0, 1}, said  # 1 where others were still at work on some cells
+    assert codes.count(1) == said.count("runs in progress elsewhere")
+    assert 0 in codes
     assert "Traceback" not in said
     assert len(found(tmp_path)) == num_cells
     logs = [log.read_text() for log in tmp_path.glob("outputs/runs/*/train.log")]

@@ -95,6 +95,7 @@ def test_a_sweep_outlives_a_broken_cell(swept: Swept) -> None:
     failed = swept.entries()["failed"]
     assert "Traceback" in failed.folder.console.read_text()
     assert str(failed.folder.path.relative_to(swept.folder)) in swept.answer.out
+    assert {file.name for file in (swept.folder / "outputs").iterdir()} == {"runs", "looks.json"}
 
 
 @pytest.mark.skipif(not can_fork(), reason="this system's processes are not forked")

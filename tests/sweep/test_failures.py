@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from helpers.results import result
 from helpers.stand_in import Compose, StandIn, stand_in
 
 from normexp.commands import runs
-from normexp.commands.train import recorded_failure
+from normexp.commands.train import carry_out, memory_explained, recorded_failure
 from normexp.errors import UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.lock import locked
@@ -43,9 +45,19 @@ def test_a_failure_is_remembered_until_the_run_is_taken_up_again(cell: StandIn) 
 
 
 def test_an_error_in_a_run_is_recorded_and_goes_on(cell: StandIn) -> None:
-    with pytest.raises(ZeroDivisionError), recorded_failure(cell.folder, cell.spec):
+    recorded = recorded_failure(cell.folder, cell.spec, cell.runtime)
+    with pytest.raises(ZeroDivisionError), recorded:
         1 / 0  # noqa: B018
     assert str(cell.folder.failure()).endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_full_disk_is_recorded_with_the_setting_of_its_folder(cell: StandIn) -> None:
+    recorded = recorded_failure(cell.folder, cell.spec, cell.runtime)
+    with pytest.raises(OSError, match="No space left"), recorded:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(cell.folder.checkpoint))
+    reason = str(cell.folder.failure())
+    assert reason.startswith("No space left on device: ")
+    assert "; runtime.outputs must be a folder that can be written, with room left" in reason
 
 
 @pytest.mark.parametrize(
@@ -58,17 +70,24 @@ def test_an_error_in_a_run_is_recorded_and_goes_on(cell: StandIn) -> None:
 )
 def test_want_of_memory_is_told_with_the_batch_size(cell: StandIn, error: Exception) -> None:
     told = "out of memory at batch_size=4; try a smaller one"
-    with pytest.raises(UserError, match=told), recorded_failure(cell.folder, cell.spec):
+    recorded = recorded_failure(cell.folder, cell.spec, cell.runtime)
+    with pytest.raises(UserError, match=told), memory_explained(cell.spec), recorded:
         raise error
     assert str(cell.folder.failure()).startswith(told)
 
 
-def test_a_run_without_a_folder_gets_none_by_failing(cell: StandIn) -> None:
-    cell.folder.record_file.unlink()
-    cell.folder.path.rmdir()
-    with pytest.raises(UserError), recorded_failure(cell.folder, cell.spec):
-        raise UserError("no such data")
-    assert not cell.folder.path.exists()
+def test_an_error_before_a_run_is_taken_up_is_not_recorded(
+    cell: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may be at work on the run, and well."""
+
+    def refuses(*_: object) -> None:
+        raise UserError("runtime.device=cuda: there is none")
+
+    monkeypatch.setattr("normexp.build.training", refuses)
+    with locked(cell.folder.path), pytest.raises(UserError, match="there is none"):
+        carry_out(cell.spec, cell.runtime, "normexp train")
+    assert cell.folder.failure() is None
 
 
 def test_normexp_runs_shows_why_a_run_failed(

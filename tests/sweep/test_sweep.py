@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 from helpers import stand_in as stand_ins
+from helpers.results import result
 from helpers.stand_in import FINISH, Compose, StandIn, stand_in
 from helpers.waiting import wait_until
 
@@ -21,8 +22,9 @@ from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.lock import locked
 from normexp.sweep import fork, pool
+from normexp.sweep.ended import Ended, how_it_ended
 from normexp.sweep.pool import GRACE_SECONDS
-from normexp.sweep.sweep import sweep
+from normexp.sweep.sweep import conclude, sweep
 
 FAIL = "import sys; print('Traceback', flush=True); sys.exit('normexp: no room')"
 SLEEP = "print('under way', flush=True); import time; time.sleep(60)"
@@ -189,10 +191,34 @@ def test_a_run_in_progress_elsewhere_is_left_to_the_other_process(
 ) -> None:
     cells = [make("seed=0", FAIL), make("seed=1")]
     cells[0].folder.path.mkdir(parents=True)
-    with locked(cells[0].folder.path):
+    words = "1 of 2 runs in progress elsewhere, by other processes; type the same command"
+    with locked(cells[0].folder.path), pytest.raises(UserError, match=words):
         sweep(cells, keep_images)
     assert states(outputs) == ["finished"]
     assert f"seed=0: {cells[0].spec.name} is in progress" in capfd.readouterr().err
+
+
+def test_a_run_that_another_process_has_finished_meanwhile_is_not_missed(make: Make) -> None:
+    cell = make("seed=0")
+    cell.open(None)
+    cell.folder.finish(result())
+    conclude([cell], {cell.label: Ended("in progress", "it is left to that process")})
+
+
+@pytest.mark.parametrize(
+    ("has_begun", "words"),
+    [(True, "the same command goes on from its checkpoint"), (False, "before its first step")],
+)
+def test_a_process_that_is_killed_as_it_stops_goes_on_where_it_has_a_checkpoint(
+    make: Make, has_begun: bool, words: str
+) -> None:
+    cell = make("seed=0")
+    cell.folder.path.mkdir(parents=True)
+    if has_begun:
+        cell.folder.checkpoint.touch()
+    end = how_it_ended(cell, -signal.SIGKILL, "epoch 3", None, stopping=True)
+    assert end.how == "stopped"
+    assert end.words.endswith(words)
 
 
 def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: Path) -> None:
@@ -201,6 +227,9 @@ def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: P
     with pytest.raises(UserError, match="1 of 2 runs failed"):
         sweep(cells, keep_images)
     assert states(outputs) == ["failed", "finished"]
+    reason = str(cells[0].folder.failure())
+    assert reason.startswith("cannot be started: Is a directory: ")
+    assert "; runtime.outputs must be a folder that can be written" in reason
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
