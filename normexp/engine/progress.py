@@ -78,9 +78,8 @@ class Progress:
             self._write(line)
 
     def note(self, line: str) -> None:
-        """Write a line, where no bar would be in its way."""
-        if self._bar.disable:
-            print(line, file=sys.stderr)
+        """Write a line, above the bar where there is one."""
+        tqdm.write(line, file=sys.stderr)
 
     def _write(self, line: str) -> None:
         self._written_at = time.monotonic()

@@ -110,7 +110,7 @@ class Tracker:
         self._log.info(str(result))
 
     def note(self, line: str) -> None:
-        """Write a line to the log file, and to the screen where it has no bar."""
+        """Write a line to the log file and to the screen."""
         self._log.info(line)
         self.progress.note(line)
 

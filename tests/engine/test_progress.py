@@ -55,6 +55,15 @@ def test_a_run_at_80_columns_has_a_bar_of_20_and_its_numbers() -> None:
     assert any("loss 1.200, validation 61.2 %, 1234 images/s" in line for line in lines)
 
 
+def test_a_note_is_written_once_above_the_bar() -> None:
+    def show() -> None:
+        with Progress("a-run", 200) as progress:
+            progress.note("going on after step 100")
+
+    text = on_a_terminal(80, show)
+    assert len(re.findall(r"going on after step 100\r?\n", text)) == 1
+
+
 def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
