@@ -77,7 +77,8 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
         folder.forget_failure()
         kept, resumed = resume(training.state, folder, training.environment)
         rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
-        with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
+        total, done = training.recipe.total_steps, training.state.step
+        with Tracker(folder, spec, total, kept, done) as tracker:
             for line in [*mended, *resumed, training.summary(), *warnings]:
                 tracker.note(line)
             finite = fit(training, tracker, rhythm, lambda: stop.signal_number)

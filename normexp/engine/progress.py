@@ -30,17 +30,20 @@ def bars(total: int, name: str, **how: Any) -> tuple[Any, Any]:
 
 
 class Progress:
-    """Within its `with`, a bar over the steps and the latest numbers below it."""
+    """Within its `with`, a bar over the steps and the latest numbers below it.
 
-    def __init__(self, name: str, total_steps: int) -> None:
-        self._name, self._total = cut(name, NAME_WIDTH), total_steps
+    The first `done` steps are from before, and say nothing of the time that the others take.
+    """
+
+    def __init__(self, name: str, total_steps: int, done: int) -> None:
+        self._name, self._total, self._done = cut(name, NAME_WIDTH), total_steps, done
         self._validation, self._step, self._epochs = "", 0, 0
         self._first_step: int | None = None
         self._began = time.monotonic()
         self._written_at = -LINE_SECONDS
 
     def __enter__(self) -> Progress:
-        self._bar, self._numbers = bars(self._total, self._name)
+        self._bar, self._numbers = bars(self._total, self._name, initial=self._done)
         return self
 
     def __exit__(

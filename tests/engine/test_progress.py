@@ -39,7 +39,7 @@ def on_a_terminal(columns: int, show: Callable[[], None]) -> str:
 
 def test_a_run_at_80_columns_has_a_bar_of_20_and_its_numbers() -> None:
     def show() -> None:
-        with Progress(NAME, 200) as progress:
+        with Progress(NAME, 200, 0) as progress:
             progress.show(100, (5, 10), 1.25, 1234.0)
             progress.end_epoch("epoch 5", 0.612)
             time.sleep(0.2)  # the bar moves ten times a second at most
@@ -57,11 +57,27 @@ def test_a_run_at_80_columns_has_a_bar_of_20_and_its_numbers() -> None:
 
 def test_a_note_is_written_once_above_the_bar() -> None:
     def show() -> None:
-        with Progress("a-run", 200) as progress:
+        with Progress("a-run", 200, 100) as progress:
             progress.note("going on after step 100")
 
     text = on_a_terminal(80, show)
     assert len(re.findall(r"going on after step 100\r?\n", text)) == 1
+
+
+def test_the_time_left_of_a_resumed_run_is_that_of_its_own_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("tqdm.std.time", lambda: now)
+
+    def show() -> None:
+        nonlocal now
+        with Progress("a-run", 1100, 1000) as progress:
+            for step in range(1001, 1011):  # ten seconds a step, and 90 steps are left
+                now += 10.0
+                progress.show(step, (1, 1), 1.2, 1234.0)
+
+    assert re.findall(r"\| (\S+) left", on_a_terminal(80, show))[-1] == "15:00"
 
 
 def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
@@ -69,7 +85,7 @@ def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    with Progress("a-run", 100) as progress:
+    with Progress("a-run", 100, 0) as progress:
         for step in range(1, 101):  # ten seconds a step
             progress.show(step, ((step + 3) // 4, 25), 1.0, 50.0)
             if step % 4 == 0:
@@ -82,7 +98,7 @@ def test_off_a_terminal_there_is_a_line_a_minute_and_one_at_the_end(
 
 
 def test_of_few_epochs_each_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("a-run", 4) as progress:
+    with Progress("a-run", 4, 0) as progress:
         for step in range(1, 5):
             progress.show(step, (step, 4), 1.0, 50.0)
             progress.end_epoch(f"epoch {step}: done", 0.5)

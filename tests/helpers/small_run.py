@@ -65,7 +65,8 @@ def carry_out(
     folder.open(spec, "normexp train", None)
     kept, notes = resume(training.state, folder, training.environment)
     rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
-    with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
+    total, done = training.recipe.total_steps, training.state.step
+    with Tracker(folder, spec, total, kept, done) as tracker:
         finite = fit(training, tracker, rhythm, lambda: stop_signal(training))
         result = findings(training, finite)
         tracker.finish(result)
