@@ -55,6 +55,22 @@ def test_a_run_at_80_columns_has_a_bar_of_20_and_its_numbers() -> None:
     assert any("loss 1.200, validation 61.2 %, 1234 images/s" in line for line in lines)
 
 
+@pytest.mark.parametrize("columns", [36, 50, 60])
+def test_the_name_gives_way_to_the_time_left_on_a_narrow_terminal(columns: int) -> None:
+    def show() -> None:
+        with Progress(NAME, 200, 0) as progress:
+            for step in (100, 120):
+                time.sleep(0.2)
+                progress.show(step, (6, 10), 1.2, 1234.0)
+
+    text = on_a_terminal(columns, show)
+    lines = re.split(r"[\r\n]|\x1b\[A", text)
+    assert max(map(len, lines)) <= columns
+    bars = [line for line in lines if "epoch 6/10" in line]
+    assert bars
+    assert all(re.search(r"^[\w-]*…, epoch 6/10 \|.+\| [\d:]+ left$", bar) for bar in bars), bars
+
+
 def test_a_note_is_written_once_above_the_bar() -> None:
     def show() -> None:
         with Progress("a-run", 200, 100) as progress:
