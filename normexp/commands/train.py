@@ -61,7 +61,7 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
     """Carry out a run that is not finished, and return its result."""
     # torch takes seconds to import, and a finished run needs none of it.
     from normexp import tensors
-    from normexp.engine.fit import Rhythm, fit
+    from normexp.engine.fit import Rhythm, fit, heeding
     from normexp.engine.interrupt import StopRequest
     from normexp.engine.result import findings
     from normexp.engine.state import resume
@@ -82,7 +82,9 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
             for line in [*mended, *resumed, training.summary(), *warnings]:
                 tracker.note(line)
             finite = fit(training, tracker, rhythm, lambda: stop.signal_number)
-            result = findings(training, finite)
+            tracker.progress.measure()
+            with heeding(lambda: stop.signal_number, training):
+                result = findings(training, finite)
             tracker.finish(result)
         tensors.save(folder.weights, training.state.network.state_dict())
         folder.finish(result)

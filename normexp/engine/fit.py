@@ -1,7 +1,8 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, isfinite
 
@@ -43,6 +44,13 @@ class Training:
     def images_per_step(self) -> int:
         return self.loader.batch_size * self.recipe.accumulate
 
+    @property
+    def awaits_validation(self) -> bool:
+        """Whether a signal stopped the validation of an epoch whose steps are done."""
+        step = self.state.step
+        at_end = step == self.recipe.total_steps or step % self.steps_per_epoch == 0
+        return at_end and self.state.totals[2].item() > 0
+
     def batches(self, step: int) -> list[tuple[Tensor, Tensor]]:
         """Return the batches of an optimizer step of the training, counted from 0."""
         number, within = divmod(step, self.steps_per_epoch)
@@ -76,8 +84,25 @@ def fit(
     Raises Stopped, with a checkpoint written, once `stop_signal()` returns a signal's number.
     """
     state, loader, recipe = training.state, training.loader, training.recipe
+
+    def save() -> None:
+        environment = to_plain(training.environment)
+        state.save(rhythm.folder, {"environment": environment, "events": tracker.positions()})
+
+    def validate() -> bool:
+        try:
+            with heeding(stop_signal, training):
+                return end_epoch(training, tracker)
+        except Stopped:
+            save()
+            raise
+
     if state.step == 0:
         tracker.begin(loader.contact_sheet())
+    if training.awaits_validation:
+        if not validate():
+            return False
+        save()
     graph = recorded(lambda batches: descend(state, batches, recipe), state, tracker.note)
     saved_at = time.monotonic()
     while state.step < recipe.total_steps:
@@ -94,17 +119,37 @@ def fit(
             state.seconds = time.monotonic() - began
             if is_point and not log_point(training, tracker):
                 return False
-            if at_end and not end_epoch(training, tracker):
+            if at_end and not validate():
                 return False
             signal_number = stop_signal()
             if at_end or signal_number or time.monotonic() - saved_at > rhythm.checkpoint_seconds:
-                environment = to_plain(training.environment)
-                extra = {"environment": environment, "events": tracker.positions()}
-                state.save(rhythm.folder, extra)
+                save()
                 saved_at = time.monotonic()
-            if signal_number and state.step < recipe.total_steps:
-                raise Stopped(signal_number, f"stopped after step {state.step}")
+            if signal_number:
+                raise stopped(signal_number, training)
     return True
+
+
+def stopped(signal_number: int, training: Training) -> Stopped:
+    return Stopped(signal_number, f"stopped after step {training.state.step}")
+
+
+@contextmanager
+def heeding(stop_signal: Callable[[], int | None], training: Training) -> Iterator[None]:
+    """Within it, the network raises Stopped before a batch once there is a signal.
+
+    For measurements: they write no checkpoint, so that of the last step has to be there.
+    """
+
+    def check(*_: object) -> None:
+        if signal_number := stop_signal():
+            raise stopped(signal_number, training)
+
+    hook = training.state.network.register_forward_pre_hook(check)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def log_point(training: Training, tracker: Tracker) -> bool:

@@ -87,6 +87,10 @@ class Progress:
         if self._bar.disable and (is_due or self._step == self._total):
             self._write(line)
 
+    def measure(self) -> None:
+        """Show that the training is over and the test images are measured."""
+        self._numbers.set_description_str("  measuring the test images")
+
     def note(self, line: str) -> None:
         """Write a line, above the bar where there is one."""
         tqdm.write(line, file=sys.stderr)

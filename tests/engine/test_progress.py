@@ -44,8 +44,10 @@ def test_a_run_at_80_columns_has_a_bar_of_20_and_its_numbers() -> None:
             progress.end_epoch("epoch 5", 0.612)
             time.sleep(0.2)  # the bar moves ten times a second at most
             progress.show(120, (6, 10), 1.2, 1234.0)
+            progress.measure()
 
     text = on_a_terminal(80, show)
+    assert "  measuring the test images" in text
     lines = [line for line in re.split(r"[\r\n]|\x1b\[A", text) if line.strip()]
     assert max(map(len, lines)) <= 80
     assert NAME not in text
