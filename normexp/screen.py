@@ -10,8 +10,10 @@ import signal
 import sys
 from typing import Any, TextIO
 
-GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)
-"""Of a pipe that nobody reads any more, and of a terminal that is closed."""
+from normexp.errors import FULL_DISK
+
+GONE = (errno.EPIPE, errno.EIO, errno.ENXIO, *FULL_DISK)
+"""Of a pipe that nobody reads any more, of a terminal that is closed, of a file without room."""
 
 SPELLED = {"±": "+-", "–": "-", "−": "-", "×": "x", "…": "...", "→": "->", "“": '"', "”": '"'}
 
