@@ -22,6 +22,10 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.plain import to_plain
 from normexp.runs.result import Environment, EpochResult
 
+CHECK_STEPS = 20
+"""Between two looks whether the loss is finite, and at each epoch's end: part of a diverged run's
+result, so not those of `runtime.log_every`."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -37,7 +41,7 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of an epoch; the few batches that do not fill a step are left out."""
+        """Optimizer steps of an epoch; the batches that do not fill a step are left out."""
         return self.loader.batches_per_epoch // self.recipe.accumulate
 
     @property
@@ -58,11 +62,16 @@ class Training:
         return [epoch.batch(i) for i in range(within * count, (within + 1) * count)]
 
     def summary(self) -> str:
-        data, here = self.data, self.environment
+        data, here, each = self.data, self.environment, self.images_per_step
+        left_out = len(data.train) - self.steps_per_epoch * each
+        # Less than a batch says the batch size.
+        of_epoch = f", without {left_out} images of each epoch" * (
+            left_out >= self.loader.batch_size
+        )
         return (
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
             f"images; {sum(p.numel() for p in self.state.network.parameters()):,} parameters; "
-            f"{self.recipe.total_steps} steps of {self.images_per_step}; "
+            f"{self.recipe.total_steps} steps of {each}{of_epoch}; "
             f"{here.precision} on {here.device}, {here.threads} threads"
         )
 
@@ -117,7 +126,10 @@ def fit(
             if is_point and state.totals.is_cuda:
                 torch.cuda.synchronize()  # or the time of what is queued would be left out
             state.seconds = time.monotonic() - began
-            if is_point and not log_point(training, tracker):
+            if is_point:
+                log_point(training, tracker)
+            is_look = at_end or state.step % CHECK_STEPS == 0
+            if is_look and not isfinite(state.totals[0].item()):
                 return False
             if at_end and not validate():
                 return False
@@ -152,8 +164,8 @@ def heeding(stop_signal: Callable[[], int | None], training: Training) -> Iterat
         hook.remove()
 
 
-def log_point(training: Training, tracker: Tracker) -> bool:
-    """Add a point to the training curves; return False if the loss is not finite."""
+def log_point(training: Training, tracker: Tracker) -> None:
+    """Add a point to the training curves."""
     state = training.state
     gradients = [p.grad for p in state.network.parameters() if p.grad is not None]
     speaking = readings(state.network)
@@ -175,7 +187,6 @@ def log_point(training: Training, tracker: Tracker) -> bool:
     epochs = ceil(training.recipe.total_steps / training.steps_per_epoch)
     shown = values["train/loss"], values["train/images_per_second"]
     tracker.progress.show(state.step, (epoch, epochs), *shown)
-    return isfinite(loss)
 
 
 def readings(network: nn.Module) -> dict[str, Tensor]:
