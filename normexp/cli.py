@@ -9,7 +9,7 @@ from normexp import __version__, settings
 from normexp.commands.mistyped import refuse_mistyped, spelled
 from normexp.errors import Stopped, one_line, show, suggestion
 from normexp.home import ensure_home
-from normexp.screen import outlive, spell_out
+from normexp.screen import is_whole, outlive, spell_out
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
@@ -58,7 +58,11 @@ def main() -> None:
     spell_out()
     if sys.argv[1:2] and sys.argv[1] in LASTING:
         outlive()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if not is_whole(sys.stdout):
+        print("normexp: the output is not whole: its disk has no space left", file=sys.stderr)
+        code = code or 1
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -10,8 +10,10 @@ import signal
 import sys
 from typing import Any, TextIO
 
-GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)
-"""Of a pipe that nobody reads any more, and of a terminal that is closed."""
+from normexp.errors import FULL_DISK
+
+GONE = (errno.EPIPE, errno.EIO, errno.ENXIO, *FULL_DISK)
+"""Of a pipe that nobody reads any more, of a terminal that is closed, of a file without room."""
 
 SPELLED = {"±": "+-", "–": "-", "−": "-", "×": "x", "…": "...", "→": "->", "“": '"', "”": '"'}
 
@@ -19,12 +21,16 @@ SPELLED = {"±": "+-", "–": "-", "−": "-", "×": "x", "…": "...", "→": "
 class Screen(io.FileIO):
     """A file descriptor; what is written to it once it has gone is dropped."""
 
+    is_whole = True
+    """False once something was dropped for want of room on a disk."""
+
     def write(self, data: Any, /) -> int:  # bytes, or a view of them
         try:
             return super().write(data)
         except OSError as error:
             if error.errno not in GONE:
                 raise
+            self.is_whole &= error.errno not in FULL_DISK
             return memoryview(data).nbytes
 
 
@@ -47,6 +53,15 @@ def outlive() -> None:
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     if sys.platform != "win32":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a terminal that is closed
+
+
+def is_whole(stream: TextIO) -> bool:
+    """Whether nothing that was written to a stream was dropped for want of room on a disk."""
+    screen = getattr(getattr(stream, "buffer", None), "raw", None)
+    if not isinstance(screen, Screen):
+        return True
+    stream.flush()
+    return screen.is_whole
 
 
 def _lasting(stream: TextIO) -> TextIO:

@@ -121,7 +121,12 @@ RUN = (
         Number(whole=True, least=0, optional=True),
         "budget in passes over the training images; 0: the network as it is",
     ),
-    Setting("steps", OPTIONAL_COUNT, "budget in optimizer steps; where given, it replaces epochs"),
+    Setting(
+        "steps",
+        OPTIONAL_COUNT,
+        "budget in optimizer steps; where given, it replaces epochs. The last has the learning "
+        "rate 0, so steps=1 trains nothing but running statistics",
+    ),
     Setting("label_smoothing", Number(least=0, below=1), "share of the label spread over all"),
     Setting(
         "precision",

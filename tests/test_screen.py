@@ -7,16 +7,18 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 WORK = """
-import os, signal
+import os, signal, sys
 from normexp.screen import outlive
 outlive()
 os.kill(os.getpid(), signal.SIGHUP)  # as a shell sends it on
 for _ in range(3):
     print("a line" * 2000, flush=True)
+    print("a line" * 2000, file=sys.stderr)
 os._exit(7)  # it came to its end
 """
 
@@ -34,3 +36,21 @@ def test_what_is_written_to_a_screen_that_is_gone_ends_nothing(
     finally:
         os.close(writer)
     assert done.returncode == 7
+
+
+@pytest.mark.parametrize("full", ["stdout", "stderr"])
+def test_a_file_without_room_for_what_is_written_ends_nothing(full: str) -> None:
+    with Path("/dev/full").open("w") as file:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: file}
+        work = WORK.replace("os._exit(7)", "raise SystemExit(7)")  # the streams are closed
+        done = subprocess.run([sys.executable, "-c", work], check=False, text=True, **streams)
+    assert done.returncode == 7
+    assert "Error" not in (done.stderr or "")
+
+
+def test_an_answer_for_which_a_disk_has_no_room_is_said_not_to_be_whole() -> None:
+    with Path("/dev/full").open("w") as file:
+        command = [sys.executable, "-m", "normexp", "claims", "--help"]
+        done = subprocess.run(command, check=False, text=True, stdout=file, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == "normexp: the output is not whole: its disk has no space left\n"

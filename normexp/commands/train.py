@@ -61,7 +61,7 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
     """Carry out a run that is not finished, and return its result."""
     # torch takes seconds to import, and a finished run needs none of it.
     from normexp import tensors
-    from normexp.engine.fit import Rhythm, fit
+    from normexp.engine.fit import Rhythm, fit, heeding
     from normexp.engine.interrupt import StopRequest
     from normexp.engine.result import findings
     from normexp.engine.state import resume
@@ -78,11 +78,14 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
             folder.forget_failure()
             kept, resumed = resume(training.state, folder, training.environment)
             rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
-            with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
+            total, done = training.recipe.total_steps, training.state.step
+            with Tracker(folder, spec, total, kept, done) as tracker:
                 for line in [*mended, *resumed, training.summary(), *warnings]:
                     tracker.note(line)
                 finite = fit(training, tracker, rhythm, lambda: stop.signal_number)
-                result = findings(training, finite)
+                tracker.progress.measure()
+                with heeding(lambda: stop.signal_number, training):
+                    result = findings(training, finite)
                 tracker.finish(result)
             tensors.save(folder.weights, training.state.network.state_dict())
             folder.finish(result)

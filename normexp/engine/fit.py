@@ -1,7 +1,8 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, isfinite
 
@@ -21,6 +22,10 @@ from normexp.runs.folder import RunFolder
 from normexp.runs.plain import to_plain
 from normexp.runs.result import Environment, EpochResult
 
+CHECK_STEPS = 20
+"""Between two looks whether the loss is finite, and at each epoch's end: part of a diverged run's
+result, so not those of `runtime.log_every`."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -36,12 +41,19 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of an epoch; the few batches that do not fill a step are left out."""
+        """Optimizer steps of an epoch; the batches that do not fill a step are left out."""
         return self.loader.batches_per_epoch // self.recipe.accumulate
 
     @property
     def images_per_step(self) -> int:
         return self.loader.batch_size * self.recipe.accumulate
+
+    @property
+    def awaits_validation(self) -> bool:
+        """Whether a signal stopped the validation of an epoch whose steps are done."""
+        step = self.state.step
+        at_end = step == self.recipe.total_steps or step % self.steps_per_epoch == 0
+        return at_end and self.state.totals[2].item() > 0
 
     def batches(self, step: int) -> list[tuple[Tensor, Tensor]]:
         """Return the batches of an optimizer step of the training, counted from 0."""
@@ -50,11 +62,16 @@ class Training:
         return [epoch.batch(i) for i in range(within * count, (within + 1) * count)]
 
     def summary(self) -> str:
-        data, here = self.data, self.environment
+        data, here, each = self.data, self.environment, self.images_per_step
+        left_out = len(data.train) - self.steps_per_epoch * each
+        # Less than a batch says the batch size.
+        of_epoch = f", without {left_out} images of each epoch" * (
+            left_out >= self.loader.batch_size
+        )
         return (
             f"{len(data.train)} training, {len(data.val)} validation, {len(data.test)} test "
             f"images; {sum(p.numel() for p in self.state.network.parameters()):,} parameters; "
-            f"{self.recipe.total_steps} steps of {self.images_per_step}; "
+            f"{self.recipe.total_steps} steps of {each}{of_epoch}; "
             f"{here.precision} on {here.device}, {here.threads} threads"
         )
 
@@ -76,8 +93,25 @@ def fit(
     Raises Stopped, with a checkpoint written, once `stop_signal()` returns a signal's number.
     """
     state, loader, recipe = training.state, training.loader, training.recipe
+
+    def save() -> None:
+        environment = to_plain(training.environment)
+        state.save(rhythm.folder, {"environment": environment, "events": tracker.positions()})
+
+    def validate() -> bool:
+        try:
+            with heeding(stop_signal, training):
+                return end_epoch(training, tracker)
+        except Stopped:
+            save()
+            raise
+
     if state.step == 0:
         tracker.begin(loader.contact_sheet())
+    if training.awaits_validation:
+        if not validate():
+            return False
+        save()
     graph = recorded(lambda batches: descend(state, batches, recipe), state, tracker.note)
     saved_at = time.monotonic()
     while state.step < recipe.total_steps:
@@ -92,23 +126,46 @@ def fit(
             if is_point and state.totals.is_cuda:
                 torch.cuda.synchronize()  # or the time of what is queued would be left out
             state.seconds = time.monotonic() - began
-            if is_point and not log_point(training, tracker):
+            if is_point:
+                log_point(training, tracker)
+            is_look = at_end or state.step % CHECK_STEPS == 0
+            if is_look and not isfinite(state.totals[0].item()):
                 return False
-            if at_end and not end_epoch(training, tracker):
+            if at_end and not validate():
                 return False
             signal_number = stop_signal()
             if at_end or signal_number or time.monotonic() - saved_at > rhythm.checkpoint_seconds:
-                environment = to_plain(training.environment)
-                extra = {"environment": environment, "events": tracker.positions()}
-                state.save(rhythm.folder, extra)
+                save()
                 saved_at = time.monotonic()
-            if signal_number and state.step < recipe.total_steps:
-                raise Stopped(signal_number, f"stopped after step {state.step}")
+            if signal_number:
+                raise stopped(signal_number, training)
     return True
 
 
-def log_point(training: Training, tracker: Tracker) -> bool:
-    """Add a point to the training curves; return False if the loss is not finite."""
+def stopped(signal_number: int, training: Training) -> Stopped:
+    return Stopped(signal_number, f"stopped after step {training.state.step}")
+
+
+@contextmanager
+def heeding(stop_signal: Callable[[], int | None], training: Training) -> Iterator[None]:
+    """Within it, the network raises Stopped before a batch once there is a signal.
+
+    For measurements: they write no checkpoint, so that of the last step has to be there.
+    """
+
+    def check(*_: object) -> None:
+        if signal_number := stop_signal():
+            raise stopped(signal_number, training)
+
+    hook = training.state.network.register_forward_pre_hook(check)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def log_point(training: Training, tracker: Tracker) -> None:
+    """Add a point to the training curves."""
     state = training.state
     gradients = [p.grad for p in state.network.parameters() if p.grad is not None]
     speaking = readings(state.network)
@@ -130,7 +187,6 @@ def log_point(training: Training, tracker: Tracker) -> bool:
     epochs = ceil(training.recipe.total_steps / training.steps_per_epoch)
     shown = values["train/loss"], values["train/images_per_second"]
     tracker.progress.show(state.step, (epoch, epochs), *shown)
-    return isfinite(loss)
 
 
 def readings(network: nn.Module) -> dict[str, Tensor]:

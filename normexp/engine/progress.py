@@ -19,6 +19,8 @@ LINE_SECONDS = 60.0
 FEW_EPOCHS = 20
 NAME_WIDTH = 28
 """Leaves the bar 20 characters or more where a line has 80."""
+REST = len(" | | 100:00:00 left")
+"""Of the bar, on a line so narrow that the name gives way to it."""
 BAR = "{desc} |{bar}| {remaining} left"
 
 
@@ -30,17 +32,22 @@ def bars(total: int, name: str, **how: Any) -> tuple[Any, Any]:
 
 
 class Progress:
-    """Within its `with`, a bar over the steps and the latest numbers below it."""
+    """Within its `with`, a bar over the steps and the latest numbers below it.
 
-    def __init__(self, name: str, total_steps: int) -> None:
-        self._name, self._total = cut(name, NAME_WIDTH), total_steps
+    The first `done` steps are from before, and say nothing of the time that the others take.
+    """
+
+    def __init__(self, name: str, total_steps: int, done: int) -> None:
+        self._name, self._total, self._done = name, total_steps, done
         self._validation, self._step, self._epochs = "", 0, 0
         self._first_step: int | None = None
         self._began = time.monotonic()
         self._written_at = -LINE_SECONDS
 
     def __enter__(self) -> Progress:
-        self._bar, self._numbers = bars(self._total, self._name)
+        self._bar, self._numbers = bars(
+            self._total, cut(self._name, NAME_WIDTH), initial=self._done
+        )
         return self
 
     def __exit__(
@@ -60,8 +67,11 @@ class Progress:
             self._first_step, self._began = step, time.monotonic()
         self._step, self._epochs = step, epochs[1]
         if not self._bar.disable:
-            self._bar.set_description_str(f"{self._name}, {epoch}", refresh=False)
-            self._numbers.set_description_str(f"  {numbers}", refresh=False)
+            columns = self._bar.format_dict["ncols"] or 80  # now: a window changes its size
+            room = min(NAME_WIDTH, columns - REST - len(f", {epoch}"))
+            name = cut(self._name, max(1, room))
+            self._bar.set_description_str(f"{name}, {epoch}", refresh=False)
+            self._numbers.set_description_str(cut(f"  {numbers}", columns - 1), refresh=False)
             self._bar.update(step - self._bar.n)
             self._numbers.refresh()
         elif time.monotonic() - self._written_at > LINE_SECONDS and step > self._first_step:
@@ -77,10 +87,13 @@ class Progress:
         if self._bar.disable and (is_due or self._step == self._total):
             self._write(line)
 
+    def measure(self) -> None:
+        """Show that the training is over and the test images are measured."""
+        self._numbers.set_description_str("  measuring the test images")
+
     def note(self, line: str) -> None:
-        """Write a line, where no bar would be in its way."""
-        if self._bar.disable:
-            print(line, file=sys.stderr)
+        """Write a line, above the bar where there is one."""
+        tqdm.write(line, file=sys.stderr)
 
     def _write(self, line: str) -> None:
         self._written_at = time.monotonic()

@@ -56,6 +56,7 @@ class TrainingState:
                 "history": [to_plain(row) for row in self.history],
                 "epoch_seconds": self.epoch_seconds,
                 "seconds": self.seconds,
+                "drawn": [each.get_state() for each in generators(self.totals.device)],
                 "extra": extra,
             },
         )
@@ -85,8 +86,21 @@ class TrainingState:
         for name in ("totals", "logged", "step", "epoch_seconds", "seconds"):
             setattr(self, name, saved[name])
         self.history = [from_plain(EpochResult, row) for row in saved["history"]]
+        # Every step seeds them; what is measured after the last goes on from there. Checkpoints of
+        # before have none, and those of another device fewer or more.
+        here, drawn = generators(self.totals.device), saved.get("drawn", [])
+        for generator, state in zip(here, drawn, strict=False):
+            generator.set_state(state.cpu())
         extra: Plain = saved["extra"]
         return extra
+
+
+def generators(device: torch.device) -> list[torch.Generator]:
+    """Return torch's generators from which layers such as dropout draw."""
+    if device.type != "cuda":
+        return [torch.default_generator]
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return [torch.default_generator, torch.cuda.default_generators[index]]
 
 
 def resume(

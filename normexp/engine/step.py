@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from normexp.engine.recorded import Batches, Recorded
 from normexp.engine.schedule import Schedule, set_lr
-from normexp.engine.state import TrainingState
+from normexp.engine.state import TrainingState, generators
 from normexp.precision import Precision
 
 
@@ -25,12 +25,10 @@ class Recipe:
 
 
 def seed_layers(seed: int, device: torch.device) -> None:
-    """Seed torch's generator, from which layers such as dropout draw."""
+    """Seed torch's generators, from which layers such as dropout draw."""
     # torch.manual_seed takes 0.2 ms, for devices that are not there.
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        index = torch.cuda.current_device() if device.index is None else device.index
-        torch.cuda.default_generators[index].manual_seed(seed)
+    for generator in generators(device):
+        generator.manual_seed(seed)
 
 
 def training_step(

@@ -23,7 +23,7 @@ LOG_FORMAT = "%(asctime)s %(message)s"
 
 
 class Tracker:
-    """Writes the curves of one run into its folder and moves its progress bar.
+    """Writes the curves of one run into its folder and moves its progress bar from step `done`.
 
     Curves come twice: by step, and as `by_images/…` by the number of images seen.
     `positions` are the lengths of the event files at the checkpoint from which the run goes on:
@@ -31,7 +31,12 @@ class Tracker:
     """
 
     def __init__(
-        self, folder: RunFolder, spec: RunSpec, total_steps: int, positions: Mapping[str, int]
+        self,
+        folder: RunFolder,
+        spec: RunSpec,
+        total_steps: int,
+        positions: Mapping[str, int],
+        done: int,
     ) -> None:
         for events in folder.events():
             if events.name in positions:
@@ -41,7 +46,7 @@ class Tracker:
                 events.unlink()
         self._folder = folder
         self._spec = spec
-        self.progress = Progress(spec.name.rpartition("-")[0], total_steps)
+        self.progress = Progress(spec.name.rpartition("-")[0], total_steps, done)
         self._log_handler = logging.FileHandler(folder.log, encoding="utf-8")
         self._log_handler.setFormatter(logging.Formatter(LOG_FORMAT))
         self._log = logging.Logger(spec.name)
@@ -110,7 +115,7 @@ class Tracker:
         self._log.info(str(result))
 
     def note(self, line: str) -> None:
-        """Write a line to the log file, and to the screen where it has no bar."""
+        """Write a line to the log file and to the screen."""
         self._log.info(line)
         self.progress.note(line)
 

@@ -59,6 +59,15 @@ def test_the_learning_rate_and_the_images_count_the_whole_step(compose: Compose)
     assert training.steps_per_epoch == 180 // 8 // 4
 
 
+def test_a_run_says_how_many_images_its_epochs_leave_out(compose: Compose) -> None:
+    few, many = (
+        made(compose, "batch_size=20", f"accumulate={k}", "data.val_fraction=0.05").summary()
+        for k in (1, 5)
+    )
+    assert "5 steps of 20; " in few  # 190 training images: 10 do not fill a batch
+    assert "5 steps of 100, without 90 images of each epoch; " in many
+
+
 def test_more_batches_than_there_are_images_for_are_refused(compose: Compose) -> None:
     with pytest.raises(UserError, match="accumulate=100"):
         made(compose, "batch_size=8", "accumulate=100")

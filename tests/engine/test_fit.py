@@ -97,15 +97,6 @@ def test_a_stop_leaves_a_checkpoint_of_the_last_step(compose: Compose, tmp_path:
     assert list(checkpoint.parent.glob(".*")) == []
 
 
-def test_a_stop_that_comes_with_the_last_step_lets_the_run_finish(
-    compose: Compose, tmp_path: Path
-) -> None:
-    outcome = carry_out(
-        compose(*SMALL), tmp_path, lambda training: signal.SIGTERM * (training.state.step == 8)
-    )
-    assert outcome.result.outcome == "finished"
-
-
 # With 10 images a step the loss explodes within an epoch. With 40 an epoch is one step, whose
 # own loss is from before the explosion: only validation sees it.
 @pytest.mark.parametrize("batch_size", [10, 40])
@@ -126,10 +117,23 @@ def test_a_loss_that_explodes_ends_the_run_as_diverged_with_a_result_that_can_be
     assert outcome.result.test is None
     # Seen at once: in the first epoch, or by its validation.
     steps = outcome.result.steps
-    assert steps == 1 if batch_size == 40 else 1 < steps < STEPS_PER_EPOCH
+    assert steps == (1 if batch_size == 40 else STEPS_PER_EPOCH)
     assert outcome.result.history == ()
     outcome.folder.finish(outcome.result)
     assert outcome.folder.result() == outcome.result
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(45, 20), (9, 9)])
+def test_the_step_at_which_a_run_has_diverged_does_not_depend_on_the_points_of_its_curves(
+    epoch: int, expected: int, compose: Compose, tmp_path: Path
+) -> None:
+    explodes = ("norm=none", "optimizer.lr=1e30", "optimizer.warmup=0", "epochs=2")
+    small = (*explodes, "batch_size=1", f"data.limit={epoch * 10 // 9}")
+    for log_every in (1, 7, 1000):
+        cfg = compose(*SMALL, *small, f"runtime.log_every={log_every}")
+        result = carry_out(cfg, tmp_path / str(log_every)).result
+        assert result.outcome == "diverged"
+        assert result.steps == expected
 
 
 # The step, against its formulas in float64.

@@ -30,6 +30,7 @@ from normexp.engine.state import TrainingState, resume
 from normexp.errors import Stopped
 from normexp.runs.files import write_sealed
 from normexp.runs.folder import RunFolder
+from normexp.tensors import load
 
 NORMS = sorted(path.stem for path in Path(build.conf_dir(), "norm").glob("*.yaml"))
 NORMS = [norm for norm in NORMS if norm not in NEED_MORE]
@@ -152,6 +153,44 @@ def test_a_run_may_be_stopped_after_every_step(
         with pytest.raises(Stopped):
             carry_out(cfg, tmp_path, stop_at(step))
     assert_same(carry_out(cfg, tmp_path), whole("norm=both"))
+
+
+@pytest.mark.parametrize("epochs", [0, 1], ids=["the_first", "the_last"])
+def test_a_run_may_be_stopped_while_it_validates(
+    epochs: int, small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    end = STEPS_PER_EPOCH * (epochs + 1)
+
+    def check(training: Training) -> int | None:
+        is_validated = training.state.step == end and len(training.state.history) == epochs
+        return SIGTERM if is_validated else None
+
+    with pytest.raises(Stopped, match=f"after step {end}$"):
+        carry_out(small(), tmp_path, check)
+    (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
+    assert len(load(checkpoint)["history"]) == epochs
+    outcome = carry_out(small(), tmp_path)
+    assert outcome.notes == [f"going on after step {end}"]
+    assert_same(outcome, whole())
+    steps = [point.step for point in events(outcome.folder.path).Scalars("val/loss")]
+    assert steps == [STEPS_PER_EPOCH, STEPS]
+
+
+@pytest.mark.parametrize("batch", [1, 8])  # of the images as they are; of the last measurements
+def test_a_run_may_be_stopped_while_test_images_are_measured(
+    batch: int, small: Compose, whole: Whole, tmp_path: Path
+) -> None:
+    dropout = (f"model.network._target_={DropoutCNN.__module__}.DropoutCNN", "model.name=dropout")
+    overrides = ("norm=batch", "data.gain_spread=1", "data.red_scale=10", *dropout)
+    asked: list[int] = []
+
+    def check(training: Training) -> int | None:
+        asked.extend([1] * (len(training.state.history) == STEPS // STEPS_PER_EPOCH))
+        return SIGTERM if len(asked) > batch else None
+
+    with pytest.raises(Stopped, match=f"after step {STEPS}$"):
+        carry_out(small(*overrides), tmp_path, check)
+    assert_same(carry_out(small(*overrides), tmp_path), whole(*overrides))
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(

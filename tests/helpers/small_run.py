@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from normexp import build
-from normexp.engine.fit import Rhythm, Training, fit
+from normexp.engine.fit import Rhythm, Training, fit, heeding
 from normexp.engine.result import findings
 from normexp.engine.state import resume
 from normexp.engine.tracking import Tracker
@@ -65,9 +65,11 @@ def carry_out(
     folder.open(spec, "normexp train", None)
     kept, notes = resume(training.state, folder, training.environment)
     rhythm = Rhythm(runtime.log_every, runtime.checkpoint_seconds, folder)
-    with Tracker(folder, spec, training.recipe.total_steps, kept) as tracker:
+    total, done = training.recipe.total_steps, training.state.step
+    with Tracker(folder, spec, total, kept, done) as tracker:
         finite = fit(training, tracker, rhythm, lambda: stop_signal(training))
-        result = findings(training, finite)
+        with heeding(lambda: stop_signal(training), training):
+            result = findings(training, finite)
         tracker.finish(result)
     return Outcome(training, folder, result, notes)
 
