@@ -18,7 +18,8 @@ from normexp.evaluation.lens import layer_rows, row_of
 from normexp.evaluation.recalibration import precise
 from normexp.evaluation.statistics import RUNNING, Statistics, fixed, mode_kept, of_batches
 from normexp.evaluation.subject import Subject
-from normexp.norms.found import make_sites, num_channels
+from normexp.norms.found import make_sites
+from normexp.norms.known import norms_of
 from normexp.norms.placing import place_norms
 from normexp.precision import Precision
 from normexp.runs.record import LensRow
@@ -43,7 +44,7 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
         normexp.swap_norms(network, functools.partial(nn.BatchNorm2d, momentum=0.01))
     """
     parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
-    own = {name: m for name, m in network.named_modules() if num_channels(m) is not None}
+    own = {name: network.get_submodule(name) for name in norms_of(network)}
     try:
         staying = make_sites(network)
         place_norms(network, **parts)
