@@ -34,10 +34,13 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
 
     `norm` is the name of a norm of normexp, such as "instance", "group", "both" or "batch_frozen",
     or a callable that takes the number of channels and returns a module that keeps the shape
-    (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning.
+    (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning;
+    `recalibrate` estimates running statistics that start anew, as those of "group_batch". In
+    training "renorm", "batch_frozen" and "both" need `after_step(progress)` of each module that has
+    it, with the share of the training that is done, after each optimizer step.
     Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
-    global pooling. Raises ValueError or UserError where the network has no norm, or a norm does not
-    fit; its norms are then as they were.
+    global pooling, or of maps of one size. Raises ValueError or UserError where the network has no
+    norm, or a norm does not fit; it is then as it was.
 
         network = torchvision.models.resnet50(weights="DEFAULT")
         normexp.swap_norms(network, "group")
