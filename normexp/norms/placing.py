@@ -48,6 +48,8 @@ def place_norms(
         if is_own:
             return []
         raise ValueError(_without_sites(network))
+    if init is not None:
+        init(network, places)
     chosen = _chosen(network, places, layer, at or {})
     activations = [] if activation is None else list(_activations(network))
     filters_stay = conv is None and not any(map(bared, _convolutions(network)))
@@ -56,8 +58,6 @@ def place_norms(
         for place in places
         if place.name in chosen
     }
-    if init is not None:
-        init(network, places)
     for name, module in layers.items():
         network.set_submodule(name, module)
     if not is_own:

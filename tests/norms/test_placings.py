@@ -87,3 +87,9 @@ def test_a_norm_with_an_activation_is_not_put_beside_another_one(
 def test_a_norm_with_an_activation_replaces_each_activation(model: str, spec_of: Specs) -> None:
     network = build.network(spec_of("data=generated", "norm=frn", model), 10)
     assert not [m for m in network.modules() if isinstance(m, nn.ReLU)]
+
+
+@pytest.mark.parametrize("norm", ["fixup", "skipinit"])
+def test_a_norm_for_residual_networks_says_so_first(norm: str, spec_of: Specs) -> None:
+    with pytest.raises(ValueError, match="the network has no residual branches"):
+        build.network(spec_of("data=generated", f"norm={norm}"), 10)
