@@ -142,14 +142,21 @@ def built_network(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]
     from normexp.kernels import accelerate
     from normexp.models.others import called
     from normexp.models.padding import set_padding_mode
-    from normexp.norms.found import make_sites
+    from normexp.norms.found import Own, make_sites
+    from normexp.norms.known import unsettled
     from normexp.norms.placing import place_norms
 
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
         make_network = make(spec.model.network, "model.network")
+        parts = norm_parts(spec)
+        is_own = getattr(parts["layer"], "func", None) is Own
         try:
-            built, has_norms, notes = called(make_network, num_classes, spec.model.weights)
+            built, notes = called(make_network, num_classes, spec.model.weights, is_own)
+        except RuntimeError as error:
+            if raised_in(error) != "timm":
+                raise
+            raise UserError(f"model.network: {error}; timm.list_models() has the names") from error
         except TypeError as error:
             if raised_in(error) != "hydra":  # which makes the call, so it is of the network's code
                 raise
@@ -157,10 +164,15 @@ def built_network(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]
                 f"model.network: {error}; it is called with num_classes, with norm_layer where it "
                 "names such an argument, and with the settings below model.network"
             ) from error
-        if has_norms and (staying := make_sites(built)):
-            notes.append(f"norms without a map, which stay as they are: {several(staying)}")
+        if staying := make_sites(built):
+            notes.append(f"norms that stay as they are, as they have no map: {several(staying)}")
         set_padding_mode(built, spec.model.padding_mode)
-        norms = place_norms(built, **norm_parts(spec))
+        norms = place_norms(built, **parts)
+        if spec.model.weights and not spec.model.recalibrate and (new := unsettled(built)):
+            notes.append(
+                f"warning: running statistics of {several(new)} are not in the weights and start "
+                "anew: model.recalibrate=200 estimates them before the training"
+            )
         if spec.kernels == "auto":
             accelerate(built)
     return built, norms, notes

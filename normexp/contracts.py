@@ -61,6 +61,12 @@ class NamesPlaces(Protocol):
     norm_roles: Mapping[str, str]
     """Role by a regular expression that matches a whole module name; its group `stage` is
     the stage."""
+
+
+@runtime_checkable
+class NamesActivations(Protocol):
+    """A network that tells which activations follow a norm, for norms that bring their own."""
+
     norm_activations: str
     """A regular expression that matches the names of the activations directly after a norm."""
 

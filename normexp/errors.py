@@ -188,7 +188,8 @@ def _about_settings(error: Any) -> str:
         last = match[1].rpartition(".")[2]
         siblings = getattr(error.__cause__, "parent_node", None) or ()
         known = [str(key) for key in siblings if key != "hydra"]
-        return f"there is no setting '{match[1]}'; {suggestion(last, known)}"
+        help_line = suggestion(last, known) if known else "--help shows those that there are"
+        return f"there is no setting '{match[1]}'; {help_line}"
     said = [_one_line(str(e)) for e in (error, error.__cause__) if e is not None]
     return "; ".join(dict.fromkeys(said))
 

@@ -18,7 +18,8 @@ from normexp.evaluation.lens import layer_rows, row_of
 from normexp.evaluation.recalibration import precise
 from normexp.evaluation.statistics import RUNNING, Statistics, fixed, mode_kept, of_batches
 from normexp.evaluation.subject import Subject
-from normexp.norms.found import make_sites, num_channels
+from normexp.norms.found import make_sites
+from normexp.norms.known import norms_of
 from normexp.norms.placing import place_norms
 from normexp.precision import Precision
 from normexp.runs.record import LensRow
@@ -33,17 +34,20 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
 
     `norm` is the name of a norm of normexp, such as "instance", "group", "both" or "batch_frozen",
     or a callable that takes the number of channels and returns a module that keeps the shape
-    (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning.
+    (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning;
+    `recalibrate` estimates running statistics that start anew, as those of "group_batch". In
+    training "renorm", "batch_frozen" and "both" need `after_step(progress)` of each module that has
+    it, with the share of the training that is done, after each optimizer step.
     Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
-    global pooling. Raises ValueError or UserError where the network has no norm, or a norm does not
-    fit; its norms are then as they were.
+    global pooling, or of maps of one size. Raises ValueError or UserError where the network has no
+    norm, or a norm does not fit; it is then as it was.
 
         network = torchvision.models.resnet50(weights="DEFAULT")
         normexp.swap_norms(network, "group")
         normexp.swap_norms(network, functools.partial(nn.BatchNorm2d, momentum=0.01))
     """
     parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
-    own = {name: m for name, m in network.named_modules() if num_channels(m) is not None}
+    own = {name: network.get_submodule(name) for name in norms_of(network)}
     try:
         staying = make_sites(network)
         place_norms(network, **parts)

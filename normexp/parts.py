@@ -51,6 +51,8 @@ def _lacking(part: Part) -> str:
     """Return which class a module of the user's own lacks, and those that it has."""
     for target in targets(part):
         place, _, name = target.rpartition(".")
+        if not place:
+            return f"_target_={target} names a module alone; {target}.Halved is its class Halved"
         module = sys.modules.get(place)
         if module is None or hasattr(module, name) or not (file := own_file(place)):
             continue

@@ -152,7 +152,7 @@ MISTAKES = {
     "norm=group model.network.widths=[8,8,8,8,8,12]": (
         "norm=group",
         "num_groups=8 does not divide 12 channels",
-        "set norm.layer.num_groups",
+        "(norm.layer.num_groups)",
     ),
     "data.source.num_train=15": ("num_train=15", "multiple of 10"),
     # Places.

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from normexp.commands.columns import WIDTH
 from normexp.commands.composed import composed
-from normexp.errors import as_user_error
+from normexp.errors import UserError, as_user_error
 from normexp.parts import make
 from normexp.runs.files import write_atomic
 from normexp.runs.text import aligned, csv_text
@@ -39,6 +40,7 @@ evaluation in place of training. identity R²: of the input by the output, with
 the best scale and shift for each channel, the same ones for all images. one
 image: batches of one. parameters: for each channel.
 """
+OWN = "normexp.norms.found.Own"
 MODES = ("in training", "in evaluation")
 
 
@@ -52,6 +54,7 @@ class Row:
     probe: NormProbe
     filters: tuple[float, float] | None
     """Where the norm changes the convolutions: their deviations when filters get gains, shifts."""
+    typed: tuple[str, ...]  # the settings of its cell
 
 
 def main() -> int:
@@ -67,6 +70,7 @@ def main() -> int:
         files.append(Path(cfg.runtime.outputs).expanduser() / "probe.csv")
 
     code = measure()
+    rows = told_apart(rows)
     if rows:
         from normexp.evaluation.probe import SAME
 
@@ -80,6 +84,16 @@ def main() -> int:
     return code
 
 
+def told_apart(rows: list[Row]) -> list[Row]:
+    """Return the rows with what was typed for them in the names that are the same."""
+    named = []
+    for row in rows:
+        cells = [set(other.typed) for other in rows if other.name == row.name]
+        own = " ".join(word for word in row.typed if word not in set.intersection(*cells))
+        named.append(replace(row, name=f"{row.name} ({own})") if own else row)
+    return named
+
+
 def rows_of(cfg: DictConfig) -> list[Row]:
     import torch
 
@@ -89,11 +103,17 @@ def rows_of(cfg: DictConfig) -> list[Row]:
     typed = {key: cfg[key] for key in ("seed", "batch_size", "runtime")}
     settings = checked({**typed, "norm": cfg.norm.name}, COMMANDS["probe"])
     inputs = {key: settings[key] for key in ("batch_size", "seed")}
-    with as_user_error(f"norm={cfg.norm.name}: ", (ValueError, RuntimeError)):
+    if cfg.norm.layer.get("_target_") == OWN:
+        raise UserError(
+            f"norm={cfg.norm.name}: these are the norms that a network brings, none of a class; "
+            "norm=custom norm.layer._target_=torch.nn.BatchNorm2d measures a layer of others"
+        )
+    typed_here = tuple(HydraConfig.get().overrides.task)
+    with as_user_error(f"norm={cfg.norm.name}: ", (ValueError, RuntimeError, TypeError)):
         change = make(cfg.norm.conv, "norm.conv") if "conv" in cfg.norm else None
         filters = probe_filters(change, settings["seed"]) if change else None
         return [
-            Row(name, place, inputs, probe(norm_layer, **inputs), filters)
+            Row(name, place, inputs, probe(norm_layer, **inputs), filters, typed_here)
             for name, place, norm_layer in layers(cfg.norm)
         ]
 
@@ -146,6 +166,8 @@ def words(row: Row) -> Iterator[str]:
     extra = [name for name in probe.parameters if name.split(".")[-1] not in ("weight", "bias")]
     if extra and sum(probe.parameters.values()) > 2:
         yield f"all this as it starts, for it learns {', '.join(extra)} too"
+    elif probe.equals_as_it_starts:
+        yield "all this as it starts, for with another weight and bias it is another norm"
 
 
 def record(row: Row) -> dict[str, object]:

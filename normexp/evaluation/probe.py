@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from normexp.contracts import FollowsSteps, NormLayer
+from normexp.norms.placing import HINTS
 
 NUM_CHANNELS, SIZE, NUM_BATCHES = 32, 6, 4
 SETTLING_ROUNDS = 100  # batch renorm forgets slowest: 0.99^400 = 2 % of its start is left
@@ -44,6 +45,7 @@ class NormProbe:
     parameters: Mapping[str, float]  # numbers for each channel, by name
     equals: str | None
     """A norm with the same outputs in both modes, up to a scale and a shift for each channel."""
+    equals_as_it_starts: bool  # and no longer with another weight and bias
 
 
 class Draw:
@@ -73,13 +75,13 @@ CHANGES: Mapping[str, Callable[[Tensor, Draw], Tensor]] = {
     # about each channel's mean
     "contrast": lambda x, draw: x.mean((2, 3), True).lerp(x, draw.factor(len(x), 1, 1, 1)),
 }
-# What these standardise over, in training and in evaluation.
 REFERENCES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "a scale and a shift": ((), ()),
     "batch norm": ((0, 2, 3), ()),
     "instance norm": ((2, 3), (2, 3)),
     "layer norm": ((1, 2, 3), (1, 2, 3)),
 }
+"""What these standardise over, in training and in evaluation."""
 
 
 @torch.no_grad()
@@ -87,7 +89,7 @@ REFERENCES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 def probe(norm_layer: NormLayer, batch_size: int, seed: int) -> NormProbe:
     """Measure a norm layer on random inputs (N, C, H, W).
 
-    Raises ValueError where the layer changes shape or type, and what the layer itself raises.
+    Raises ValueError or TypeError where it is no norm layer, and what the layer itself raises.
     """
     draw = Draw(seed)
     torch.manual_seed(seed)
@@ -101,6 +103,7 @@ def probe(norm_layer: NormLayer, batch_size: int, seed: int) -> NormProbe:
     def moved(z: Tensor, num: int) -> tuple[float, float]:
         return _both(lambda mode: deviation(*(run(layer, v, mode)[:num] for v in (x, z))))
 
+    equals = equal_norm(batches, [*outputs.values()], gradient > SAME)
     return NormProbe(
         changes={name: moved(change(x, draw), len(x)) for name, change in CHANGES.items()},
         other_images=moved(torch.cat([x[:1], batches[1][1:]]), 1),
@@ -110,15 +113,31 @@ def probe(norm_layer: NormLayer, batch_size: int, seed: int) -> NormProbe:
         one_image=_both(lambda mode: behaviour(layer, list(x[:8, None]), mode)),
         one_pixel=_both(lambda mode: behaviour(layer, [pixels], mode)),
         parameters={name: p.numel() / NUM_CHANNELS for name, p in layer.named_parameters()},
-        equals=equal_norm(batches, [*outputs.values()], gradient > SAME),
+        equals=equals,
+        equals_as_it_starts=equals
+        != equal_norm(batches, trained(layer, batches, draw), gradient > SAME),
     )
+
+
+def trained(layer: nn.Module, batches: list[Tensor], draw: Draw) -> list[Tensor]:
+    """Return the outputs in both modes with a weight and a bias that are drawn."""
+    layer = copy.deepcopy(layer)
+    for name, parameter in layer.named_parameters():
+        if name.split(".")[-1] in ("weight", "bias"):
+            parameter.copy_(draw.factor(*parameter.shape))
+    return [torch.cat([run(layer, x, mode) for x in batches]) for mode in (True, False)]
 
 
 def settled(norm_layer: NormLayer, batches: list[Tensor]) -> nn.Module:
     """Return a layer whose running statistics have settled on `batches`."""
-    layer = norm_layer(NUM_CHANNELS).double().train()
+    try:
+        layer = norm_layer(NUM_CHANNELS).double().train()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{error}{HINTS.get(getattr(norm_layer, 'func', None), '')}") from error
     for x in batches * (SETTLING_ROUNDS if list(layer.buffers()) else 1):
         y = layer(x)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"the layer returns {type(y).__name__}, and a tensor is needed")
     if y.shape != x.shape or y.dtype != x.dtype:
         change = f"{tuple(x.shape)}, {x.dtype} into {tuple(y.shape)}, {y.dtype}"
         raise ValueError(f"the layer turns {change}; a norm layer keeps shape and type")

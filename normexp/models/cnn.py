@@ -55,11 +55,12 @@ class CNN(nn.Module):
         self.poolings = poolings
         channels = [3, *(width for width in widths for _ in range(repeats))]
         blocks = [BLOCKS[order](i, o, norm_layer) for i, o in pairwise(channels)]
-        self.norm_activations = r"head\.act"
+        self.norm_activations = r"(?!)"  # of none: in blocks a norm follows an activation
         if order == "conv-norm-act":
-            self.norm_activations += r"|stage\d\.\d+\.act"
             # What follows the last norm is for `after` to say.
             blocks[-1].act = nn.Identity()
+            last = rf"{len(STAGES) - 1}\.{STAGES[-1] * repeats - 1}\.act"
+            self.norm_activations = rf"head\.act|stage(?!{last})\d\.\d+\.act"
         for stage, length in enumerate(STAGES):
             self.add_module(f"stage{stage}", nn.Sequential(*blocks[: length * repeats]))
             blocks = blocks[length * repeats :]

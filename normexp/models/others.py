@@ -25,23 +25,26 @@ PREFIXES = ("module.", "_orig_mod.")
 
 
 def called(
-    make: Callable[..., nn.Module], num_classes: int, weights: str | None
-) -> tuple[nn.Module, bool, list[str]]:
-    """Return the network of `make`, whether it has norms of its own, and notes for the user.
+    make: Callable[..., nn.Module], num_classes: int, weights: str | None, own: bool = False
+) -> tuple[nn.Module, list[str]]:
+    """Return the network of `make`, and notes for the user.
 
-    A network with a parameter `norm_layer` is built around sites, unless it starts from `weights`.
-    Raises UserError where the weights do not fit.
+    A network with a parameter `norm_layer` is built around sites. Where it starts from `weights`
+    or keeps its `own` norms, it is built with those that are the parameter's default; without one,
+    weights are loaded beside torch's batch norm. Raises UserError where the weights do not fit.
     """
+    required = inspect.Parameter.empty
     try:
-        takes_layer = "norm_layer" in inspect.signature(make).parameters
+        parameter = inspect.signature(make).parameters.get("norm_layer")
+        default = None if parameter is None else parameter.default
+        takes_layer = parameter is not None
     except ValueError:  # its arguments are wrong, as the call will say
-        takes_layer = True
-    if takes_layer:
-        built = make(norm_layer=nn.BatchNorm2d if weights else NormSite, num_classes=num_classes)
-    else:
+        takes_layer, default = True, required
+    if not takes_layer or ((weights or own) and default is not required):
         built = make(num_classes=num_classes)
-    notes = load_weights(built, weights, num_classes) if weights else []
-    return built, bool(weights) or not takes_layer, notes
+    else:
+        built = make(norm_layer=nn.BatchNorm2d if weights else NormSite, num_classes=num_classes)
+    return built, load_weights(built, weights, num_classes) if weights else []
 
 
 def load_weights(network: nn.Module, weights: str, num_classes: int) -> list[str]:

@@ -64,13 +64,13 @@ def initialise(network: nn.Module, places: Sequence[Place]) -> None:
     Raises ValueError if the network has no residual branches, or no linear layer.
     """
     branches = residual_branches(network, places)
+    linears = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not linears:
+        raise ValueError("the network has no linear layer, which fixup would start at 0")
     for *others, last in branches:
         for conv in others:
             conv.weight.mul_(len(branches) ** (-1 / (2 * len(others))))
         last.weight.zero_()
-    linears = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not linears:
-        raise ValueError("the network has no linear layer, which fixup would start at 0")
     classifier = linears[-1]
     classifier.weight.zero_()
     if classifier.bias is not None:

@@ -19,6 +19,7 @@ class GlobalResponseNorm(nn.Module):
 
     def __init__(self, num_features: int, *, eps: float = 1e-6) -> None:
         super().__init__()
+        self.num_features = num_features
         self.eps = eps
         self.weight = nn.Parameter(torch.zeros(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))

@@ -12,7 +12,7 @@ def check_groups(num_groups: int, num_features: int) -> None:
     if num_groups < 1 or num_features % num_groups:
         raise ValueError(
             f"num_groups={num_groups} does not divide {num_features} channels: "
-            "set norm.layer.num_groups to a divisor of every width of the network"
+            "it must divide every width of the network"
         )
 
 

@@ -20,6 +20,7 @@ class GroupBatchNorm(nn.Module):
         self, num_features: int, *, num_groups: int = 8, eps: float = 1e-5, momentum: float = 0.1
     ) -> None:
         super().__init__()
+        self.num_features = num_features
         self.group = PlainGroupNorm(num_features, num_groups=num_groups, eps=eps)
         self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum)
 

@@ -25,6 +25,7 @@ class IBN(nn.Module):
         momentum: float = 0.1,
     ) -> None:
         super().__init__()
+        self.num_features = num_features
         num_instance = round(num_features * instance_fraction)
         if not 0 < num_instance < num_features:
             raise ValueError(

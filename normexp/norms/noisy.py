@@ -29,6 +29,7 @@ class NoisyNorm(nn.Module):
 
     def __init__(self, num_features: int, *, norm_layer: NormLayer, ghost_size: float = 16) -> None:
         super().__init__()
+        self.num_features = num_features
         if ghost_size < 1:
             raise ValueError(f"ghost_size={ghost_size}: a batch has 1 image or more")
         self.norm = norm_layer(num_features)

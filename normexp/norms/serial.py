@@ -19,6 +19,7 @@ class SerialNorm(nn.Module):
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
+        self.num_features = num_features
         self.batch = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum, affine=False)
         self.instance = InstanceNorm(num_features, eps=eps)
 

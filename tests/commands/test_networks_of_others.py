@@ -10,7 +10,7 @@ import torch
 from helpers.typed import Answer, normexp, write_module
 from torch import nn
 
-from normexp import load, tensors
+from normexp import build, load, tensors
 from normexp.models.others import load_weights, state_dict
 from normexp.runs.folder import RunFolder
 
@@ -23,6 +23,20 @@ def small(num_classes, width=8):
         nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes),
     )
+"""
+DEFAULT = """\
+from functools import partial
+from torch import nn
+
+def small(num_classes, norm_layer=partial(nn.BatchNorm2d, eps=0.1), hard=False):
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), norm_layer(8), nn.ReLU(), nn.Conv2d(8, 8, 3),
+        nn.BatchNorm2d(8) if hard else nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, num_classes),
+    )
+
+def grouped(num_classes, norm_layer=partial(nn.GroupNorm, 2)):
+    return small(num_classes, norm_layer)
 """
 NETWORK = "model.network._target_=own_network.small"
 DATA = (
@@ -108,6 +122,42 @@ def test_pretrained_weights_are_tuned_further_with_another_norm(
     assert load(tuned, trust=True).result == RunFolder(tuned).result()
 
 
+def built(*typed: str) -> tuple[nn.Module, list[str]]:
+    words = ("model=custom", "data=generated", "kernels=none", *typed)
+    spec, _ = build.run_spec(build.composed(words))
+    network, _, notes = build.built_network(spec, 3)
+    return network, notes
+
+
+@pytest.fixture
+def with_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_module(tmp_path, monkeypatch, "own_default", DEFAULT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def test_the_default_of_norm_layer_is_the_norm_that_a_network_brings(with_default: Path) -> None:
+    target = "model.network._target_=own_default"
+    network, notes = built(f"{target}.small", "norm=own")
+    assert network[1].eps == 0.1
+    assert notes == []
+    grouped, _ = built(f"{target}.grouped", "norm=own")
+    assert isinstance(grouped[1], nn.GroupNorm)
+    torch.save(grouped.state_dict(), with_default / "state.pt")
+    weights = (f"{target}.grouped", "model.weights=state.pt")
+    again, _ = built(*weights, "norm=own")
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in grouped.state_dict().items())
+    _, notes = built(*weights, "norm=batch")
+    assert "running statistics of 1 are not in the weights" in notes[0]
+
+
+def test_a_norm_beside_norm_layer_is_replaced_too(with_default: Path) -> None:
+    typed = ("model.network._target_=own_default.small", "+model.network.hard=true", "norm=group")
+    network, _ = built(*typed)
+    assert [type(network[i]).__name__ for i in (1, 4)] == ["GroupNorm", "GroupNorm"]
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -125,6 +175,12 @@ def test_pretrained_weights_are_tuned_further_with_another_norm(
             "it returns GoogLeNetOutputs, and logits (N, K) are needed",
         ),
         ("train model=cnn norm=own", "has no norm of its own at stage0.0.norm"),
+        ("train model=timm model.network.model_name=nonet", "model.network: Unknown model (nonet)"),
+        ("train norm=weight_std norm.conv.eps=abc", "(norm.conv.eps=abc)"),
+        (
+            "train norm=custom norm.layer._target_=own_network",
+            "norm.layer: _target_=own_network names a module alone",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_a_line(typed: str, words: str, home: Path) -> None:

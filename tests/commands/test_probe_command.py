@@ -36,10 +36,18 @@ class Mean(nn.Module):
 
     def forward(self, x):
         return x.mean((2, 3))
+
+class Pair(Mean):
+    def forward(self, x):
+        return x, 1
+
+class Two(Mean):
+    def __init__(self, num_features, other):
+        super().__init__(num_features)
 """
 
 
-SOME = "batch,instance,both,none,renorm,serial,split,stem_instance,weight,weight_std"
+SOME = "batch,instance,both,grn,none,renorm,serial,split,stem_instance,weight,weight_std"
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +152,8 @@ def test_a_tick_is_a_deviation_below_a_thousandth(some: tuple[Path, Answer]) -> 
         ("instance", "cannot be the identity for every image in either mode"),
         ("serial", "equals instance norm"),
         ("both", "all this as it starts, for it learns gate too"),
+        ("grn", "equals a scale and a shift"),
+        ("grn", "all this as it starts, for with another weight and bias it is another norm"),
         ("none", "can be the identity for every image in training and in evaluation"),
         (
             "renorm",
@@ -183,6 +193,14 @@ def test_a_list_of_norms_needs_no_flag(names: str, tmp_path: Path) -> None:
     assert (answer.code, answer.err) == (0, "")
     assert list(table(answer)) == ["batch", "instance"]
     assert {(row["batch_size"], row["seed"]) for row in records(tmp_path).values()} == {("4", "3")}
+
+
+def test_cells_of_one_norm_are_told_apart_by_what_was_typed(tmp_path: Path) -> None:
+    answer = normexp(tmp_path, "probe", "norm=none,batch", "batch_size=2,4")
+    assert list(records(tmp_path)) == [
+        f"{norm} (batch_size={size})" for norm in ("none", "batch") for size in (2, 4)
+    ]
+    assert "equals batch norm" in words(answer, "batch (batch_size=2)")
 
 
 def test_settings_of_a_layer_reach_it_and_the_file_lies_where_it_is_asked_for(
@@ -230,6 +248,21 @@ def test_a_norm_of_one_s_own_comes_from_a_folder_of_settings(tmp_path: Path) -> 
             ["norm=custom", "norm.layer._target_=probe_bad.Mean"],
             "norm=custom: the layer turns (32, 32, 6, 6), torch.float64 into (32, 32)",
         ),
+        (
+            ["norm=custom", "norm.layer._target_=probe_bad.Pair"],
+            "norm=custom: the layer returns tuple, and a tensor is needed",
+        ),
+        (
+            ["norm=custom", "norm.layer._target_=probe_bad.Two"],
+            "norm=custom: Two.__init__() missing 1 required positional argument: 'other'",
+        ),
+        (
+            ["norm=custom", "norm.layer._target_=torch.nn.GroupNorm"],
+            "norm=custom: GroupNorm.__init__() missing 1 required positional argument: "
+            "'num_channels'; it takes the number of groups first",
+        ),
+        (["norm=own"], "norm=own: these are the norms that a network brings"),
+        (["model=resnet20"], "there is no setting 'model'; --help shows those that there are"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(typed: list[str], told: str, tmp_path: Path) -> None:

@@ -101,10 +101,10 @@ def switchable(x: Tensor, state: State, training: bool) -> Tensor:
     pairs = [moments(x, (2, 3)), moments(x, (1, 2, 3))]
     if not training:
         pairs.append((per_channel(state["running_mean"]), per_channel(state["running_var"])))
-    elif len(x) > 1:
+    else:
         pairs.append(moments(x, (0, 2, 3)))
-    exp_mean = torch.exp(state["mean_logits"][: len(pairs)])
-    exp_variance = torch.exp(state["variance_logits"][: len(pairs)])
+    exp_mean = torch.exp(state["mean_logits"])
+    exp_variance = torch.exp(state["variance_logits"])
     mixed_mean = sum(e / exp_mean.sum() * m for e, (m, _) in zip(exp_mean, pairs, strict=True))
     mixed_variance = sum(
         e / exp_variance.sum() * v for e, (_, v) in zip(exp_variance, pairs, strict=True)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from normexp import build
 from normexp.contracts import EmptySite, NormLayer, NormSite
 from normexp.models.padding import set_padding_mode
-from normexp.norms.placing import places_of
+from normexp.norms.rules import places_of
 
 FILES = [
     file

@@ -113,7 +113,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], ref.Reference]] = {
 }
 HAS_INSTANCE_NORM = {"instance", "instance_plain", "gated", "mean", "serial", "ibn"}
 NEEDS_A_BATCH = {"batch", "ghost", "renorm", "mean_only", "batch_frozen", "evonorm_b0"} | {
-    *("group_batch", "layer_batch", "extended_batch")
+    *("group_batch", "layer_batch", "extended_batch", "switchable")
 }
 
 
@@ -195,13 +195,9 @@ def test_output_and_gradients_are_those_of_the_formula(
     assert_close(y, y64, tolerance, "output")
     assert_close(x.grad, x64.grad, tolerance, "gradient of the input")
     for key, parameter in layer.named_parameters():
-        expected = parameters[key].grad
-        if expected is None:  # switchable's weight of the batch, where there is no batch
-            assert parameter.grad is None or not parameter.grad.any()
-        else:
-            assert parameter.grad is not None
-            assert parameter.grad.dtype == torch.float32
-            assert_close(parameter.grad, expected, tolerance, f"gradient of {key}")
+        assert parameter.grad is not None
+        assert parameter.grad.dtype == torch.float32
+        assert_close(parameter.grad, parameters[key].grad, tolerance, f"gradient of {key}")
 
 
 def test_a_wide_offset_does_not_eat_the_variance() -> None:

@@ -18,6 +18,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 import normexp
 from normexp.contracts import NormSite
+from normexp.norms.evonorm_b0 import EvoNormB0
 from normexp.norms.found import ChannelsLast, make_sites
 from normexp.norms.ibn import IBN
 from normexp.norms.instance import InstanceNorm
@@ -141,7 +142,8 @@ def test_a_norm_of_channels_last_and_one_of_tokens() -> None:
     assert network.get_submodule("features.1.0.block.2.norm").num_features == 96
     assert network.train()(images()).shape == (2, 1000)
     vit = create_model("vit_tiny_patch16_224", num_classes=4)
-    with pytest.raises(ValueError, match="no norm that could be replaced"):
+    words = r"no norm that could be replaced.*norms without a map only \(blocks\.0\.norm1, "
+    with pytest.raises(ValueError, match=words):
         normexp.swap_norms(vit, "batch")
 
 
@@ -161,6 +163,71 @@ def test_a_norm_that_stands_twice_is_refused() -> None:
     norm = nn.BatchNorm2d(3)
     with pytest.raises(ValueError, match="norms 0 and 2 are one"):
         normexp.swap_norms(nn.Sequential(norm, nn.ReLU(), norm), "batch")
+
+
+COMPOSITE = ("both", "mean", "serial", "group_batch", "instance_noisy", "weight_mean_batch")
+ALONE = ("rms2d", "none", "dyt", "grn", "weight", "instance_plain", "layer2d")
+
+
+@pytest.mark.parametrize("first", [*COMPOSITE, *ALONE, "weight_std", "switchable"])
+@pytest.mark.parametrize("second", ["batch", "weight"])
+def test_a_norm_of_ours_is_replaced_as_a_whole(first: str, second: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    once = copy.deepcopy(network)
+    assert normexp.swap_norms(once, second) == []
+    normexp.swap_norms(network, first)
+    assert normexp.swap_norms(network, second) == []
+    assert str(network) == str(once)
+    torch.testing.assert_close(network.train()(images()), once.train()(images()))
+
+
+POOLED = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    "last", [(nn.LayerNorm([6, 32, 32]),), (*POOLED, nn.BatchNorm1d(6)), (*POOLED, nn.RMSNorm(6))]
+)
+def test_a_norm_that_cannot_be_replaced_is_named(last: tuple[nn.Module, ...]) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6), *last)
+    assert normexp.swap_norms(network, "instance") == [str(len(network) - 1)]
+    assert network[-1] is last[-1]
+
+
+@pytest.mark.parametrize("norm", ["group_batch", "layer_batch", "weight_std_batch"])
+def test_running_statistics_of_other_values_are_not_carried_over(norm: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    settled(network)
+    scale = network.get_parameter("1.weight")
+    normexp.swap_norms(network, norm)
+    (batch,) = (m for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+    assert batch.running_mean is not None
+    assert batch.running_var is not None
+    assert not batch.running_mean.any()
+    assert torch.equal(batch.running_var, torch.ones(8))
+    assert torch.equal(batch.weight, scale)
+    settled(network)
+    normexp.swap_norms(network, "batch")  # over filters that are no longer standardised
+    assert not network.get_buffer("1.running_mean").any()
+
+
+def test_a_norm_that_cannot_change_a_convolution_leaves_all_as_they_were() -> None:
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), *(nn.Conv2d(8, 8, 1, groups=8), nn.BatchNorm2d(8))
+    )
+    normexp.swap_norms(network, "weight_mean_batch")
+    before, state = str(network), network.state_dict()
+    with pytest.raises(ValueError, match="filters of one weight"):
+        normexp.swap_norms(network, "weight_std")
+    assert str(network) == before
+    assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
+    assert list(network.state_dict()) == list(state)
+
+
+def test_a_norm_that_took_its_activation_with_it_is_not_replaced_alone() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), EvoNormB0(8))
+    with pytest.raises(ValueError, match="EvoNormB0 stands there for a norm and its activation"):
+        normexp.swap_norms(network, "batch")
+    assert isinstance(network[1], EvoNormB0)
 
 
 def test_a_site_takes_what_libraries_hand_to_norms() -> None:

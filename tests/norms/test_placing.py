@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -8,7 +9,10 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from normexp.contracts import EmptySite, NormLayer, NormSite
-from normexp.norms.placing import place_norms, places_of
+from normexp.norms.group import GroupNorm
+from normexp.norms.noisy import NoisyNorm
+from normexp.norms.placing import place_norms
+from normexp.norms.rules import places_of
 
 
 class Chosen(nn.Identity):
@@ -174,7 +178,6 @@ def test_the_first_rule_that_fits_wins() -> None:
     [
         {"roles": ["shortcut"]},
         {"stages": [4, 4]},
-        {"stages": [3, 1]},
         {"depth": [0.01, 0.1]},
         {"roles": ["stem"], "stages": [1, 1]},
         {"roles": []},
@@ -231,7 +234,9 @@ def test_a_network_of_the_users_own_needs_to_tell_nothing() -> None:
 
 def test_a_network_of_the_users_own_has_no_stem_to_select() -> None:
     network = resnet18(norm_layer=NormSite, num_classes=3)
-    with pytest.raises(ValueError, match=r"norm\.at\.stem selects no norm.* roles norm$"):
+    with pytest.raises(
+        ValueError, match=r"norm\.at\.stem selects no norm.* roles norm; .*norm_roles$"
+    ):
         place_norms(network, Chosen, at={"stem": {"layer": Other, "roles": ["stem"]}})
 
 
@@ -262,6 +267,76 @@ def test_a_norm_with_an_activation_needs_a_network_that_tells_its_own() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), NormSite(4), nn.ReLU())
     with pytest.raises(ValueError, match="norm_activations"):
         place_norms(network, Chosen, activation=nn.Identity)
+
+
+class FunctionalReLU(Net):
+    """It names activations that are no modules."""
+
+    norm_activations: ClassVar = "relu"
+
+
+def test_a_norm_with_an_activation_is_refused_where_it_would_replace_none() -> None:
+    with pytest.raises(ValueError, match="norm_activations='relu' is the name of no module"):
+        place_norms(FunctionalReLU(), Chosen, activation=nn.Identity)
+    network = Net()
+    network.set_submodule("stage2.1.act", nn.Identity())
+    with pytest.raises(ValueError, match=r"the network has none at stage2\.1\.act"):
+        place_norms(network, Chosen, activation=nn.Identity)
+    assert where(network, NormSite) == NORMS
+
+
+class OnlyRoles(nn.Sequential):
+    """It tells the roles of its norms and not which activations follow them."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(nn.Conv2d(3, 4, 1), NormSite(4), nn.ReLU(), NormSite(4))
+        self.norm_roles = {"1": role}
+
+
+def test_a_network_may_tell_its_roles_alone() -> None:
+    network = OnlyRoles("stem")
+    place_norms(network, Chosen, at={"there": {"layer": Other, "roles": ["stem"]}})
+    assert where(network, Other) == ["1"]
+    with pytest.raises(ValueError, match=r"norm_roles of the network: stm: of .*stem"):
+        places_of(OnlyRoles("stm"))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ({"roles": "stem"}, r"norm\.at\.there\.roles=stem: a list, such as \[stem\]"),
+        ({"stages": [3, 1]}, r"norm\.at\.there\.stages=\[3, 1\]: from 3 to 1 is nothing"),
+        ({"depth": [0.5, 0]}, r"norm\.at\.there\.depth=\[0\.5, 0\]: from 0\.5 to 0 is nothing"),
+        ({"depth": 0.5}, r"norm\.at\.there\.depth=0\.5: two numbers are needed"),
+    ],
+)
+def test_a_malformed_condition_is_told(conditions: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        placed(**conditions)
+
+
+def test_a_rule_whose_places_another_one_took_is_told_so() -> None:
+    at = {"a": {"layer": Other, "stages": [0, 2]}, "b": {"layer": Third, "roles": ["stem"]}}
+    with pytest.raises(ValueError, match=r"norm\.at\.b selects nothing: rules before it"):
+        place_norms(Net(), Chosen, at=at)
+
+
+GROUPS = partial(GroupNorm, num_groups=3)
+
+
+@pytest.mark.parametrize(
+    ("layer", "at", "key"),
+    [
+        (GROUPS, {}, "norm.layer.num_groups"),
+        (partial(NoisyNorm, norm_layer=GROUPS), {}, "norm.layer.norm_layer.num_groups"),
+        (Chosen, {"there": {"layer": GROUPS}}, "norm.at.there.layer.num_groups"),
+    ],
+)
+def test_an_argument_that_does_not_fit_is_named_by_its_setting(
+    layer: NormLayer, at: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"num_groups=3 does not divide 4 channels.*\({key}\)"):
+        place_norms(Net(), layer, at=at)
 
 
 def test_placing_changes_no_weight_and_draws_no_random_number() -> None:

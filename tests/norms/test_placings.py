@@ -64,3 +64,32 @@ def test_the_share_of_instance_channels_is_a_setting_of_split(spec_of: Specs) ->
     own = nn.functional.instance_norm(x[:, :4])
     torch.testing.assert_close(by_image[:, :4], own)
     assert (by_image[:, 4:] - nn.functional.instance_norm(x[:, 4:])).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("norm", ["frn", "evonorm_b0", "evonorm_s0"])
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("model.order=conv-act-norm", r"model\.order=conv-norm-act"),
+        ("model.after=pool", r"none at head\.act.*model\.after=relu-pool"),
+    ],
+)
+def test_a_norm_with_an_activation_is_not_put_beside_another_one(
+    norm: str, model: str, words: str, spec_of: Specs
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        build.network(spec_of("data=generated", f"norm={norm}", model), 10)
+
+
+@pytest.mark.parametrize(
+    "model", ["model.after=relu-pool", "model.after=flatten", "model.depth=12"]
+)
+def test_a_norm_with_an_activation_replaces_each_activation(model: str, spec_of: Specs) -> None:
+    network = build.network(spec_of("data=generated", "norm=frn", model), 10)
+    assert not [m for m in network.modules() if isinstance(m, nn.ReLU)]
+
+
+@pytest.mark.parametrize("norm", ["fixup", "skipinit"])
+def test_a_norm_for_residual_networks_says_so_first(norm: str, spec_of: Specs) -> None:
+    with pytest.raises(ValueError, match="the network has no residual branches"):
+        build.network(spec_of("data=generated", f"norm={norm}"), 10)

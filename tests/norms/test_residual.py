@@ -16,8 +16,8 @@ from normexp.engine.schedule import parameter_groups
 from normexp.models.check import check
 from normexp.models.resnet20 import ResidualBlock, ResNet20
 from normexp.norms.fixup import FixupBias, FixupScale, add_input_bias, initialise
-from normexp.norms.placing import places_of
 from normexp.norms.residual import residual_branches
+from normexp.norms.rules import places_of
 from normexp.norms.scale_shift import ScaleShift
 from normexp.runs.spec import RunSpec
 
