@@ -41,9 +41,10 @@ def test_what_is_written_to_a_screen_that_is_gone_ends_nothing(
 @pytest.mark.parametrize("full", ["stdout", "stderr"])
 def test_a_file_without_room_for_what_is_written_ends_nothing(full: str) -> None:
     with Path("/dev/full").open("w") as file:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: file}
+        out, err = (file if name == full else subprocess.PIPE for name in ("stdout", "stderr"))
         work = WORK.replace("os._exit(7)", "raise SystemExit(7)")  # the streams are closed
-        done = subprocess.run([sys.executable, "-c", work], check=False, text=True, **streams)
+        command = [sys.executable, "-c", work]
+        done = subprocess.run(command, check=False, text=True, stdout=out, stderr=err)
     assert done.returncode == 7
     assert "Error" not in (done.stderr or "")
 

@@ -140,10 +140,10 @@ def with_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_default_of_norm_layer_is_the_norm_that_a_network_brings(with_default: Path) -> None:
     target = "model.network._target_=own_default"
     network, notes = built(f"{target}.small", "norm=own")
-    assert network[1].eps == 0.1
+    assert network.get_submodule("1").eps == 0.1
     assert notes == []
     grouped, _ = built(f"{target}.grouped", "norm=own")
-    assert isinstance(grouped[1], nn.GroupNorm)
+    assert isinstance(grouped.get_submodule("1"), nn.GroupNorm)
     torch.save(grouped.state_dict(), with_default / "state.pt")
     weights = (f"{target}.grouped", "model.weights=state.pt")
     again, _ = built(*weights, "norm=own")
@@ -155,7 +155,10 @@ def test_the_default_of_norm_layer_is_the_norm_that_a_network_brings(with_defaul
 def test_a_norm_beside_norm_layer_is_replaced_too(with_default: Path) -> None:
     typed = ("model.network._target_=own_default.small", "+model.network.hard=true", "norm=group")
     network, _ = built(*typed)
-    assert [type(network[i]).__name__ for i in (1, 4)] == ["GroupNorm", "GroupNorm"]
+    assert [type(network.get_submodule(i)).__name__ for i in ("1", "4")] == [
+        "GroupNorm",
+        "GroupNorm",
+    ]
 
 
 @pytest.mark.parametrize(
