@@ -29,8 +29,8 @@ ROWS = (
     ("board", "environment", "tensors"),
     ("precision", "runs", "shipped"),
     ("settings", "contracts"),
-    ("home", "kinds"),
-    ("errors", "screen"),
+    ("home", "kinds", "screen"),
+    ("errors",),
     ("__version__",),
 )
 RANKS = {room: rank for rank, rooms in enumerate(ROWS) for room in rooms}
