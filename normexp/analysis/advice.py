@@ -50,7 +50,9 @@ def advice(
     group = comparable(near, batch_size, tuned)
     norms, scores = by_norm(group), scores_by_norm(group, measure)
     size = group[0].spec.batch_size
-    have = f", of the norms with runs at batch size {size} (no run has {batch_size})"
+    is_there = any(run.spec.batch_size == batch_size for run in near)
+    lacking = "no learning rate is tuned at" if is_there else "no run has"
+    have = f", of the norms with runs at batch size {size} ({lacking} {batch_size})"
     words = f"{have if size != batch_size else ''}: {what}"
     sizes = at_other_sizes(ended, group)
 

@@ -39,17 +39,21 @@ def of_newest_numerics(runs: Sequence[Run]) -> list[Run]:
 def comparable(near: Sequence[Run], batch_size: int, tuned: Sequence[Tuned] = ()) -> list[Run]:
     """Return the runs that differ in norm and seed only: the nearest, then the most of them.
 
-    Each may have the learning rate that was chosen for it.
+    Each may have the learning rate that was chosen for it. Runs at one rate for all, which is no
+    fair comparison, count as further by a factor of 2 in the batch size.
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for run, _, is_chosen in _choices(near, tuned):
         same = {k: repr(v) for k, v in run.factors.items() if not _is_own(k)}
         same["optimizer.lr"] = "tuned" if is_chosen else repr(run.spec.optimizer.lr)
         groups.setdefault(tuple(sorted(same.items())), []).append(run)
-    return max(
-        groups.values(),
-        key=lambda own: (len(by_norm(own)) > 1, -distance(own[0], batch_size), len(own)),
-    )
+
+    def worth(own: Sequence[Run]) -> tuple[object, ...]:
+        is_tuned = _choices(own[:1], tuned)[0][2]
+        away = distance(own[0], batch_size) + (0.0 if is_tuned else log(2))
+        return len(by_norm(own)) > 1, -away, is_tuned, len(own)
+
+    return max(groups.values(), key=worth)
 
 
 def at_other_sizes(runs: Sequence[Run], group: Sequence[Run]) -> dict[int, list[Run]]:

@@ -262,3 +262,17 @@ def test_of_several_rates_of_a_cell_that_with_the_best_validation_accuracy_stays
     ]
     kept = [(run.spec.norm.name, run.spec.optimizer.lr) for run in at_best_rates(rows)]
     assert kept == [("batch", 0.4)] * 2 + [("none", 0.1)] * 2
+
+
+def test_runs_at_one_rate_for_all_give_way_to_tuned_ones_of_half_and_twice_the_batch() -> None:
+    rows = runs("batch", 0.8) + runs("instance", 0.5)
+    near = runs("batch", 0.6, batch_size=8) + runs("instance", 0.7, batch_size=8)
+    far = runs("batch", 0.6, batch_size=16) + runs("instance", 0.7, batch_size=16)
+    tuned = [
+        Tuned("", key_of(r.spec), r.spec.optimizer.lr, False, ()) for r in near[::8] + far[::8]
+    ]
+    words = (
+        "Use instance, of the norms with runs at batch size 8 (no learning rate is tuned at 4): "
+    )
+    assert next(advice(rows + near, 4, "steady", 0.5, tuned)).startswith(words)
+    assert next(advice(rows + far, 4, "steady", 0.5, tuned)).startswith("Use batch: ")
