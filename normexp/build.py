@@ -142,7 +142,7 @@ def built_network(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]
     from normexp.kernels import accelerate
     from normexp.models.others import called
     from normexp.models.padding import set_padding_mode
-    from normexp.norms.found import Own, make_sites
+    from normexp.norms.found import is_own, make_sites
     from normexp.norms.known import unsettled
     from normexp.norms.placing import place_norms
 
@@ -150,11 +150,11 @@ def built_network(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]
         torch.manual_seed(spec.seed)
         make_network = make(spec.model.network, "model.network")
         parts = norm_parts(spec)
-        is_own = getattr(parts["layer"], "func", None) is Own
+        keeps = is_own(parts["layer"])
         try:
-            built, notes = called(make_network, num_classes, spec.model.weights, is_own)
+            built, notes = called(make_network, num_classes, spec.model.weights, keeps)
         except RuntimeError as error:
-            if raised_in(error) != "timm":
+            if raised_in(error) != "timm" or "Unknown model" not in str(error):
                 raise
             raise UserError(f"model.network: {error}; timm.list_models() has the names") from error
         except TypeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -47,14 +48,12 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
         normexp.swap_norms(network, functools.partial(nn.BatchNorm2d, momentum=0.01))
     """
     parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
-    own = {name: network.get_submodule(name) for name in norms_of(network)}
-    try:
+    with ExitStack() as undo:
+        for name in norms_of(network):
+            undo.callback(network.set_submodule, name, network.get_submodule(name))
         staying = make_sites(network)
         place_norms(network, **parts)
-    except Exception:
-        for name, module in own.items():
-            network.set_submodule(name, module)
-        raise
+        undo.pop_all()
     return staying
 
 

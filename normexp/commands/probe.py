@@ -40,7 +40,6 @@ evaluation in place of training. identity R²: of the input by the output, with
 the best scale and shift for each channel, the same ones for all images. one
 image: batches of one. parameters: for each channel.
 """
-OWN = "normexp.norms.found.Own"
 MODES = ("in training", "in evaluation")
 
 
@@ -98,18 +97,20 @@ def rows_of(cfg: DictConfig) -> list[Row]:
     import torch
 
     from normexp.evaluation.probe import probe, probe_filters
+    from normexp.norms.found import is_own
 
     torch.set_num_threads(1)  # the tensors are small
     typed = {key: cfg[key] for key in ("seed", "batch_size", "runtime")}
     settings = checked({**typed, "norm": cfg.norm.name}, COMMANDS["probe"])
     inputs = {key: settings[key] for key in ("batch_size", "seed")}
-    if cfg.norm.layer.get("_target_") == OWN:
-        raise UserError(
-            f"norm={cfg.norm.name}: these are the norms that a network brings, none of a class; "
-            "norm=custom norm.layer._target_=torch.nn.BatchNorm2d measures a layer of others"
-        )
     typed_here = tuple(HydraConfig.get().overrides.task)
     with as_user_error(f"norm={cfg.norm.name}: ", (ValueError, RuntimeError, TypeError)):
+        if is_own(make(cfg.norm.layer, "norm.layer")):
+            raise UserError(
+                f"norm={cfg.norm.name}: these are the norms that a network brings, none of a "
+                "class; norm=custom norm.layer._target_=torch.nn.BatchNorm2d measures a layer of "
+                "others"
+            )
         change = make(cfg.norm.conv, "norm.conv") if "conv" in cfg.norm else None
         filters = probe_filters(change, settings["seed"]) if change else None
         return [

@@ -135,7 +135,7 @@ def memory_explained(spec: RunSpec) -> Iterator[None]:
     """Raise UserError for want of memory, which is the user's mistake."""
     try:
         yield
-    except Exception as error:
+    except (MemoryError, OSError, RuntimeError) as error:
         shown = explained(error, spec)
         if shown is error:
             raise

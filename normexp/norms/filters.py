@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 
 from torch import nn
 from torch.nn.utils import parametrize
@@ -31,21 +32,31 @@ def bare(conv: nn.Conv2d) -> list[nn.Module]:
 def change_filters(convs: Iterable[nn.Conv2d], change: Callable[[nn.Conv2d], None] | None) -> None:
     """Put `change` on each convolution in the place of ours that it has.
 
-    Where one raises, all are as they were. Raises ValueError where an argument has a wrong type.
+    Where one raises, all are as they were. Raises ValueError where an argument is no number.
     """
-    before: list[tuple[nn.Conv2d, list[nn.Module]]] = []
-    try:
+    with ExitStack() as undo:
         for conv in convs:
-            before.append((conv, bare(conv)))
+            undo.callback(restore, conv, bare(conv))
             if change is not None:
-                change(conv)
-    except Exception as error:
-        for conv, changes in before:
-            bare(conv)
-            for each in changes:
-                parametrize.register_parametrization(conv, "weight", each)
-        if not isinstance(error, TypeError):
+                changed(conv, change)
+        undo.pop_all()
+
+
+def restore(conv: nn.Conv2d, changes: Iterable[nn.Module]) -> None:
+    """Put our earlier `changes` on a convolution in the place of those that it has."""
+    bare(conv)
+    for each in changes:
+        parametrize.register_parametrization(conv, "weight", each)
+
+
+def changed(conv: nn.Conv2d, change: Callable[[nn.Conv2d], None]) -> None:
+    """Change a convolution; raises ValueError where an argument is no number."""
+    arguments = getattr(change, "keywords", {}).items()
+    wrong = [f"norm.conv.{name}={value}" for name, value in arguments if isinstance(value, str)]
+    try:
+        change(conv)
+    except TypeError as error:
+        if not wrong:
             raise
-        arguments = getattr(change, "keywords", {}).items()
-        given = ", ".join(f"norm.conv.{name}={value}" for name, value in arguments)
-        raise ValueError(f"norm.conv cannot change the convolutions: {error} ({given})") from error
+        words = f"norm.conv cannot change the convolutions: {error} ({', '.join(wrong)})"
+        raise ValueError(words) from error

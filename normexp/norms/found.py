@@ -48,6 +48,11 @@ class ChannelsLast(nn.Module):
         return y.permute(0, 2, 3, 1)
 
 
+def is_own(layer: object) -> bool:
+    """Whether a norm layer, or a partial of it, stands for the norms that a network brings."""
+    return getattr(layer, "func", layer) is Own
+
+
 class FoundSite(NormSite):
     """The site of a norm that the network brought along."""
 

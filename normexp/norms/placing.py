@@ -13,7 +13,7 @@ from torch import nn
 
 from normexp.contracts import EmptySite, NamesActivations, NamesPlaces, NormLayer, NormSite, Place
 from normexp.norms.filters import bared, change_filters
-from normexp.norms.found import FoundSite, Own
+from normexp.norms.found import FoundSite, Own, is_own
 from normexp.norms.known import norms_of
 from normexp.norms.rules import places_of, rule_of
 from normexp.runs.names import several
@@ -42,10 +42,9 @@ def place_norms(
     the first weights.
     Raises ValueError where a rule is malformed or selects no place, or a layer does not fit.
     """
-    is_own = getattr(layer, "func", layer) is Own
     places = places_of(network)
     if not places:
-        if is_own:
+        if is_own(layer):
             return []
         raise ValueError(_without_sites(network))
     if init is not None:
@@ -60,7 +59,7 @@ def place_norms(
     }
     for name, module in layers.items():
         network.set_submodule(name, module)
-    if not is_own:
+    if not is_own(layer):
         change_filters(_convolutions(network), conv)
     for name in activations:
         assert activation is not None
