@@ -186,7 +186,13 @@ def shipped_norm(name: str) -> Mapping[str, Any]:
     files = shipped.choices("norm")
     if name not in files:
         raise UserError(f"norm={name}: there is no such norm; {suggestion(name, files)}")
-    content = plain(OmegaConf.create({"norm": OmegaConf.load(files[name])}), ["norm"])
+    try:
+        content = plain(OmegaConf.create({"norm": OmegaConf.load(files[name])}), ["norm"])
+    except UserError as error:
+        raise UserError(
+            f"norm={name} depends on a setting of a training ({error}): make the layer yourself, "
+            "and give it in place of the name"
+        ) from None
     return _made_parts(content)
 
 

@@ -9,7 +9,7 @@ from normexp import __version__, settings
 from normexp.commands.mistyped import refuse_mistyped, spelled
 from normexp.errors import Stopped, one_line, show, suggestion
 from normexp.home import ensure_home
-from normexp.screen import is_whole, outlive, spell_out
+from normexp.screen import is_whole, outlive_screen, outlive_terminal, spell_out
 
 COMMANDS = {
     "train": "train one run, or with -m a grid of runs; typed again, it resumes",
@@ -31,7 +31,7 @@ COMMANDS = {
 CHILD = "child"  # what a sweep starts, not a person
 COMPLETE = "complete"  # what the Tab key starts
 LASTING = ("train", "tune", "evaluate", "claims", "verify")
-"""Those that go on where their screen goes away."""
+"""Those that go on where their terminal is closed."""
 MEANT = {"prove": "probe", "list": "runs", "ls": "runs", "show": "runs", "run": "train"}
 """Words that others have for a command, or that it had."""
 
@@ -56,8 +56,9 @@ version {version}"""
 def main() -> None:
     """Run the command that `sys.argv` names; a user's mistake ends in one line and exit code 1."""
     spell_out()
-    if sys.argv[1:2] and sys.argv[1] in LASTING:
-        outlive()
+    outlive_screen()
+    if {*sys.argv[1:2]} & {*LASTING}:
+        outlive_terminal()
     code = run(sys.argv[1:])
     if not is_whole(sys.stdout):
         print("normexp: the output is not whole: its disk has no space left", file=sys.stderr)
@@ -94,9 +95,6 @@ def run(arguments: list[str]) -> int:
             "normexp: stopped; the same command goes on from the last checkpoint", file=sys.stderr
         )
         return 130
-    except BrokenPipeError:  # `normexp train --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
         show(error, one_line(error))
         return 1

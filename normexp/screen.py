@@ -48,11 +48,15 @@ def _spelled_out(error: UnicodeError) -> tuple[str, int]:
     return "".join(SPELLED.get(each, ascii(each)[1:-1]) for each in text), error.end
 
 
-def outlive() -> None:
-    """Let this process go on without its screen."""
+def outlive_screen() -> None:
+    """Drop what is written to a screen that has gone, instead of ending with an error."""
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+
+
+def outlive_terminal() -> None:
+    """Let this process go on when its terminal is closed."""
     if sys.platform != "win32":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a terminal that is closed
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def is_whole(stream: TextIO) -> bool:

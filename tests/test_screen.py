@@ -13,8 +13,9 @@ import pytest
 
 WORK = """
 import os, signal, sys
-from normexp.screen import outlive
-outlive()
+from normexp.screen import outlive_screen, outlive_terminal
+outlive_screen()
+outlive_terminal()
 os.kill(os.getpid(), signal.SIGHUP)  # as a shell sends it on
 for _ in range(3):
     print("a line" * 2000, flush=True)
@@ -49,9 +50,10 @@ def test_a_file_without_room_for_what_is_written_ends_nothing(full: str) -> None
     assert "Error" not in (done.stderr or "")
 
 
-def test_an_answer_for_which_a_disk_has_no_room_is_said_not_to_be_whole() -> None:
+@pytest.mark.parametrize("word", ["--help", "help batch_size", "claims --help", "probe norm=batch"])
+def test_an_answer_for_which_a_disk_has_no_room_is_said_not_to_be_whole(word: str) -> None:
     with Path("/dev/full").open("w") as file:
-        command = [sys.executable, "-m", "normexp", "claims", "--help"]
+        command = [sys.executable, "-m", "normexp", *word.split()]
         done = subprocess.run(command, check=False, text=True, stdout=file, stderr=subprocess.PIPE)
     assert done.returncode == 1
     assert done.stderr == "normexp: the output is not whole: its disk has no space left\n"

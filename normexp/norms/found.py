@@ -123,7 +123,9 @@ def _input_shapes(network: nn.Module, names: list[str]) -> dict[str, torch.Size]
     like = next(network.parameters())
     for size in SIZES:
         image = torch.zeros(1, channels, size, size, dtype=like.dtype, device=like.device)
-        with suppress(RuntimeError, ValueError, AssertionError, TypeError):
+        with suppress(
+            RuntimeError, ValueError, TypeError, AssertionError, AttributeError, LookupError
+        ):
             return _shapes_at(copy.deepcopy(network).eval(), names, image)
     return {}
 

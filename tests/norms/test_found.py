@@ -18,6 +18,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 import normexp
 from normexp.contracts import NormSite
+from normexp.errors import UserError
 from normexp.norms.evonorm_b0 import EvoNormB0
 from normexp.norms.found import ChannelsLast, make_sites
 from normexp.norms.ibn import IBN
@@ -151,6 +152,31 @@ def test_a_norm_that_does_not_fit_leaves_the_network_as_it_was() -> None:
     network, before = one_norm(nn.BatchNorm2d(6))
     with pytest.raises(ValueError, match="num_groups=8 does not divide 6"):
         normexp.swap_norms(network, "group")
+    assert network[1] is before
+
+
+class OfNames(nn.Module):
+    """A network that takes its images under a name, and none alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        y: Tensor = self.norm(inputs.get("images"))
+        return y
+
+
+def test_the_norms_of_a_network_that_takes_no_plain_images_are_swapped() -> None:
+    network = OfNames()
+    assert normexp.swap_norms(network, "instance") == []
+    assert isinstance(network.norm, InstanceNorm)
+
+
+def test_a_norm_that_needs_a_setting_of_a_training_says_so() -> None:
+    network, before = one_norm(nn.BatchNorm2d(6))
+    with pytest.raises(UserError, match=r"norm=batch_memory depends on a setting.*batch_size"):
+        normexp.swap_norms(network, "batch_memory")
     assert network[1] is before
 
 
