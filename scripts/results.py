@@ -25,6 +25,7 @@ from normexp.analysis.render.document import NONE, Figure, Table, interval
 from normexp.analysis.report.accuracy import accuracy_section, cell, contrast_section
 from normexp.analysis.report.blocks import Block, blocks, factors_of, short
 from normexp.analysis.report.comparisons import compare_cells, table, words
+from normexp.analysis.report.lens import lens_section
 from normexp.analysis.right_images import interval_of
 from normexp.analysis.rows import by_study
 from normexp.analysis.spread import LEVEL
@@ -161,6 +162,13 @@ def contrast(block: Block, figure: str) -> str:
     return "\n\n".join([picture, markdown_of(numbers)])
 
 
+def of_test_batch(block: Block, _: str) -> str:
+    section = lens_section(block, LEVEL, "")
+    found = [] if section is None else section.tables
+    of_severities = [each for each in found if each.name == "lens_severities"]
+    return "\n\n".join(map(markdown_of, of_severities)) or "`normexp evaluate` has seen no run."
+
+
 def command(block: Block, _: str) -> str:
     seeds = ",".join(map(str, sorted({run.seed for run in block.runs})))
     return "```\n" + sweeps_of(block.runs, f"seed={seeds}") + "\n```"
@@ -241,6 +249,7 @@ TABLES: Mapping[str, Callable[[Block, str], str]] = {
     "accuracy": accuracy,
     "differences": differences,
     "contrast": contrast,
+    "of_test_batch": of_test_batch,
     "command": command,
 }
 """Of a study, a table for each part that may be compared."""

@@ -12,6 +12,7 @@ from normexp.analysis.report.blocks import Block
 from normexp.analysis.rows import Run
 from normexp.analysis.spread import PERCENT
 from normexp.kinds import typed
+from normexp.runs.tested import CONTRAST_LEFT
 
 STATISTICS = ("statistics", "batch_size", "alpha")  # the keys that tell choices of statistics apart
 
@@ -42,7 +43,7 @@ def lens_section(block: Block, level: float, name: str) -> Section | None:
     }
     if shares:
         section.figures.append(_by_contrast(seen, sorted(shares), level, name))
-    section.tables.append(_statistics(block, seen, level, name))
+    section.tables += [*_statistics(block, seen, level, name), *_severities(seen, level, name)]
     return section
 
 
@@ -100,8 +101,8 @@ def _lines(
                 yield figures.Line(typed(series) + ", batch" * dashed, spreads, dashed)
 
 
-def _statistics(block: Block, seen: Block, level: float, name: str) -> Table:
-    """Return a row a cell, and a column for each choice of statistics on unchanged images.
+def _statistics(block: Block, seen: Block, level: float, name: str) -> Iterator[Table]:
+    """Yield a row a cell, and a column for each choice of statistics on unchanged images.
 
     `seen` has the runs that are shown of each cell.
     """
@@ -111,6 +112,8 @@ def _statistics(block: Block, seen: Block, level: float, name: str) -> Table:
         for row in run.lens
         if row["axis"] == "statistics" and row["change"] == "none"
     )
+    if not choices:
+        return
     heads = [" ".join(str(part) for part in choice if part is not None) for choice in choices]
     measures = [
         lens_accuracy(axis="statistics", change="none", **dict(zip(STATISTICS, each, strict=True)))
@@ -125,4 +128,23 @@ def _statistics(block: Block, seen: Block, level: float, name: str) -> Table:
         "batch, by its size; mixed with the image's own, by their weight; precise and cumulative "
         "ones of training batches, by their size."
     )
-    return Table(f"{name}lens_statistics", caption, ["cell", *heads], rows)
+    yield Table(f"{name}lens_statistics", caption, ["cell", *heads], rows)
+
+
+def _severities(seen: Block, level: float, name: str) -> Iterator[Table]:
+    """Yield a row a cell, and a column for each contrast severity, by the test batch."""
+    batch = {"axis": "contrast", "statistics": "batch"}
+    measures = [lens_accuracy(**batch, change="none")]
+    measures += [
+        lens_accuracy(**batch, change="corruption", level=share) for share in CONTRAST_LEFT.values()
+    ]
+    spreads = {at: [seen.spread(*at, m, level, PERCENT) for m in measures] for at in seen.cells}
+    rows = [[seen.row(*at), *map(with_interval, own)] for at, own in spreads.items() if any(own)]
+    if not rows:
+        return
+    caption = (
+        "Of finished runs: test accuracy in percent by contrast severity, with the statistics of "
+        "the test batch in place of the running ones."
+    )
+    head = ["cell", "unchanged", *(f"severity {severity}" for severity in CONTRAST_LEFT)]
+    yield Table(f"{name}lens_severities", caption, head, rows)

@@ -44,6 +44,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for what in ("running", "batch")
         for level, a in ((0.5, 0.3), (1, 0.6))
     ]
+    by_batch: dict[str, Any] = {"axis": "contrast", "statistics": "batch"}
+    lens.append({**by_batch, "change": "none", "level": 1, "accuracy": 0.61})
+    lens += [
+        {**by_batch, "change": "corruption", "level": share, "accuracy": 0.1 + share / 2}
+        for share in (0.75, 0.5, 0.4, 0.3, 0.15)  # CIFAR-10-C's severities 1 to 5
+    ]
     other: dict[str, Any] = {"axis": "statistics", "change": "none", "level": 1, "alpha": None}
     lens.append({**other, "statistics": "batch", "batch_size": 16, "accuracy": 0.625})
     for run in RunFolder.all_below(outputs, "cnn-batch-b8-*"):
@@ -125,6 +131,10 @@ def test_the_lens_is_told_where_runs_were_evaluated(markdown: str) -> None:
     assert "3 of 27 runs were seen by `normexp evaluate`" in lens
     assert line(lens, "cell")[1] == "batch 16"
     assert line(lens, "batch, batch size 8")[1] == "62.5 [62.5, 62.5]"
+    of_batch = lens.partition("in place of the running ones")[2]
+    assert [float(text.split()[0]) for text in line(of_batch, "batch, batch size 8")[1:]] == [
+        *(61.0, 47.5, 35.0, 30.0, 25.0, 17.5)
+    ]
 
 
 def test_runs_that_the_lens_saw_with_other_settings_are_left_out(tmp_path: Path) -> None:
