@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from normexp import build, inputs
-from normexp.commands.quoting import quoted
+from normexp.commands.meant import meant_for_others
+from normexp.commands.mistyped import refuse_mistyped, spelled
+from normexp.commands.quoting import quoted, refuse_lists
 from normexp.commands.train import carry_out
 from normexp.commands.trust import require_trusted
 from normexp.errors import UserError
 from normexp.kinds import typed
-from normexp.runs.catalogue import catalogue
+from normexp.runs.catalogue import read_runs, unreadable
+from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 from normexp.runs.result import RunResult
 from normexp.runs.spec import RunSpec, Settings
+from normexp.runs.tree import images_digest
 
 if TYPE_CHECKING:  # torch takes seconds to import, and `results` needs none of it
     from torch import Tensor, nn
@@ -82,7 +90,12 @@ class Trained:
         return logits
 
     def predict(self, pictures: Pictures) -> list[str]:
-        """Return the name of the likeliest class of each of the pictures (see `images`)."""
+        """Return the name of the likeliest class of each of the pictures (see `images`).
+
+        Raises UserError where the run diverged.
+        """
+        if self.result.test is None:
+            raise UserError(f"{self.folder.name} diverged: its logits are no numbers")
         return [self.classes[i] for i in self.logits(pictures).argmax(1).tolist()]
 
     def module(self) -> nn.Module:
@@ -98,8 +111,8 @@ class Trained:
         """
         from normexp.models.standardised import export
 
-        inputs = self.result.inputs
-        export(self.module(), Path(file), (inputs.height, inputs.width) if inputs else (32, 32))
+        inputs, file = self.result.inputs, Path(file).expanduser()
+        export(self.module(), file, (inputs.height, inputs.width) if inputs else (32, 32))
 
 
 def load(folder: str | Path, trust: bool = False) -> Trained:
@@ -107,32 +120,54 @@ def load(folder: str | Path, trust: bool = False) -> Trained:
 
     The images that it was trained on need not be there. A network or a norm of your own is called
     with `trust=True` only, as a record may come from somebody else. Raises UserError where there is
-    no finished run.
+    no finished run, where a file of it is damaged, and where the code of its network has changed.
     """
     from normexp import tensors
+    from normexp.environment import like_a_process
 
     of = RunFolder(Path(folder).expanduser())
-    if not of.record_file.exists() or (result := of.result()) is None:
-        raise UserError(f"{folder} is no folder of a finished run; normexp.results() lists them")
-    spec = of.record().spec
+    try:
+        if not of.record_file.exists() or (result := of.result()) is None:
+            raise UserError(
+                f"{folder} is no folder of a finished run; normexp.results() lists them"
+            )
+        spec = of.record().spec
+    except DamagedFileError as error:
+        raise UserError(unreadable(error)) from error
     require_trusted(spec.settings, trust)
+    if lost := of.lost_weights():
+        raise UserError(lost)
     # Plain layers of torch, which can be exported, with the same parameters and names.
     plain = replace(spec, kernels="none", model=replace(spec.model, weights=None))
-    network = build.network(plain, len(result.classes))
-    network.load_state_dict(tensors.load(of.weights))
-    return Trained(of.path, spec, result, network.eval(), _standardiser(spec, result))
+    with like_a_process():
+        network = build.network(plain, len(result.classes))
+        try:
+            network.load_state_dict(tensors.load(of.weights))
+        except RuntimeError as error:
+            raise UserError(
+                f"{of.weights} does not fit its network, whose code has changed since; to make it "
+                f"again: {of.again()}"
+            ) from error
+        return Trained(of.path, spec, result, network.eval(), _standardiser(spec, result))
 
 
 def results(outputs: str | Path = "outputs") -> list[dict[str, object]]:
     """Return a row for each run below `outputs`: its settings, and what it found.
 
     Accuracies are shares; None where a run is not finished, or diverged; that of
-    validation also where it was not trained.
+    validation also where it was not trained. A run that cannot be read is left out, with a
+    warning. Raises UserError where there is no such folder.
 
     >>> pandas.DataFrame(normexp.results("outputs")).groupby("norm").test_accuracy.mean()
     """
+    folder = Path(outputs).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {outputs}; normexp.train(...) makes it")
     rows: list[dict[str, object]] = []
-    for entry in catalogue(Path(outputs).expanduser()):
+    found_runs = read_runs(folder)
+    for problem in found_runs.problems:
+        warnings.warn(problem, stacklevel=2)
+    for entry in found_runs.entries:
         result, factors = entry.result, entry.factors
         test = result.test if result else None
         last = result.last_epoch if result else None
@@ -156,15 +191,49 @@ def train(*overrides: str, **settings: object) -> Trained:
     """Train a run, or go on with it, and return its network; a finished one is not trained again.
 
     Settings are those of `normexp train`; those with a dot are texts, as on the command line.
-    Raises UserError as the command line tells it.
+    Raises UserError as the command line tells it. Torch's random numbers, threads and default type
+    are the caller's again afterwards.
 
     >>> normexp.train("optimizer.lr=0.1", norm="instance", batch_size=4, data="generated")
     """
-    given = [*overrides, *(f"{key}={typed(value)}" for key, value in settings.items())]
-    given = quoted([each.replace("=~/", f"={Path.home()}/", 1) for each in given])
-    spec, runtime = build.run_spec(build.composed(given))
-    carry_out(spec, runtime, shlex.join(["normexp", "train", *given]))
+    from normexp.environment import like_a_process
+
+    images_digest.cache_clear()  # images may have come since the last call
+    given = _as_typed([*overrides, *(_override(*each) for each in settings.items())])
+    others, lines = meant_for_others(given, build.conf_dir())
+    for line in lines:
+        print(line, file=sys.stderr)
+    with like_a_process():
+        spec, runtime = build.run_spec(build.composed([*given, *others]))
+        carry_out(spec, runtime, shlex.join(["normexp", "train", *given]))
     return load(RunFolder.of(Path(runtime.outputs).expanduser(), spec).path, trust=True)
+
+
+def _override(key: str, value: object) -> str:
+    """Return `key=value`; raises UserError where a value has no such form."""
+    if isinstance(value, Mapping):
+        inner = next(iter(value), "...")
+        raise UserError(f"{key}={value}: settings of {key} are texts, '{key}.{inner}=...'")
+    if isinstance(value, range | set | frozenset):
+        raise UserError(
+            f"{key}={value}: a run has one; a grid is typed: normexp train -m {key}=..."
+        )
+    if callable(value) or not isinstance(value, str | Path | Iterable | Number | None):
+        raise UserError(
+            f"{key}={value!r}: a name, number or text is needed; of your own, in a file "
+            "mynorms.py, norm='custom' with 'norm.layer._target_=mynorms.Halved'"
+        )
+    return f"{key}={typed(value)}"
+
+
+def _as_typed(given: list[str]) -> list[str]:
+    """Return what Hydra can read; raises UserError where it cannot be meant so."""
+    given = spelled("train", given)
+    refuse_mistyped("train", given)
+    if flags := [each for each in given if each.startswith("-")]:
+        raise UserError(f"{flags[0]}: flags, as for grids, are typed: normexp train {flags[0]} ...")
+    refuse_lists(given)
+    return quoted([each.replace("=~/", f"={Path.home()}/", 1) for each in given])
 
 
 def _standardiser(spec: RunSpec, result: RunResult) -> Standardise:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from normexp import inputs, shipped
-from normexp.errors import UserError, as_user_error, raised_in, suggestion
+from normexp.errors import UserError, as_user_error, one_line, raised_in, suggestion
 from normexp.parts import make, plain
 from normexp.runs.names import several
 from normexp.runs.runtime import Runtime
@@ -40,9 +43,18 @@ OmegaConf.register_new_resolver(
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
-    """Return the settings of `normexp train` with these overrides."""
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+    """Return the settings of `normexp train` with these overrides.
+
+    Raises UserError where Hydra cannot read them. It may be called within a Hydra application.
+    """
+    of_caller, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        with initialize_config_dir(conf_dir(), version_base="1.3"):
+            return compose("train", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(one_line(error)) from error
+    finally:
+        GlobalHydra.instance().hydra = of_caller  # Hydra has made another instance
 
 
 def run_spec(cfg: DictConfig) -> tuple[RunSpec, Runtime]:

@@ -42,6 +42,29 @@ def choose_device(setting: str) -> torch.device:
     return device
 
 
+@contextmanager
+def like_a_process() -> Iterator[None]:
+    """Run what is within as a process of its own would, and leave the caller's torch as it was.
+
+    That is its random numbers, default type, modes of gradients, threads, and what
+    `choose_device` and `Precision.choose` set.
+    """
+    threads, kind = torch.get_num_threads(), torch.get_default_dtype()
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    conv = cudnn.conv  # type: ignore[attr-defined]
+    flags = [(cudnn, "deterministic"), (conv, "fp32_precision"), (matmul, "fp32_precision")]
+    before = [(of, name, getattr(of, name)) for of, name in flags]
+    with torch.random.fork_rng(), torch.inference_mode(mode=False), torch.enable_grad():
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(kind)
+            torch.set_num_threads(threads)
+            for of, name, value in before:
+                setattr(of, name, value)
+
+
 def keep_freed_memory() -> None:
     """Have the C library keep what a step frees for the next, where it is GNU's.
 

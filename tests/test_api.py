@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ import pytest
 import torch
 from helpers.made import make_run, make_study
 from helpers.typed import SMALL
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -21,6 +26,7 @@ import normexp
 from normexp import inputs, tensors
 from normexp.api import Trained
 from normexp.data.standardise import to_unit
+from normexp.errors import UserError
 from normexp.shipped import choices
 
 
@@ -193,3 +199,150 @@ def test_the_defaults_of_the_norms_are_those_of_conf() -> None:
             assert default in values, (target, key)
             compared += 1
     assert compared > 30
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"norm": "bacth"}, "norm=bacth: there is no such choice; did you mean batch?"),
+        ({"batchsize": 3}, "there is no setting 'batchsize'; did you mean batch_size?"),
+        ({"norm": ["batch", "instance"]}, "a run has one norm; for a run of each"),
+        ({"seed": range(3)}, "a grid is typed: normexp train -m seed="),
+        ({"norm": torch.nn.BatchNorm2d}, "norm='custom' with 'norm.layer._target_=mynorms.Halved'"),
+        ({"data": {"limit": 200}}, "settings of data are texts, 'data.limit=...'"),
+        ({"lr": 0.1}, "did you mean optimizer.lr=0.1"),
+        ({"outputs": ["a", "b"]}, "a training has one folder"),
+    ],
+)
+def test_a_mistake_in_a_setting_is_told_as_on_the_command_line(
+    typed: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UserError) as told:
+        normexp.train("data=generated", **typed)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize("flag", ["-m", "--config-dir=conf"])
+def test_flags_are_for_the_command_line(flag: str) -> None:
+    with pytest.raises(UserError, match=f"{flag}: flags, as for grids, are typed"):
+        normexp.train(flag, norm="batch")
+
+
+ARRAYS = """
+import numpy as np
+import normexp
+
+
+def dots(number):
+    images = np.random.default_rng(0).integers(0, 256, (number, 16, 16, 3), dtype=np.uint8)
+    labels = np.arange(number) % 2
+    return normexp.from_arrays((images, labels), (images, labels), classes=("a", "b"))
+"""
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Trained]]:
+    """A training of two steps, on a function of the user's own."""
+    (tmp_path / "mydata.py").write_text(ARRAYS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(*overrides: str, **settings: object) -> Trained:
+        own = ["data=custom", "data.source._target_=mydata.dots", "+data.source.number=32"]
+        widths = "model.network.widths=[4,4,4,4,4,4]"
+        return normexp.train(
+            *own, widths, *overrides, **{"batch_size": 8, "steps": 2, "epochs": 1, **settings}
+        )
+
+    yield run
+    for name in ("mydata", "mynorms"):
+        sys.modules.pop(name, None)
+
+
+def test_it_trains_on_a_function_of_ones_own_in_any_thread_within_hydra(
+    quick: Callable[..., Trained], tmp_path: Path
+) -> None:
+    (tmp_path / "app").mkdir()
+    with initialize_config_dir(str(tmp_path / "app"), version_base="1.3"):
+        of_caller = GlobalHydra.instance().hydra
+        with ThreadPoolExecutor(1) as pool:
+            trained = pool.submit(quick, norm="instance").result()
+        assert GlobalHydra.instance().hydra is of_caller
+    assert trained.classes == ("a", "b")
+    assert trained.settings["data"]["name"] == "dots"
+
+
+def test_torch_is_as_the_caller_left_it(quick: Callable[..., Trained]) -> None:
+    threads = torch.get_num_threads()
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch.manual_seed(123)
+        with torch.no_grad():
+            trained = quick("runtime.threads=1")
+            assert not torch.is_grad_enabled()
+        assert (torch.initial_seed(), torch.get_num_threads()) == (123, threads)
+        assert torch.get_default_dtype() is torch.float64
+        logits = trained.logits(np.zeros((16, 16, 3), np.uint8))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert logits.dtype is torch.float32
+
+
+def test_a_part_that_has_changed_since_its_import_is_refused(
+    quick: Callable[..., Trained], tmp_path: Path
+) -> None:
+    text = "from torch import nn\nclass Mine(nn.BatchNorm2d):\n    pass\n"
+    (tmp_path / "mynorms.py").write_text(text)
+    own = ("norm=custom", "norm.layer._target_=mynorms.Mine")
+    first = quick(*own)
+    assert quick(*own).folder == first.folder
+    (tmp_path / "mynorms.py").write_text(text + "x = 1\n")
+    with pytest.raises(UserError, match=r"mynorms\.py, or what it imports, has changed since"):
+        quick(*own)
+
+
+def test_a_part_without_a_file_is_refused(quick: Callable[..., Trained]) -> None:
+    with pytest.raises(UserError, match=r"__main__\.Mine: a part must lie in a file"):
+        quick("norm=custom", "norm.layer._target_=__main__.Mine")
+
+
+def test_images_that_came_after_a_training_make_another_run(
+    quick: Callable[..., Trained], tmp_path: Path
+) -> None:
+    def add(number: int) -> None:
+        for place in ("train/a", "train/b", "test/a", "test/b"):
+            (tmp_path / place).mkdir(parents=True, exist_ok=True)
+            for i in range(number):
+                Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(tmp_path / place / f"{i}.png")
+
+    def on_images() -> Trained:
+        settings = ("model.network.widths=[4,4,4,4,4,4]", "data.root=.", "runtime.cache_dir=cache")
+        return normexp.train(*settings, data="images", batch_size=4, steps=1)
+
+    add(8)
+    first = on_images()
+    add(10)
+    assert on_images().folder != first.folder
+
+
+@pytest.mark.parametrize("file", ["weights.pt", "result.json", "run.json"])
+def test_a_damaged_file_of_a_run_is_told_with_the_remedy(
+    file: str, trained: Trained, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained.folder, tmp_path / trained.folder.name)
+    (folder / file).write_bytes(b"nonsense")
+    with pytest.raises(UserError, match=r"normexp runs clean=|typed again, mends it"):
+        normexp.load(folder)
+    (folder / file).unlink()
+    with pytest.raises(UserError, match=r"normexp runs clean=|no folder of a finished run"):
+        normexp.load(folder)
+
+
+def test_runs_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    make_run(tmp_path, 0.5, seed=0)
+    bad = make_run(tmp_path, 0.5, seed=1)
+    (bad.path / "run.json").write_text("nonsense")
+    with pytest.warns(UserWarning, match="left out: .*run.json"):
+        assert len(normexp.results(tmp_path)) == 1
+    with pytest.raises(UserError, match="there is no folder"):
+        normexp.results(tmp_path / "nowhere")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -18,7 +19,8 @@ class StopRequest:
     """A context that notes the first signal; a second Ctrl-C raises KeyboardInterrupt at once.
 
     A second signal of another kind does nothing: SLURM sends its signals to every process of a
-    job, and a sweep that gets one sends it on to its runs, so one request may come twice.
+    job, and a sweep that gets one sends it on to its runs, so one request may come twice. Signals
+    come to the main thread; a training in another one is not asked.
     """
 
     def __init__(self) -> None:
@@ -26,7 +28,8 @@ class StopRequest:
         self._before: dict[signal.Signals, Handler] = {}
 
     def __enter__(self) -> StopRequest:
-        for number in SIGNALS:
+        is_asked = threading.current_thread() is threading.main_thread()
+        for number in SIGNALS if is_asked else ():
             self._before[number] = signal.signal(number, self._note)
         return self
 

@@ -14,7 +14,11 @@ from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from normexp.errors import UserError
+
 PACKAGE = "normexp"
+_called: dict[Path, str] = {}
+"""By the file of a user's own module, its digest when a part of it was called."""
 WEIGHTS = "model.weights"
 """The key of the digest of a file of weights."""
 
@@ -23,8 +27,14 @@ def own_source(settings: object) -> dict[str, str]:
     """Return a digest by module, for each module of the user's own that `settings` name.
 
     The digest covers the module's file and what it imports from the same folder, also indirectly.
-    The file of `model.weights`, where there is one, has a digest too.
+    The file of `model.weights`, where there is one, has a digest too. Raises UserError where a part
+    is of a session or script itself, `__main__`, and has no file of its own.
     """
+    if own := [each for each in targets(settings) if each.startswith("__main__.")]:
+        raise UserError(
+            f"_target_={own[0]}: a part must lie in a file, such as mynorms.py, to be recorded; "
+            f"mynorms.{own[0].rpartition('.')[2]} is then the part"
+        )
     files = {
         name: file
         for target in targets(settings)
@@ -53,12 +63,22 @@ def targets(node: object) -> Iterator[str]:
 def search_own(settings: object) -> None:
     """Let modules in the current folder be imported, where `settings` name one of the user's own.
 
-    They come behind all others: a `statistics.py` there is not the standard library's.
+    They come behind all others: a `statistics.py` there is not the standard library's. Raises
+    UserError where one has changed since this process imported it, and would be called as it was.
     """
     folder = str(Path.cwd())
-    names = [target.rpartition(".")[0] for target in targets(settings)]
-    if folder not in sys.path and any(own_file(name) for name in names):
+    names = {target.rpartition(".")[0] for target in targets(settings)}
+    files = {name: file for name in sorted(names) if (file := own_file(name))}
+    if folder not in sys.path and files:
         sys.path.append(folder)
+    for name, file in files.items():
+        digest = _digest(file)
+        if _called.setdefault(file, digest) != digest and name in sys.modules:
+            raise UserError(
+                f"{file.name}, or what it imports, has changed since this process imported it: "
+                "start Python again"
+            )
+        _called[file] = digest
 
 
 def own_file(module: str) -> Path | None:

@@ -332,7 +332,7 @@ def test_a_deeper_cnn_has_each_convolution_so_many_times(depth: int) -> None:
             ({"depth": depth}, rf"depth={depth}: a multiple of six is needed")
             for depth in (0, 8, -6, 6.0, "deep", None, True)
         ),
-        ({"widths": [8, 16]}, r"widths=\[8, 16\]: six widths are needed"),
+        ({"widths": [8, 16]}, r"widths=\[8, 16\]: six widths of 1 or more"),
         ({"order": "act-conv"}, "order=act-conv: one of conv-norm-act, conv-act-norm is needed"),
         ({"after": "max"}, "after=max: one of relu-pool, pool, flatten is needed"),
         ({"poolings": 4}, "poolings=4: one of 0, 1, 2, 3 is needed"),
