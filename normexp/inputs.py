@@ -46,6 +46,8 @@ def standardiser(data: DataSpec, train: LabelledImages) -> Standardise:
     given = None if data.mean is None or data.std is None else (data.mean, data.std)
     if given is None and (data.mean or data.std):
         raise UserError("data.mean and data.std go together: give both, or neither")
+    if given and data.standardise != "dataset":
+        raise UserError("data.mean and data.std are for data.standardise=dataset; leave them out")
     return standardise.standardiser(data.standardise, train.images, data.red_scale, given)
 
 

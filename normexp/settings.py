@@ -43,7 +43,7 @@ POSITIVE = Number(least=0)
 VALUE = Text(numbers=True, optional=True)
 
 CACHE = Setting(
-    "runtime.cache_dir", Text(), "folder of decoded images and compiled kernels; NORMEXP_CACHE"
+    "runtime.cache_dir", Text(), "folder of decoded images; by NORMEXP_CACHE compiled kernels too"
 )
 OUTPUTS = Setting(
     "runtime.outputs", Text(), "folder that holds runs, reports and studies; short: outputs="

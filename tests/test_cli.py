@@ -155,6 +155,14 @@ MISTAKES = {
         "(norm.layer.num_groups)",
     ),
     "data.source.num_train=15": ("num_train=15", "multiple of 10"),
+    "data.source.num_train=abc": ("num_train=abc", "multiple of 10"),
+    "data.source.seed=x": ("seed=x", "whole number"),
+    "contrast=jitter contrast.augmentation.high=null": ("low=0.6, high=None", "is needed"),
+    "data.standardise=image data.mean=[0,0,0] data.std=[1,1,1]": (
+        "data.mean and data.std",
+        "leave them out",
+    ),
+    "contrast=custom": ("contrast.augmentation._target_",),
     # Places.
     "runtime.outputs=a_file": ("File exists: ", "a_file", "runtime.outputs"),
     "runtime.outputs=a_file/below": ("Not a directory: ", "a_file/below", "runtime.outputs"),
@@ -184,6 +192,8 @@ def test_a_mistake_is_told_in_a_line_with_the_value_and_the_remedy(
 
 IMAGES = {
     "data=images": ("data.root is not given", "for example data.root="),
+    "data=cifar10 data.root=null": ("data.root=null", "a folder is needed"),
+    "data=custom": ("data.source._target_ is not given",),
     "data=images data.root=nosuch": ("data.root=nosuch", "there is no such folder", "train/"),
     "data=images data.root=empty": ("there is no folder", "empty/train", "<root>/train"),
 }

@@ -1,6 +1,7 @@
 """A data set's tensors on disk: decoded or unpacked once, then shared by all runs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from normexp import tensors
@@ -13,15 +14,23 @@ SETS = ("train", "val", "test")
 def cached(path: Path, make: Callable[[], DataSource]) -> DataSource:
     """Return the data set at `path`; `make` it where there is none that is whole, and keep it.
 
-    Raises what `make` raises, and OSError where the folder cannot be written.
+    Raises what `make` raises. Where it cannot be kept, a note of the data set says so.
     """
     try:
         return read(path)
-    except (FileNotFoundError, DamagedFileError):
+    except (OSError, DamagedFileError):
         pass
     source = make()
-    write(path, source)
+    try:
+        write(path, source)
+    except OSError as error:
+        return replace(source, notes=(*source.notes, not_kept(path.parent, error)))
     return source
+
+
+def not_kept(folder: Path, error: OSError) -> str:
+    """Return the note of a data set that could not be kept."""
+    return f"the decoded images could not be kept in {folder}: {error.strerror}"
 
 
 def write(path: Path, source: DataSource) -> None:

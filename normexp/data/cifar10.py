@@ -1,5 +1,6 @@
 """CIFAR-10 (Krizhevsky 2009) by torchvision's own download and checksum."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +11,20 @@ from normexp.data.cache import cached
 from normexp.errors import UserError
 
 
-def cifar10(root: str, cache_dir: str) -> DataSource:
+def cifar10(root: str | None, cache_dir: str) -> DataSource:
     """Return CIFAR-10 from the cache in `cache_dir`, else from `root`, downloaded if need be.
 
     Raises UserError where the download is impossible or the files there are damaged.
     """
     cache = Path(cache_dir).expanduser() / "cifar10.pt"
-    return cached(cache, partial(_by_torchvision, Path(root).expanduser()))
+    return cached(cache, partial(_by_torchvision, downloads(root)))
+
+
+def downloads(root: str | None) -> Path:
+    """Return the folder that `data.root` means, to download to; raises UserError for none."""
+    if root is None:
+        raise UserError("data.root=null: a folder is needed, such as data.root=data")
+    return Path(os.path.expanduser(root))  # noqa: PTH111, Path raises where there is no such user
 
 
 def _by_torchvision(folder: Path) -> DataSource:

@@ -33,7 +33,8 @@ class _Uniform:
     num_draws: int
 
     def __init__(self, low: float, high: float) -> None:
-        if not 0 <= low <= high < inf:
+        are_numbers = isinstance(low, int | float) and isinstance(high, int | float)
+        if not (are_numbers and 0 <= low <= high < inf):
             raise ValueError(f"low={low}, high={high}: 0 ≤ low ≤ high < ∞ is needed")
         self.low, self.high = low, high
 

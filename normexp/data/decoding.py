@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.Image import Transpose
 
 ORIENTATION = 0x0112  # the tag of EXIF
@@ -101,6 +101,11 @@ def _converted(image: Image.Image) -> Image.Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() >= 2**16:
             raise UnusableImageError("it has whole numbers of more than 16 bits")
+        if 0 < values.max() < 2**8:
+            raise UnusableImageError(
+                f"its 16-bit numbers end at {values.max()}, and the upper eight bits would be "
+                "black; save it with 8 bits"
+            )
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise UnusableImageError("its pixels are fractions, and nothing says which are white")
@@ -118,6 +123,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "what it holds is no image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()).replace("<_io.BytesIO object at ", "<") or "unknown"
+    return " ".join(str(error).split()) or "unknown"

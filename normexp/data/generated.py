@@ -76,20 +76,19 @@ def generated(num_train: int, num_test: int, seed: int, cache_dir: str) -> DataS
     recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
     name = f"generated-{recipe}-{num_train}-{num_test}-{seed}.pt"
     draw = partial(drawn, num_train, num_test, seed)
-    try:
-        return cached(Path(cache_dir).expanduser() / name, draw)
-    except OSError:  # without a cache it takes a second each time
-        return draw()
+    return cached(Path(cache_dir).expanduser() / name, draw)
 
 
 def drawn(num_train: int, num_test: int, seed: int) -> DataSource:
     """Draw as many images of each class, in random order; both numbers are multiples of ten."""
     for name, number in (("num_train", num_train), ("num_test", num_test)):
-        if number <= 0 or number % len(SHAPES):
+        if not isinstance(number, int) or number <= 0 or number % len(SHAPES):
             raise ValueError(
                 f"{name}={number} does not split evenly into {len(SHAPES)} classes: "
                 f"choose a positive multiple of {len(SHAPES)}"
             )
+    if not isinstance(seed, int):
+        raise ValueError(f"seed={seed}: a whole number is needed")
     # Even and odd: no seed's test images are another seed's training images.
     return DataSource(
         train=_draw(num_train, torch.Generator().manual_seed(2 * seed)),

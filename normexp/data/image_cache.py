@@ -49,8 +49,7 @@ class ImageCache:
         try:
             cache.write(file, source)
         except OSError as error:
-            line = f"the decoded images could not be kept in {self._folder}: {error.strerror}"
-            return replace(source, notes=(*source.notes, line))
+            return replace(source, notes=(*source.notes, cache.not_kept(self._folder, error)))
         self._write_note(state, file)
         return source
 

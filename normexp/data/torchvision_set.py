@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +15,8 @@ from PIL import Image
 
 from normexp.contracts import DataSource, LabelledImages
 from normexp.data.cache import cached
-from normexp.data.decoding import UnusableImageError, to_rgb
+from normexp.data.cifar10 import downloads
+from normexp.data.decoding import RULES, UnusableImageError, to_rgb
 from normexp.data.memory import check_memory
 from normexp.errors import UserError
 
@@ -22,7 +24,7 @@ SETS = {True: "train", False: "test"}
 
 
 def torchvision_set(
-    dataset: str, root: str, cache_dir: str, resize: int | None, download: bool
+    dataset: str, root: str | None, cache_dir: str, resize: int | None, download: bool
 ) -> DataSource:
     """Return the training and test images of `torchvision.datasets.<dataset>`, such as CIFAR100.
 
@@ -31,8 +33,11 @@ def torchvision_set(
     Raises UserError if there is no such set, it cannot be downloaded, an image cannot be made RGB,
     or images do not fit into memory.
     """
-    folder = Path(root).expanduser()
-    file = Path(cache_dir).expanduser() / f"torchvision-{dataset}-{resize}.pt"
+    if not (resize is None or (isinstance(resize, int) and resize > 0)):
+        raise UserError(f"data.source.resize={resize}: pixels are needed, 1 or more, or null")
+    folder = downloads(root)
+    place = hashlib.sha256(f"{folder.resolve()}\0{RULES}".encode()).hexdigest()[:8]
+    file = Path(cache_dir).expanduser() / f"torchvision-{dataset}-{resize}-{place}.pt"
     return cached(file, partial(_read, dataset, folder, resize, download))
 
 
@@ -43,6 +48,11 @@ def _read(dataset: str, folder: Path, resize: int | None, download: bool) -> Dat
     if not isinstance(make, type):  # a record may name it: nothing but a class is called
         raise UserError(f"data.source.dataset={dataset}: torchvision has no such data set")
     names = inspect.signature(make).parameters
+    if "root" not in names or not {"train", "split"} & {*names}:
+        raise UserError(
+            f"data.source.dataset={dataset} has no training and test images; data=images takes "
+            "class folders"
+        )
     halves = []
     for train, split in SETS.items():
         which: dict[str, object] = {"train": train} if "train" in names else {"split": split}
@@ -74,7 +84,12 @@ def _images(half: Sequence[tuple[Any, int]], where: str, resize: int | None) -> 
                 f"{where}images of {first.shape[:2]} and {pixels.shape[:2]} pixels, and one size "
                 "is needed; data.source.resize=64 makes all 64×64"
             )
-        stack[i], labels[i] = pixels, int(label)
+        try:
+            stack[i], labels[i] = pixels, int(label)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{where}a label is of type {type(label).__name__}, no number of a class"
+            ) from error
     return LabelledImages(torch.from_numpy(stack), labels)
 
 

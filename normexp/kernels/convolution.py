@@ -102,10 +102,12 @@ def _convolved(x: Tensor, weight: Tensor, is_turned: bool = False) -> Tensor:
     num_in, num_out = x.shape[1], weight.shape[is_turned]
     weight = weight.float().contiguous(memory_format=torch.channels_last)
     shape = (len(x), num_out, *x.shape[2:])
-    y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     tensors = {"weight": weight, "y": y}
     if x.dtype is torch.bfloat16:
-        tensors["filters"] = torch.empty(16 * num_in * num_out, dtype=torch.bfloat16)
+        tensors["filters"] = torch.empty(
+            16 * num_in * num_out, dtype=torch.bfloat16, device=x.device
+        )
     call = calls.convolution(x, weight.shape, is_turned, **tensors)
     if x.dtype is torch.bfloat16:
         calls.call("winograd_filters", call)

@@ -68,7 +68,7 @@ class FastNorm(nn.Module):
         if parts is None or not (is_unseen(self._modules.values()) and parts.fit(num_channels)):
             return None
         weight, bias, gate, batch, how = parts
-        moments = None if batch is None else torch.empty(2, num_channels)
+        moments = None if batch is None else weight.new_empty(2, num_channels)
         y: Tensor = _Norm.apply(x, weight, bias, gate, shortcut, moments, how._replace(relu=relu))
         if batch is not None and moments is not None:
             of_batch = num_channels - batch.num_features  # the last channels, if not all
@@ -106,8 +106,8 @@ class FastPlainInstanceNorm(FastNorm, nn.InstanceNorm2d):
         if self.track_running_stats:
             return None
         num_channels = x.shape[1]
-        weight = self.weight if self.affine else torch.ones(num_channels)
-        bias = self.bias if self.affine else torch.zeros(num_channels)
+        ones, zeros = _constants(num_channels)
+        weight, bias = (self.weight, self.bias) if self.affine else (ones, zeros)
         return Parts(weight, bias, None, None, How(num_channels, 1, self.eps))
 
 
@@ -166,8 +166,15 @@ def _trains(batch: nn.BatchNorm2d) -> bool:
 
 
 @cache
+def _constants(number: int) -> tuple[Tensor, Tensor]:
+    """Return ones and zeros, whatever device and type are torch's default."""
+    ones = torch.ones(number, dtype=torch.float32, device="cpu")
+    return ones, torch.zeros_like(ones)
+
+
+@cache
 def _gate(num_instance: int, num_batch: int) -> Tensor:
-    return torch.cat([torch.zeros(num_instance), torch.ones(num_batch)])
+    return torch.cat([_constants(num_instance)[1], _constants(num_batch)[0]])
 
 
 class _Norm(torch.autograd.Function):
@@ -186,7 +193,7 @@ class _Norm(torch.autograd.Function):
         y = torch.empty_like(x)
         if shortcut is not None:
             shortcut = shortcut.contiguous(memory_format=torch.channels_last)
-        saved = torch.empty((3 * len(x) + 2 * how.num_parts) * x.shape[1])
+        saved = weight.new_empty((3 * len(x) + 2 * how.num_parts) * x.shape[1])
         ctx.how, ctx.moments = how, moments
         call = calls.norm(
             how,

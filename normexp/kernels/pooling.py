@@ -37,8 +37,8 @@ class _MaxPool(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         num_images, num_channels, height, width = ctx.shape = x.shape
         pooled = (num_images, num_channels, height // 2, width // 2)
-        y = torch.empty(pooled, dtype=x.dtype, memory_format=torch.channels_last)
-        places = torch.empty(y.numel(), dtype=torch.uint8)
+        y = torch.empty(pooled, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        places = torch.empty(y.numel(), dtype=torch.uint8, device=x.device)
         calls.call("max_pool_forward", calls.pool(x, y, places))
         ctx.save_for_backward(places)
         return y
@@ -49,6 +49,8 @@ class _MaxPool(torch.autograd.Function):
             raise NotImplementedError("the gradient of this pooling's gradient is not there")
         (places,) = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
-        dx = torch.empty(ctx.shape, dtype=dy.dtype, memory_format=torch.channels_last)
+        dx = torch.empty(
+            ctx.shape, dtype=dy.dtype, device=dy.device, memory_format=torch.channels_last
+        )
         calls.call("max_pool_backward", calls.pool(dx, dy, places))
         return dx

@@ -44,7 +44,9 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         if len(widths) != sum(STAGES) or 0 in widths:
-            raise ValueError(f"model.network.widths={list(widths)}: six widths of 1 or more are needed")
+            raise ValueError(
+                f"model.network.widths={list(widths)}: six widths of 1 or more are needed"
+            )
         if not isinstance(depth, int) or depth < 1 or depth % len(widths):
             raise ValueError(f"model.depth={depth}: a multiple of six is needed, such as 6 or 12")
         repeats = depth // len(widths)

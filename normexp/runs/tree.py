@@ -14,14 +14,12 @@ from normexp.runs.left_out import LeftOut
 from normexp.runs.names import composed, readable
 
 SETS = ("train", "val", "test")
-UNCOMPRESSED = frozenset(
-    ("bmp", "dib", "pbm", "pcx", "pgm", "pnm", "ppm", "sgi", "tga", "tif", "tiff")
-)
-"""Formats in which images of one shape have files of one size."""
-SUFFIXES = UNCOMPRESSED | frozenset(
+LOSSY = frozenset(("jfif", "jpe", "jpeg", "jpg"))
+"""Formats whose files differ in size where images differ: those of others may have one size."""
+SUFFIXES = LOSSY | frozenset(
     (
-        *("apng", "avif", "gif", "ico", "j2k", "jfif", "jp2", "jpe"),
-        *("jpeg", "jpg", "jpx", "png", "qoi", "webp"),
+        *("apng", "avif", "bmp", "dib", "gif", "ico", "j2k", "jp2", "jpx", "pbm", "pcx", "pgm"),
+        *("png", "pnm", "ppm", "qoi", "sgi", "tga", "tif", "tiff", "webp"),
     )
 )
 """What is read, by Pillow: images, and no documents or films, for which it calls other programs."""
@@ -43,7 +41,7 @@ class ImageTree:
 
     files: dict[str, dict[str, list[ImageFile]]]
     """By set and class, in order; only sets whose folder is there."""
-    digest: str  # of paths and sizes, and bytes of uncompressed files: the same on every machine
+    digest: str  # of paths and sizes, and bytes of all but JPEG files: the same on every machine
     state: str  # of paths, sizes and times of change: another one where a file may have changed
     left_out: LeftOut
 
@@ -90,7 +88,7 @@ def _images(root: str, first: str, left_out: LeftOut) -> Iterator[ImageFile]:
             path, suffix, stat = f"{below}/{entry.name}", _suffix(entry.name), _stat(entry)
             if stat is not None and S_ISREG(stat.st_mode) and suffix in SUFFIXES:
                 size = stat.st_size
-                sample = _sample(entry.path, size) if suffix in UNCOMPRESSED else b""
+                sample = _sample(entry.path, size) if suffix not in LOSSY else b""
                 yield ImageFile(path, size, stat.st_mtime_ns, sample)
             elif stat is not None and S_ISDIR(stat.st_mode):
                 folders.append((path, above | {identity}))

@@ -76,6 +76,12 @@ def test_of_16_bits_the_upper_eight_are_kept(suffix: str, tmp_path: Path) -> Non
     np.testing.assert_array_equal(found, np.stack([values // 256] * 3, 2))
 
 
+def test_of_16_bits_that_use_eight_nothing_would_be_left(tmp_path: Path) -> None:
+    values = noise(HEIGHT, WIDTH, below=2**8).astype(np.uint16)
+    with pytest.raises(UnusableImageError, match=r"16-bit numbers end at 25\d.*save it with 8"):
+        pixels(Image.fromarray(values), tmp_path, "png")
+
+
 def test_cmyk_is_what_the_inks_leave(tmp_path: Path) -> None:
     inks = noise(HEIGHT, WIDTH, 4).astype(np.uint8)
     found = pixels(Image.fromarray(inks, "CMYK"), tmp_path, "tiff")

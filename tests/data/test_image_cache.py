@@ -20,7 +20,7 @@ from normexp.data import images as module
 from normexp.data import stacking
 from normexp.runs.tree import tree_digest
 
-NAMES = [f"{half}/{name}/{k}.png" for half in ("train", "test") for name in "ab" for k in range(3)]
+NAMES = [f"{half}/{name}/{k}.jpg" for half in ("train", "test") for name in "ab" for k in range(3)]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def write(file: Path, seed: int) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(file)
+    Image.fromarray(noise).save(file, "PNG")  # without loss; of a JPEG the size alone is looked at
 
 
 def load(root: Path, resize: int | None = None) -> DataSource:
@@ -69,7 +69,7 @@ def copy_of(root: Path, name: str, time: int) -> Path:
     """A copy whose files are of another time."""
     copied = root.parent / name
     shutil.copytree(root, copied)
-    for file in copied.rglob("*.png"):
+    for file in copied.rglob("*.jpg"):
         os.utime(file, (time, time))
     return copied
 
@@ -126,7 +126,7 @@ def replace(root: Path) -> None:
 
 
 def add(root: Path) -> None:
-    write(root / "train/a/0.png", seed=100)
+    write(root / "train/a/0.jpg", seed=100)
 
 
 @pytest.mark.parametrize("change", [replace, add])
@@ -221,7 +221,7 @@ def test_unfinished_files_of_killed_processes_go_and_those_of_live_ones_stay(roo
 
 def test_what_is_said_of_the_images_is_kept(root: Path) -> None:
     shutil.copy(root / NAMES[0], root / NAMES[-1])
-    Image.new("L", (6, 5)).save(root / "train/a/grey.png")
+    Image.new("L", (6, 5)).save(root / "train/a/grey.jpg")
     once, again = load(root).notes, load(root).notes
     assert len(once) == 2
     assert once == again

@@ -51,6 +51,33 @@ def test_transparent_pixels_are_white_as_in_files(
     assert source.train.images.min() == 255
 
 
+def test_each_folder_has_a_cache_of_its_own(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        torchvision_set("Drawn", folder, str(tmp_path), 4, download=False)
+    assert len(list(tmp_path.glob("torchvision-Drawn-4-*.pt"))) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    source = torchvision_set("Drawn", "x", str(tmp_path / "file" / "cache"), 4, download=False)
+    assert len(source.train) == 6
+    assert "could not be kept" in source.notes[0]
+
+
+def test_a_set_without_training_and_test_images_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="FakeData has no training and test images"):
+        torchvision_set("FakeData", "x", str(tmp_path), None, download=False)
+
+
+def test_labels_that_are_no_classes_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attributes = torch.zeros(40)
+    monkeypatch.setattr(Drawn, "__getitem__", lambda *_: (Image.new("L", (8, 8)), attributes))
+    with pytest.raises(UserError, match=r"Drawn: a label is of type Tensor, no number"):
+        torchvision_set("Drawn", "x", str(tmp_path), 4, download=False)
+
+
 def test_a_mistake_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"data.source.resize=64 makes all 64×64"):
         torchvision_set("Drawn", "x", str(tmp_path), None, download=False)

@@ -125,6 +125,34 @@ def test_a_mean_of_a_thousand_spreads_costs_few_digits(name: str) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_first_pixel_unlike_the_others_costs_few_digits(name: str) -> None:
+    layer, reference = used_layer(name), LAYERS[name][1]
+    x = images((2, C, 48, 48), torch.float32)
+    x[:, :, 0, 0] += 1000
+    x.requires_grad_()
+    y = layer(x)
+    assert is_by_kernel(y)
+    close(y, reference(x.detach().double(), state_of(layer), True), 2e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", LAYERS)
+def test_torchs_default_type_and_device_change_nothing(name: str) -> None:
+    layer, x = used_layer(name), images((4, C, 16, 16), torch.float32)
+    expected = layer(x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            y = layer(x)
+            y.sum().backward()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert is_by_kernel(y)
+    assert torch.equal(y, expected)
+
+
+@needs_compiler
 @pytest.mark.parametrize(("num_images", "is_fast"), [(12, True), (3, True), (2, True), (13, False)])
 def test_ghosts_of_equal_size_are_by_the_kernel_and_as_without(
     num_images: int, is_fast: bool

@@ -49,6 +49,18 @@ def answer(
     return y
 
 
+def test_a_hook_on_all_modules_is_called() -> None:
+    seen: list[nn.Module] = []
+    hook = nn.modules.module.register_module_forward_hook(lambda module, *_: seen.append(module))
+    norm, act = fast(BatchNorm(32, eps=1e-5, momentum=0.1)), nn.ReLU()
+    try:
+        answer(norm, act)
+    finally:
+        hook.remove()
+    assert norm in seen
+    assert act in seen
+
+
 def networks(spec_of: Specs, model: str, norm: str) -> tuple[nn.Module, nn.Module]:
     """The network with kernels, and the same without."""
     with pytest.MonkeyPatch.context() as patch:

@@ -159,13 +159,14 @@ def test_another_path_or_size_has_another_digest(
     assert tree_digest(root) != before
 
 
+@pytest.mark.parametrize("suffix", ["bmp", "png", "webp"])
 @pytest.mark.parametrize("place", [0, 50_000, 99_999])
-def test_uncompressed_images_of_one_size_differ_in_their_bytes(root: Path, place: int) -> None:
+def test_images_of_one_size_differ_in_their_bytes(root: Path, place: int, suffix: str) -> None:
     content = bytearray(100_000)
-    (root / "train/a/x.bmp").write_bytes(content)
+    (root / f"train/a/x.{suffix}").write_bytes(content)
     before = tree_digest(root)
     content[place] = 1
-    (root / "train/a/x.bmp").write_bytes(content)
+    (root / f"train/a/x.{suffix}").write_bytes(content)
     assert tree_digest(root) != before
 
 
