@@ -12,7 +12,12 @@ from normexp.shipped import GROUPS, choices, own_folders
 
 KEYS = {each.key for table in COMMANDS.values() for each in table} | {*GROUPS}
 TOP = {key.partition(".")[0] for key in KEYS} | {"hydra"}
-OF_ONES_OWN = {"norm": "norm.layer._target_", "model": "model.network._target_"}
+OF_ONES_OWN = {
+    "norm": "norm.layer._target_",
+    "model": "model.network._target_",
+    "data": "data.source._target_",
+    "contrast": "contrast.augmentation._target_",
+}
 OTHERS = {
     "model": "model=timm model.network.model_name={0}, or model=custom "
     "model.network._target_=torchvision.models.{0}",
@@ -89,7 +94,7 @@ def _refuse_others(argument: str, arguments: Sequence[str]) -> None:
             continue
         if group in OF_ONES_OWN and re.fullmatch(r"\w+(\.\w+)+", choice):
             typed = f"{group}=custom {OF_ONES_OWN[group]}={choice}"
-            raise UserError(f"{told}a class of your own is typed {typed}")
+            raise UserError(f"{told}a part of your own is typed {typed}")
         # resnet50 is no slip of the finger for resnet20.
         near = get_close_matches(choice, known, n=1)
         if group in OTHERS and not any(_differ_in_letters(each, choice) for each in near):

@@ -25,6 +25,8 @@ from normexp.errors import UserError
         ("train data=cifar100", "data=torchvision data.source.dataset=CIFAR100"),
         ("train model=resnet50", "model=timm model.network.model_name=resnet50"),
         ("train norm=mynorms.Halved", "norm=custom norm.layer._target_=mynorms.Halved"),
+        ("train data=mydata.stripes", "data=custom data.source._target_=mydata.stripes"),
+        ("train contrast=mine.Dark", "contrast=custom contrast.augmentation._target_=mine.Dark"),
         ("train -m norm=batch,my.own.Halved", "norm=custom norm.layer._target_=my.own.Halved"),
         ("train model=mynets.Mine", "model=custom model.network._target_=mynets.Mine"),
     ],
