@@ -39,7 +39,8 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
     (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning;
     `recalibrate` estimates running statistics that start anew, as those of "group_batch". In
     training "renorm", "batch_frozen" and "both" need `after_step(progress)` of each module that has
-    it, with the share of the training that is done, after each optimizer step.
+    it, with the share of the training that is done, after each optimizer step. What is frozen
+    (`requires_grad_(False)`) stays so.
     Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
     global pooling, or of maps of one size. Raises ValueError or UserError where the network has no
     norm, or a norm does not fit; it is then as it was.
@@ -48,9 +49,20 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
         normexp.swap_norms(network, "group")
         normexp.swap_norms(network, functools.partial(nn.BatchNorm2d, momentum=0.01))
     """
+    if isinstance(norm, nn.Module) or not (isinstance(norm, str) or callable(norm)):
+        raise ValueError(
+            f"norm of type {type(norm).__name__}: give a name, such as 'group', or the class, "
+            "nn.BatchNorm2d, not a layer"
+        )
+    names = norms_of(network)
+    if names == [""]:
+        raise ValueError(
+            f"the network, {type(network).__name__}, is itself a norm: put it into one, "
+            "nn.Sequential(norm)"
+        )
     parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
     with ExitStack() as undo:
-        for name in norms_of(network):
+        for name in names:
             undo.callback(network.set_submodule, name, network.get_submodule(name))
         staying = make_sites(network)
         place_norms(network, **parts)
