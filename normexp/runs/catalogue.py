@@ -97,7 +97,10 @@ def read_runs(*outputs: Path) -> Catalogue:
 
 def require_no_part(outputs: Path) -> None:
     """Raise UserError where `outputs` has no runs and is `runs`, or a run, of one that has."""
-    if not RunFolder.all_below(outputs) and (whole := RunFolder.outputs_around(outputs)):
+    here = outputs.absolute()
+    wholes = [each.parent for each in (here, here.parent) if each.name == "runs"]
+    whole = next((each for each in wholes if RunFolder.all_below(each)), None)
+    if whole and not RunFolder.all_below(outputs):
         shown = whole if outputs.is_absolute() else os.path.relpath(whole)
         raise UserError(f"there is no run in {outputs}; the folder to give is {shown}")
 

@@ -59,13 +59,6 @@ class RunFolder:
         folders = [cls(path) for path in sorted(outputs.glob(f"runs/{name}"))]
         return [folder for folder in folders if folder.has_record()]
 
-    @classmethod
-    def outputs_around(cls, path: Path) -> Path | None:
-        """Return the outputs whose `runs`, or a run in it, `path` is; None where it is neither."""
-        here = path.absolute()
-        places = [each.parent for each in (here, here.parent) if each.name == "runs"]
-        return next((place for place in places if cls.all_below(place)), None)
-
     def has_record(self) -> bool:
         """Whether something is there for a record, which may be unreadable."""
         try:
