@@ -14,6 +14,7 @@ from normexp import build
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.contracts import LabelledImages, NormLayer
 from normexp.evaluation import recalibration
+from normexp.evaluation.checked import checked_images, checked_labels, images_of, require_within
 from normexp.evaluation.contrasts import Change, no_draws
 from normexp.evaluation.lens import layer_rows, row_of
 from normexp.evaluation.recalibration import precise
@@ -38,7 +39,8 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
     (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning;
     `recalibrate` estimates running statistics that start anew, as those of "group_batch". In
     training "renorm", "batch_frozen" and "both" need `after_step(progress)` of each module that has
-    it, with the share of the training that is done, after each optimizer step.
+    it, with the share of the training that is done, after each optimizer step. What is frozen
+    (`requires_grad_(False)`) stays so.
     Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
     global pooling, or of maps of one size. Raises ValueError or UserError where the network has no
     norm, or a norm does not fit; it is then as it was.
@@ -47,9 +49,20 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
         normexp.swap_norms(network, "group")
         normexp.swap_norms(network, functools.partial(nn.BatchNorm2d, momentum=0.01))
     """
+    if isinstance(norm, nn.Module) or not (isinstance(norm, str) or callable(norm)):
+        raise ValueError(
+            f"norm of type {type(norm).__name__}: give a name, such as 'group', or the class, "
+            "nn.BatchNorm2d, not a layer"
+        )
+    names = norms_of(network)
+    if names == [""]:
+        raise ValueError(
+            f"the network, {type(network).__name__}, is itself a norm: put it into one, "
+            "nn.Sequential(norm)"
+        )
     parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
     with ExitStack() as undo:
-        for name in norms_of(network):
+        for name in names:
             undo.callback(network.set_submodule, name, network.get_submodule(name))
         staying = make_sites(network)
         place_norms(network, **parts)
@@ -62,11 +75,11 @@ def recalibrate(network: nn.Module, loader: Batches, batches: int = BATCHES) -> 
 
     `loader` yields training images (N, 3, H, W), or (images, labels), as the network takes them, on
     its device. The weights stay, and so does its mode. Returns the number of layers; raises
-    ValueError where there is no batch.
+    ValueError where there is no batch, or one is something else.
 
         normexp.recalibrate(network, train_loader)
     """
-    return recalibration.recalibrate(network, islice(_images(loader), batches))
+    return recalibration.recalibrate(network, islice(map(images_of, loader), batches))
 
 
 @dataclass(frozen=True)
@@ -93,10 +106,11 @@ def lens(
     Test `images` (N, 3, H, W) are as the network takes them, in an order without meaning, `labels`
     (N,) whole numbers. A `loader` of training batches, as for `recalibrate`, adds statistics that
     are re-estimated over 200 of them. `batch_size` is that of the training. The network stays as it
-    is. Raises ValueError where images and labels differ in number.
+    is. Raises ValueError where images, labels or a batch are something else.
 
         print(normexp.lens(network, images, labels, train_loader))
     """
+    images, labels = checked_images(images), checked_labels(labels)
     if len(images) != len(labels) or not len(images):
         raise ValueError(f"{len(images)} images and {len(labels)} labels: as many are needed")
     sizes = {size for size in (1, 2, 8, 32, 128, batch_size) if size <= len(images)}
@@ -106,6 +120,7 @@ def lens(
         subject = Subject(
             network, LabelledImages(images, labels), _as_is, Precision("fp32", images.device), 0
         )
+        require_within(labels, subject.answer(images[:1], None).shape[1])
         if loader is not None:
             rows += _re_estimated(subject, loader)
         for statistics in (RUNNING, *map(of_batches, sorted(sizes))):
@@ -116,7 +131,7 @@ def lens(
 
 
 def _re_estimated(subject: Subject, loader: Batches) -> Iterator[LensRow]:
-    moments, size = precise(subject.network, islice(_images(loader), BATCHES))
+    moments, size = precise(subject.network, islice(map(images_of, loader), BATCHES))
     yield _plain_row(subject, fixed("precise", moments, size))
     yield from layer_rows(subject.network, moments)
 
@@ -150,8 +165,3 @@ def _about_mean(images: Tensor, _: Tensor, share: float) -> Tensor:
 
 def _as_is(images: Tensor) -> Tensor:
     return images
-
-
-def _images(loader: Batches) -> Iterator[Tensor]:
-    for batch in loader:
-        yield batch if isinstance(batch, Tensor) else batch[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +29,27 @@ def pixels_of(pictures: Pictures, size: int | None) -> np.ndarray:
     if isinstance(pictures, Tensor):
         pictures = _channels_last(pictures)
     if isinstance(pictures, np.ndarray):
+        if pictures.dtype.kind in "UO":
+            raise UserError(
+                f"an array of {pictures.dtype}: give a list, as array.tolist() makes it"
+            )
         arrays = pictures if pictures.ndim == 4 else pictures[None]
     else:
         is_many = isinstance(pictures, Iterable) and not isinstance(pictures, str)
         each = list(pictures) if is_many else [pictures]  # type: ignore[arg-type]
-        arrays = np.stack([_pixels(picture, size) for picture in each])  # type: ignore[arg-type]
+        arrays = _stacked([_pixels(picture, size) for picture in each])  # type: ignore[arg-type]
     if arrays.dtype != np.uint8 or arrays.ndim != 4 or arrays.shape[-1] != 3:
         raise UserError(f"{arrays.dtype} {arrays.shape}: uint8 (N, H, W, 3) is needed")
     return np.array(arrays)
+
+
+def _stacked(each: Sequence[np.ndarray]) -> np.ndarray:
+    if not each:
+        raise UserError(f"there is no picture; {KINDS}")
+    if len(shapes := {pixels.shape for pixels in each}) > 1:
+        found = " and ".join(map(str, sorted(shapes)[:2]))
+        raise UserError(f"pictures of the shapes {found}: scale them to one size")
+    return np.stack(each)
 
 
 def _pixels(picture: Picture, size: int | None) -> np.ndarray:
@@ -48,7 +61,7 @@ def _pixels(picture: Picture, size: int | None) -> np.ndarray:
         raise UserError(f"{picture!r} is no picture; {KINDS}")
     try:
         if isinstance(picture, str | Path):
-            return decoded(Path(picture), size).pixels
+            return decoded(Path(picture).expanduser(), size).pixels
         return pixels(picture, size)
     except UnusableImageError as error:
         raise UserError(f"{picture} cannot be read: {error}") from error

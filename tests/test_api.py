@@ -75,6 +75,15 @@ def test_arrays_files_and_pil_images_are_the_same_pictures(
     torch.testing.assert_close(trained.logits(array[0]), expected[:1])
 
 
+def test_a_file_may_lie_below_the_home_folder(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Image.new("RGB", (32, 32), (9, 9, 9)).save(tmp_path / "x.png")
+    for name in ("~/x.png", Path("~/x.png")):
+        assert trained.images(name).shape == (1, 3, 32, 32)
+
+
 def test_a_photograph_of_another_size_is_scaled_and_cut(trained: Trained, tmp_path: Path) -> None:
     picture = Image.new("L", (100, 60), 77)
     for left in (0, 85):  # black edges, which the cut takes off
@@ -98,6 +107,13 @@ def test_an_array_that_is_no_picture_is_told(bad: np.ndarray, trained: Trained) 
         (torch.zeros(32, 32, 3, dtype=torch.uint8), r"uint8 \(32, 32, 3\): uint8 \(N, 3, H, W\)"),
         (3, "3 is no picture; .*names of files"),
         ([None], "None is no picture"),
+        ([], "there is no picture; .*names of files"),
+        (
+            [np.zeros((9, 9, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)],
+            r"shapes \(8, 8, 3\) and \(9, 9, 3\): scale them to one size",
+        ),
+        (np.array(["a.jpg"]), r"an array of <U5: give a list, as array\.tolist\(\)"),
+        (np.array([Path("a.jpg")]), r"an array of object: give a list"),
     ],
 )
 def test_what_is_no_picture_is_told_in_a_line(bad: Any, words: str, trained: Trained) -> None:

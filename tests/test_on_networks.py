@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -58,3 +59,54 @@ def test_less_contrast_is_measured_against_the_unchanged_images() -> None:
     assert drifts[1.0] == 0
     assert isinstance(drifts[0.15], float)
     assert drifts[0.15] > 0.01
+
+
+IMAGES, LABELS = torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+NO_IMAGES = [
+    (IMAGES.numpy(), r"images of type ndarray: a tensor is needed; torch\.as_tensor"),
+    ((255 * IMAGES).byte(), r"images uint8 \(4, 3, 8, 8\): float .*; x / 255, standardised"),
+    (IMAGES.permute(0, 2, 3, 1), r"images float32 \(4, 8, 8, 3\): .*; \.permute\(0, 3, 1, 2\)"),
+    (IMAGES[0], r"images float32 \(3, 8, 8\): .*; a batch has four dimensions"),
+]
+
+
+@pytest.mark.parametrize(("images", "words"), NO_IMAGES)
+def test_images_of_another_kind_are_refused_with_the_remedy(images: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        normexp.lens(network(), images, LABELS)
+    for batch in (images, (images, LABELS)):
+        with pytest.raises(ValueError, match=words):
+            normexp.recalibrate(network(), [batch])
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0, 1, 2, 0], r"labels of type list: a tensor is needed; torch\.as_tensor makes it"),
+        (LABELS.numpy(), "labels of type ndarray: a tensor is needed"),
+        (LABELS.float(), r"labels float32 \(4,\): whole numbers .*; \.long\(\) makes them whole$"),
+        (torch.eye(4)[:, :3], r"labels float32 \(4, 3\): .*; \.argmax\(1\) .* one-hot labels$"),
+        (LABELS[:, None], r"labels int64 \(4, 1\): .*; \.flatten\(\)"),
+        (LABELS + 1, "labels from 1 to 3: 0 to 2 are needed, .* has 3 outputs; subtract 1"),
+        (LABELS - 100, "labels from -100 to -98: 0 to 2 are needed, .* has 3 outputs$"),
+    ],
+)
+def test_labels_of_another_kind_are_refused_with_the_remedy(labels: Any, words: str) -> None:
+    net = network().train()
+    with pytest.raises(ValueError, match=words):
+        normexp.lens(net, IMAGES, labels)
+    assert net.training
+
+
+def test_whole_labels_of_any_type_are_taken() -> None:
+    of_long, of_int = (normexp.lens(network(), IMAGES, y).rows for y in (LABELS, LABELS.int()))
+    assert of_long == of_int
+
+
+def test_batches_with_keys_are_refused_with_them() -> None:
+    words = r"the keys image, label: .*\(batch\['image'\] for batch in loader\)"
+    loader: Any = [{"image": IMAGES, "label": LABELS}]
+    with pytest.raises(ValueError, match=words):
+        normexp.recalibrate(network(), loader)
+    with pytest.raises(ValueError, match=words):
+        normexp.lens(network(), IMAGES, LABELS, loader)

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from normexp.analysis.rows import Run
 from normexp.errors import UserError, suggestion, visible
-from normexp.runs.catalogue import Entry, matching, read_entry, read_runs, unreadable
+from normexp.runs.catalogue import (
+    Entry,
+    matching,
+    read_entry,
+    read_runs,
+    require_no_part,
+    unreadable,
+)
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
 
@@ -49,6 +56,7 @@ def named(run: str | None, study: str | None, outputs: Path) -> list[Entry]:
         if fnmatch(folder.name, name) and folder.has_record()
     ]
     if not folders:
+        require_no_part(outputs)
         known = [folder.name for folder in RunFolder.all_below(outputs)]
         hint = suggestion(path.name, known, FEW) if known else f"{outputs} has none"
         raise UserError(f"run={run}: there is no such run; {hint}")

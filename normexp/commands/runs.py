@@ -129,7 +129,7 @@ def clean(entries: list[Entry], unreadable: list[RunFolder], which: str, sure: b
         return
     for folder in folders:
         try:
-            with locked(folder.path):
+            with locked(folder.path.resolve()):  # also where a link to it is removed
                 _remove(folder, which if by_state else None)
         except InProgressError as error:
             print(f"kept: {error}")
@@ -138,6 +138,9 @@ def clean(entries: list[Entry], unreadable: list[RunFolder], which: str, sure: b
 def _remove(folder: RunFolder, state: str | None) -> None:
     if state is not None and read_entry(folder).state != state:
         print(f"kept, as it has gone on meanwhile: {folder.path}")
+        return
+    if folder.path.is_symlink():
+        folder.path.unlink()
         return
     # What a break leaves must not pass for a finished run.
     if folder.result_file.is_file():

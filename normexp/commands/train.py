@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from normexp import build
 from normexp.commands.composed import composed
 from normexp.errors import UserError, one_line
+from normexp.evaluation import lens_file
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import locked, revisit
 from normexp.runs.looks import design_for
@@ -88,6 +89,7 @@ def train(spec: RunSpec, runtime: Runtime, folder: RunFolder, command: str) -> R
                     result = findings(training, finite)
                 tracker.finish(result)
             tensors.save(folder.weights, training.state.network.state_dict())
+            lens_file.remove_of_others(folder)
             folder.finish(result)
     return result
 

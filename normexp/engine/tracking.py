@@ -41,7 +41,8 @@ class Tracker:
         for events in folder.events():
             if events.name in positions:
                 with events.open("r+b") as file:
-                    file.truncate(positions[events.name])
+                    # One that lost its end would be lengthened by zeros.
+                    file.truncate(min(positions[events.name], events.stat().st_size))
             else:
                 events.unlink()
         self._folder = folder

@@ -4,17 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.tensorboard import SummaryWriter
 
-from normexp.runs.folder import RunFolder
+from normexp.runs.folder import LENS_SUFFIX, RunFolder
 from normexp.runs.record import LensRow
-
-SUFFIX = ".lens"
 
 
 def write_curves(folder: RunFolder, rows: Sequence[LensRow]) -> None:
     """Write an event file beside those of the training, and remove an older one."""
-    for before in folder.events(SUFFIX):
+    for before in folder.lens_events():
         before.unlink()
-    with SummaryWriter(str(folder.path), filename_suffix=SUFFIX) as writer:
+    with SummaryWriter(str(folder.path), filename_suffix=LENS_SUFFIX) as writer:
         for row in rows:
             for tag, step, value in points(row):
                 writer.add_scalar(f"lens/{tag}", value, step)

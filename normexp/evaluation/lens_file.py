@@ -19,6 +19,14 @@ def write(folder: RunFolder, record: LensRecord) -> None:
     write_record(folder.lens_file, record)
 
 
+def remove_of_others(folder: RunFolder) -> None:
+    """Remove what the lens found of other weights than those that are there now."""
+    record = folder.lens()
+    if record is None or record.settings.get("weights") != digest_of_weights(folder):
+        for file in (folder.lens_file, folder.lens_table, *folder.lens_events()):
+            file.unlink(missing_ok=True)
+
+
 def digest_of_weights(folder: RunFolder) -> str:
     """Return the SHA-256 of the weights; raises UserError where they are not there or damaged."""
     if lost := folder.lost_weights():

@@ -13,10 +13,14 @@ def take_over(layer: nn.Module, own: nn.Module, running: bool = True) -> None:
     """Copy scale, shift and, if `running`, running statistics of `own` to `layer`, if it has such.
 
     The norms in `layer` have all channels, or parts in their order, as in `IBN`, whose batch norm
-    has the last ones. What does not normalise takes nothing over and hands nothing on, as its scale
+    has the last ones. A parameter is frozen as the one whose values it takes, and all are where all
+    of `own` are. What does not normalise takes nothing over and hands nothing on, as its scale
     means something else; nor does a class that is not known here. A batch norm behind another norm,
     as in `GroupBatchNorm`, sees other values, and takes no running statistics over.
     """
+    learning = [parameter.requires_grad for parameter in own.parameters()]
+    if learning and not any(learning):
+        layer.requires_grad_(False)
     if not normalises(own):
         return
     norms = [m for m in layer.modules() if normalises(m)]
@@ -32,6 +36,8 @@ def take_over(layer: nn.Module, own: nn.Module, running: bool = True) -> None:
             continue
         for part, new in zip(vectors, torch.split(values[-sum(sizes) :], sizes), strict=True):
             part.copy_(new)
+            if isinstance(part, nn.Parameter) and isinstance(values, nn.Parameter):
+                part.requires_grad_(values.requires_grad)
     count, own_count = (getattr(m, "num_batches_tracked", None) for m in (layer, own))
     if running_too and isinstance(count, Tensor) and isinstance(own_count, Tensor):
         count.copy_(own_count)

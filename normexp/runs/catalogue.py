@@ -1,12 +1,14 @@
 """All runs below a folder, and their cells: runs that differ in the seed only."""
 
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from normexp.errors import visible
+from normexp.errors import UserError, visible
 from normexp.kinds import typed
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
@@ -66,14 +68,21 @@ def catalogue(*outputs: Path) -> list[Entry]:
 def read_runs(*outputs: Path) -> Catalogue:
     """Return the runs below some folders, and which are left out.
 
-    Of a run in several folders it is one that has a result.
+    Of a run in several folders it is one that has a result. Raises UserError where one of
+    `outputs` lies within the folder that is meant.
     """
+    for each in outputs:
+        require_no_part(each)
     found: dict[str, Entry] = {}
     left_out = []
     for folder in (folder for each in outputs for folder in RunFolder.all_below(each)):
         try:
             entry = read_entry(folder)
-            if folder.name not in found or found[folder.name].result is None:
+            before = found.setdefault(folder.name, entry)
+            if before.record.spec.name != entry.record.spec.name:
+                what = f"{folder.path} is another run than {before.folder.path}"
+                left_out.append(f"left out: {what}; rename one of the two folders")
+            elif before.result is None:
                 found[folder.name] = entry
         except FileNotFoundError:  # removed as we look
             continue
@@ -84,6 +93,16 @@ def read_runs(*outputs: Path) -> Catalogue:
         left_out.append(f"left out: {what}; move one of them away")
         del found[copy.folder.name]
     return Catalogue([found[name] for name in sorted(found)], left_out)
+
+
+def require_no_part(outputs: Path) -> None:
+    """Raise UserError where `outputs` has no runs and is `runs`, or a run, of one that has."""
+    here = outputs.absolute()
+    wholes = [each.parent for each in (here, here.parent) if each.name == "runs"]
+    whole = next((each for each in wholes if RunFolder.all_below(each)), None)
+    if whole and not RunFolder.all_below(outputs):
+        shown = whole if outputs.is_absolute() else os.path.relpath(whole)
+        raise UserError(f"there is no run in {outputs}; the folder to give is {shown}")
 
 
 def _copies(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
@@ -144,7 +163,8 @@ def reasons(entries: Iterable[Entry]) -> list[str]:
 def matching(entries: Iterable[Entry], wanted: Mapping[str, str]) -> list[Entry]:
     """Return the entries whose factors, `state` and `study` are as `wanted`.
 
-    Values are compared as they are typed; `4..32` is any number from 4 to 32, `1,2` one of the two.
+    Numbers are compared as numbers, other values as they are typed; `4..32` is any number from 4
+    to 32, `1,2` one of the two.
     """
     return [
         entry
@@ -167,4 +187,11 @@ def _fits(value: object, wanted: str) -> bool:
             and (least is None or value >= least)
             and (most is None or value <= most)
         )
-    return typed(value) == wanted or typed(value) in map(str.strip, wanted.split(","))
+    return any(_equals(value, each.strip()) for each in (wanted, *wanted.split(",")))
+
+
+def _equals(value: object, wanted: str) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(ValueError):  # it is no number
+            return value == float(wanted)
+    return typed(value) == wanted

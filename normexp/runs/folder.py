@@ -15,6 +15,9 @@ from normexp.runs.spec import RunSpec
 
 T = TypeVar("T")
 
+LENS_SUFFIX = ".lens"
+"""Of TensorBoard's files that show the rows of the lens."""
+
 
 class _File:
     """The path of a file with this name in the folder."""
@@ -75,9 +78,14 @@ class RunFolder:
         """What there is to go on from, the latest first."""
         return [file for file in (self.checkpoint, self.checkpoint_before) if file.exists()]
 
-    def events(self, ending: str = "") -> list[Path]:
-        """Return TensorBoard's files whose names end so."""
-        return sorted(self.path.glob(f"events.out.tfevents.*{ending}"))
+    def events(self) -> list[Path]:
+        """Return TensorBoard's files of the training."""
+        every = sorted(self.path.glob("events.out.tfevents.*"))
+        return [file for file in every if file.suffix != LENS_SUFFIX]
+
+    def lens_events(self) -> list[Path]:
+        """Return TensorBoard's files of the lens."""
+        return sorted(self.path.glob(f"events.out.tfevents.*{LENS_SUFFIX}"))
 
     def temporary(self) -> list[Path]:
         """Return what a process that was killed as it wrote has left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.made import ENVIRONMENT, make_run
+from helpers.made import ENVIRONMENT, leave_lens, make_run
 from helpers.small_run import events
 from helpers.typed import SMALL, Answer, normexp
 
@@ -172,6 +173,24 @@ def test_what_is_done_is_not_done_again_and_needs_no_torch(runs: Path) -> None:
     assert done.stdout == f"{run.name} is evaluated already\n{first.out}"
     assert (run / "lens.json").stat().st_mtime_ns == before
     assert not {line.rsplit("|")[-1].strip() for line in done.stderr.splitlines()} & {"torch"}
+
+
+@pytest.mark.parametrize("weights", ["the same", "others"])
+def test_of_a_run_trained_anew_the_lens_stays_or_goes_as_a_whole(runs: Path, weights: str) -> None:
+    folder = RunFolder(run_of(runs, "batch"))
+    digest = hashlib.sha256(folder.weights.read_bytes()).hexdigest()
+    leave_lens(folder, weights=digest if weights == "the same" else "of before")
+    folder.lens_table.write_text("axis")
+    (folder.path / "events.out.tfevents.1.host.1.0.lens").write_bytes(b"")
+    folder.result_file.unlink()
+    again = normexp(runs, "train", *SMALL, "norm=batch", "seed=0", "epochs=1")
+    assert again.code == 0, again.err
+    assert hashlib.sha256(folder.weights.read_bytes()).hexdigest() == digest
+    (training,) = folder.events()
+    assert training.stat().st_size
+    left = {file.name for file in folder.path.glob("*lens*")}
+    every = {"lens.json", "lens.csv", "events.out.tfevents.1.host.1.0.lens"}
+    assert left == (every if weights == "the same" else set())
 
 
 @pytest.mark.slow

@@ -43,6 +43,17 @@ def test_one_that_cannot_be_read_is_removed_by_its_name(folder: Path) -> None:
     assert left(folder) == others
 
 
+def test_of_a_link_the_link_alone_is_removed(folder: Path) -> None:
+    name, *others = left(folder)
+    target = (folder / "outputs/runs" / name).rename(folder / "elsewhere")
+    (folder / "outputs/runs" / name).symlink_to(target)
+    before = sorted(target.iterdir())
+    answer = normexp(folder, "runs", f"clean={name}", "yes=true")
+    assert answer.code == 0, answer.err
+    assert left(folder) == others
+    assert sorted(target.iterdir()) == before
+
+
 def test_a_name_that_is_none_removes_nothing(folder: Path) -> None:
     answer = normexp(folder, "runs", "clean=nosuch", "yes=true")
     assert answer.code == 1
@@ -60,6 +71,30 @@ def test_runs_of_two_folders_are_listed_with_spaces_between(folder: Path) -> Non
         "both",
         "none",
     }
+
+
+@pytest.mark.parametrize("part", ["runs", "runs/{run}", "runs/none"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("runs", "outputs="),
+        ("runs", "clean=*", "yes=true", "outputs="),
+        ("report", "runtime.outputs="),
+        ("claims", "runtime.outputs="),
+        ("evaluate", "run=cnn-*", "runtime.outputs="),
+        ("evaluate", "study=made", "runtime.outputs="),
+    ],
+)
+def test_a_part_of_the_outputs_names_the_whole(
+    folder: Path, command: tuple[str, ...], part: str
+) -> None:
+    names = left(folder)
+    *words, outputs = command
+    part = f"outputs/{part.format(run=names[0])}"
+    answer = normexp(folder, *words, f"{outputs}{part}")
+    assert answer.code == 1
+    assert answer.err == f"normexp: there is no run in {part}; the folder to give is outputs\n"
+    assert left(folder) == names
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])

@@ -256,6 +256,19 @@ def test_a_run_killed_between_its_metrics_and_its_end_says_everything_once_when_
     assert expected["test/accuracy"] == 1
 
 
+def test_an_event_file_that_lost_its_end_is_not_lengthened(
+    run: Outcome, compose: Compose, tmp_path: Path
+) -> None:
+    folder = tmp_path / run.folder.path.name
+    shutil.copytree(run.folder.path, folder)
+    (file,) = folder.glob("events.out.tfevents.*")
+    file.write_bytes(left := file.read_bytes()[:100])
+    assert carry_out(compose(*SMALL, "norm=both"), tmp_path).notes == [
+        f"going on after step {STEPS}"
+    ]
+    assert file.read_bytes() == left
+
+
 def records(content: bytes) -> list[bytes]:
     """The records of an event file: 8 bytes of length, 4 of checksum, the record, 4 of checksum."""
     found = []

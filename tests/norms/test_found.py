@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -178,6 +178,41 @@ def test_a_norm_that_needs_a_setting_of_a_training_says_so() -> None:
     with pytest.raises(UserError, match=r"norm=batch_memory depends on a setting.*batch_size"):
         normexp.swap_norms(network, "batch_memory")
     assert network[1] is before
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d(6), None, 3])
+def test_what_is_no_norm_layer_is_refused_with_the_remedy(norm: Any) -> None:
+    network, before = one_norm(nn.BatchNorm2d(6))
+    words = rf"norm of type {type(norm).__name__}: .*the class, nn\.BatchNorm2d, not a layer"
+    with pytest.raises(ValueError, match=words):
+        normexp.swap_norms(network, norm)
+    assert network[1] is before
+
+
+def test_a_network_that_is_itself_a_norm_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"BatchNorm2d, is itself a norm: .* nn\.Sequential"):
+        normexp.swap_norms(nn.BatchNorm2d(6), "instance")
+
+
+@pytest.mark.parametrize("norm", ["instance", "both", "dyt", "layer2d"])
+def test_a_frozen_norm_stays_frozen(norm: str) -> None:
+    network, _ = one_norm(nn.BatchNorm2d(6))
+    normexp.swap_norms(network.requires_grad_(False), norm)
+    assert list(network[1].parameters())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_value_is_frozen_as_the_one_that_it_takes_over() -> None:
+    network, own = one_norm(nn.BatchNorm2d(6))
+    own.weight.requires_grad_(False)
+    normexp.swap_norms(network, partial(IBN, instance_fraction=1 / 3, eps=1e-5, momentum=0.1))
+    learning = {name: each.requires_grad for name, each in network[1].named_parameters()}
+    assert learning == {
+        "instance.weight": False,
+        "instance.bias": True,
+        "batch.weight": False,
+        "batch.bias": True,
+    }
 
 
 def test_a_network_without_norms_says_so() -> None:

@@ -16,7 +16,7 @@ from helpers.seconds import seconds_of
 from helpers.typed import normexp
 
 from normexp.errors import UserError
-from normexp.runs.catalogue import catalogue, matching
+from normexp.runs.catalogue import catalogue, matching, read_runs
 from normexp.runs.folder import RunFolder
 from normexp.runs.overview import Overview
 
@@ -132,6 +132,9 @@ def test_a_column_that_is_none_is_told(outputs: Path) -> None:
         ("1.5..1.6e+1", {2, 16}),
         ("2, 128", {2, 128}),
         ("1.2.3..4", set()),
+        ("16.0", {16}),
+        ("2e0, 1.6e1", {2, 16}),
+        ("sixteen", set()),
     ],
 )
 def test_a_filter_is_a_value_several_or_a_range(
@@ -139,6 +142,29 @@ def test_a_filter_is_a_value_several_or_a_range(
 ) -> None:
     found = matching(catalogue(outputs), {"batch_size": wanted})
     assert {entry.factors["batch_size"] for entry in found} == sizes
+
+
+def test_a_filter_compares_numbers_as_numbers_and_true_as_a_word(tmp_path: Path) -> None:
+    entries = [catalogue(make_run(tmp_path, 0.5, lr=0.1).path.parents[1])[0]]
+    assert matching(entries, {"optimizer.lr": "1e-1"}) == entries
+    assert matching(entries, {"optimizer.lr": "0.10,5"}) == entries
+    assert matching(entries, {"data.flip": "true"}) == entries
+    assert matching(entries, {"data.flip": "1"}) == []
+
+
+def test_of_different_runs_in_folders_of_one_name_the_one_left_out_is_named(
+    tmp_path: Path,
+) -> None:
+    first, second = (make_run(tmp_path / str(lr), 0.5, lr=lr) for lr in (0.1, 0.2))
+    other = second.path.rename(second.path.with_name(first.name))
+    found = read_runs(tmp_path / "0.1", tmp_path / "0.2")
+    assert [entry.folder for entry in found.entries] == [first]
+    (line,) = found.left_out
+    assert line == (
+        f"left out: {other} is another run than {first.path}; rename one of the two folders"
+    )
+    other.rename(other.with_name("renamed"))
+    assert len(read_runs(tmp_path / "0.1", tmp_path / "0.2").entries) == 2
 
 
 def test_the_table_fits_the_width_and_says_what_is_left_out(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Images and labels as they are handed in from Python: refused with the remedy where they are none.
+
+Each function raises ValueError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def checked_images(images: object) -> Tensor:
+    """Return images float (N, C, H, W)."""
+    tensor = _tensor(images, "images")
+    shape = tuple(tensor.shape)
+    is_channels_last = len(shape) == 4 and shape[3] == 3 != shape[1]
+    if tensor.is_floating_point() and len(shape) == 4 and not is_channels_last:
+        return tensor
+    remedies = {
+        ".permute(0, 3, 1, 2) puts the channels first": is_channels_last,
+        "a batch has four dimensions, as a DataLoader makes them": len(shape) != 4,
+        "x / 255, standardised as in training, makes them of bytes": tensor.dtype == torch.uint8,
+    }
+    raise ValueError(
+        f"images {_kind(tensor)} {shape}: float (N, 3, H, W) is needed"
+        + "".join(f"; {remedy}" for remedy, helps in remedies.items() if helps)
+    )
+
+
+def checked_labels(labels: object) -> Tensor:
+    """Return labels int64 (N,)."""
+    tensor = _tensor(labels, "labels")
+    if tensor.ndim == 1 and not tensor.is_floating_point():
+        return tensor.long()
+    remedies = {
+        ".long() makes them whole": tensor.ndim == 1,
+        ".flatten() takes off the second dimension": tensor.shape[1:] == (1,),
+        ".argmax(1) makes them of one-hot labels": tensor.ndim == 2 and tensor.shape[1] > 1,
+    }
+    raise ValueError(
+        f"labels {_kind(tensor)} {tuple(tensor.shape)}: whole numbers (N,) are needed"
+        + "".join(f"; {remedy}" for remedy, helps in remedies.items() if helps)
+    )
+
+
+def images_of(batch: object) -> Tensor:
+    """Return the images of a batch: images, or a list or tuple that begins with them."""
+    if isinstance(batch, Mapping):
+        raise ValueError(
+            f"a batch of the loader has the keys {', '.join(map(str, batch))}: images, or images "
+            "and labels, are needed, such as (batch['image'] for batch in loader)"
+        )
+    return checked_images(batch[0] if isinstance(batch, list | tuple) else batch)
+
+
+def require_within(labels: Tensor, outputs: int) -> None:
+    """Refuse labels (N,) that are none of a network's `outputs`."""
+    least, most = int(labels.min()), int(labels.max())
+    if not 0 <= least <= most < outputs:
+        remedy = "; subtract 1" if (least, most) == (1, outputs) else ""
+        raise ValueError(
+            f"labels from {least} to {most}: 0 to {outputs - 1} are needed, as the network has "
+            f"{outputs} outputs{remedy}"
+        )
+
+
+def _tensor(given: object, what: str) -> Tensor:
+    if isinstance(given, Tensor):
+        return given
+    kind = type(given).__name__
+    raise ValueError(f"{what} of type {kind}: a tensor is needed; torch.as_tensor makes it")
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
