@@ -156,7 +156,7 @@ def results(outputs: str | Path = "outputs") -> list[dict[str, object]]:
 
     Accuracies are shares; None where a run is not finished, or diverged; that of
     validation also where it was not trained. A run that cannot be read is left out, with a
-    warning. Raises UserError where there is no such folder.
+    warning. Raises UserError where there is no such folder, and for a folder within the outputs.
 
     >>> pandas.DataFrame(normexp.results("outputs")).groupby("norm").test_accuracy.mean()
     """
