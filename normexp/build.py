@@ -108,7 +108,8 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         net, norms, notes = built_network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
         missing = kernels.missing(device) if spec.kernels == "auto" else ""
-        warnings = [check(net, (height, width), spec.batch_size, norms), missing]
+        size = (height, width)
+        warnings = [check(net, size, spec.batch_size, len(data.classes), norms), missing]
     used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
     if spec.model.freeze:
@@ -222,6 +223,9 @@ def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimi
     algorithm: Callable[..., torch.optim.Optimizer] = make(
         spec.optimizer.algorithm, "optimizer.algorithm"
     )
+    for key in ("lr", "weight_decay"):
+        if key in (spec.optimizer.algorithm or {}):
+            raise UserError(f"optimizer.algorithm.{key} has no effect; optimizer.{key} is it")
     of_torch = (TypeError, ValueError, RuntimeError)
     with as_user_error(f"optimizer={spec.optimizer.name}: ", of_torch):
         # The loop sets each step's learning rate; the peak here only satisfies the constructor.

@@ -46,20 +46,35 @@ def choose_device(setting: str) -> torch.device:
 def like_a_process() -> Iterator[None]:
     """Run what is within as a process of its own would, and leave the caller's torch as it was.
 
-    That is its random numbers, default type, modes of gradients, threads, and what
-    `choose_device` and `Precision.choose` set.
+    That is its random numbers, default type and device, modes of gradients, autocast and threads,
+    and what `choose_device`, `Precision.choose` and a recorded step set.
     """
     threads, kind = torch.get_num_threads(), torch.get_default_dtype()
+    place, gpus = torch.get_default_device(), []
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gpus, gpu = [*range(torch.cuda.device_count())], torch.cuda.current_device()
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     conv = cudnn.conv  # type: ignore[attr-defined]
     flags = [(cudnn, "deterministic"), (conv, "fp32_precision"), (matmul, "fp32_precision")]
     before = [(of, name, getattr(of, name)) for of, name in flags]
-    with torch.random.fork_rng(), torch.inference_mode(mode=False), torch.enable_grad():
+    with (
+        torch.random.fork_rng(gpus),
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
         torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
         try:
             yield
         finally:
             torch.set_default_dtype(kind)
+            torch.set_default_device(None if place.type == "cpu" else place)
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+                torch.cuda.synchronize()
+                torch.cuda.set_stream(torch.cuda.default_stream())
+                torch.cuda.set_device(gpu if gpus else 0)
             torch.set_num_threads(threads)
             for of, name, value in before:
                 setattr(of, name, value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from normexp.errors import UserError
 from normexp.parts import make
+from normexp.runs.source import search_own
 from normexp.runs.spec import DataSpec, RunSpec
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a finished run needs none of it
@@ -28,6 +29,7 @@ def images(spec: RunSpec) -> Split:
     from normexp.data.split import split
 
     key = repr(spec.data.source)
+    search_own(spec.data.source)  # it refuses a part that has changed since it was called
     if key not in _sources:
         made = make(spec.data.source, "data.source")
         if not isinstance(made, DataSource):

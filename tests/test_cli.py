@@ -145,6 +145,7 @@ MISTAKES = {
     "norm.layer._target_=torch.nn.Nosuch": ("norm.layer: ", "'torch.nn.Nosuch'", "in the folder"),
     "norm.layer.eps=abc": ("norm=batch", "layer stage0.0.norm", "'str'"),
     "+optimizer.algorithm.typo=1": ("optimizer=sgd", "'typo'"),
+    "+optimizer.algorithm.weight_decay=0.1": ("optimizer.weight_decay is it",),
     "optimizer.algorithm.momentum=-1": ("optimizer=sgd", "momentum value: -1"),
     "model.network._target_=torch.nn.Identity": ("the network has no norm", "norm_layer"),
     "model.network._target_=torch.nn.Conv2d": ("model.network: Conv2d", "num_classes"),

@@ -20,7 +20,8 @@ class Muon(torch.optim.Optimizer):
     Differs from `torch.optim.Muon` in that it takes convolutions, as matrices with a row for each
     output channel, and not linear layers; in that it scales such a matrix to the Frobenius norm
     √rows before each step, as a norm layer makes its size void, so that `lr` is the relative size
-    of a step; and in that weight decay acts on the parameters of SGD only.
+    of a step (in a network without one it fixes a size that would else be learned or, as in
+    `norm=fixup`, chosen); and in that weight decay acts on the parameters of SGD only.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
-                if weight.ndim == 4:
+                if weight.ndim == 4 and weight.numel() > max(weight.shape):  # no scale (1, C, 1, 1)
                     update = self._nesterov(weight, weight.grad, group["momentum"])
                     weight.mul_(len(weight) ** 0.5 / weight.norm().clamp_min(1e-7))
                     step = newton_schulz(update.flatten(1), group["ns_steps"])

@@ -8,10 +8,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from normexp.contracts import ScalesLearningRate
 
 REFERENCE_BATCH_SIZE = 128
+WEIGHTED = (_ConvNd, nn.Linear)
+"""What has a weight of two and more dimensions, whatever its shape."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,19 @@ class Schedule:
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Group parameters by weight decay and factor of the learning rate (`lr_factor`).
 
-    Weights of two and more dimensions decay; scales, shifts, gates and biases do not. What does not
-    learn is in no group.
+    Weights of two and more dimensions decay; scales, shifts, gates and biases do not, also where
+    they are of (1, C, 1, 1). What does not learn is in no group, what two modules share in one.
     """
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    seen: set[int] = set()
     for module in network.modules():
         factors = module.lr_factors if isinstance(module, ScalesLearningRate) else {}
         for name, parameter in module.named_parameters(recurse=False):
-            if not parameter.requires_grad:
+            if not parameter.requires_grad or id(parameter) in seen:
                 continue
-            key = (parameter.ndim > 1, factors.get(name, 1.0))
+            seen.add(id(parameter))
+            decays = isinstance(module, WEIGHTED) or sum(n > 1 for n in parameter.shape) > 1
+            key = (decays and parameter.ndim > 1, factors.get(name, 1.0))
             groups.setdefault(key, []).append(parameter)
     return [
         {"params": params, "weight_decay": weight_decay * decays, "lr_factor": factor}

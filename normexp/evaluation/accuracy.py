@@ -10,6 +10,7 @@ from normexp.contracts import LabelledImages
 from normexp.data.gain import amplified
 from normexp.data.standardise import Standardise, to_unit
 from normexp.evaluation.corruption import SEVERITIES, channel_means, reduce_contrast
+from normexp.evaluation.statistics import mode_kept
 from normexp.precision import Precision
 
 BATCH_SIZE = 250
@@ -34,18 +35,17 @@ class Evaluator:
     @torch.no_grad()
     def score(self, network: nn.Module, images: LabelledImages) -> Score:
         """Score `network` in eval mode on uint8 `images`; then restore its mode."""
-        was_training = network.training
-        network.eval()
         loss = torch.zeros((), dtype=torch.float64, device=images.images.device)
         predictions = []
-        for start in range(0, len(images), BATCH_SIZE):
-            batch = images[start : start + BATCH_SIZE]
-            x = amplified(self.standardise(to_unit(batch.images)), batch.gain)
-            with self.precision.autocast():
-                logits = network(x).float()
-            loss += F.cross_entropy(logits, batch.labels, reduction="sum")
-            predictions.append(logits.argmax(1))
-        network.train(was_training)
+        with mode_kept(network):
+            network.eval()
+            for start in range(0, len(images), BATCH_SIZE):
+                batch = images[start : start + BATCH_SIZE]
+                x = amplified(self.standardise(to_unit(batch.images)), batch.gain)
+                with self.precision.autocast():
+                    logits = network(x).float()
+                loss += F.cross_entropy(logits, batch.labels, reduction="sum")
+                predictions.append(logits.argmax(1))
         predicted = torch.cat(predictions)
         right = (predicted == images.labels).sum().item()
         return Score(loss.item() / len(images), right / len(images), predicted.cpu())

@@ -15,14 +15,18 @@ VIEW_REMEDY = " Maps are channels-last here: x.flatten(1) in the place of x.view
 
 
 def check(
-    network: nn.Module, image_size: tuple[int, int], batch_size: int, norms: Sequence[str] = ()
+    network: nn.Module,
+    image_size: tuple[int, int],
+    batch_size: int,
+    num_classes: int,
+    norms: Sequence[str] = (),
 ) -> str | None:
     """Run a copy of `network` on random images, in training and in evaluation mode.
 
     Returns a warning where the network gives every image the same logits, or in evaluation other
     ones beside other images. Raises ValueError, naming the layer, where a layer refuses (instance
-    norm on 1×1 maps, say) or returns something else than a tensor of as many images, or one of
-    the `norms`, by name, not one of the same shape.
+    norm on 1×1 maps, say), or the network returns something else than logits (N, K) of K classes,
+    or one of the `norms`, by name, something else than a tensor of its input's shape.
     """
     trial = copy.deepcopy(network).cpu().to(memory_format=torch.channels_last)
     entered: list[str] = []
@@ -31,19 +35,16 @@ def check(
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             entered.append(name)
-            shapes[name] = list(inputs[0].shape)
+            shapes[name] = [*getattr(inputs[0], "shape", ())] if inputs else []  # by keyword, say
 
         return hook
 
-    def note_output(_: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-        if not isinstance(output, Tensor):
-            raise TypeError(f"it returns {type(output).__name__}, and a tensor is needed")
-        if inputs[0].dim() == 4 and len(output) != len(inputs[0]):
-            raise ValueError(f"it returns {list(output.shape)}, which is not of as many images")
-
     def keep_shape(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-            if isinstance(output, Tensor) and output.shape != inputs[0].shape:
+            if not isinstance(output, Tensor):
+                note(name)(_, inputs)
+                raise TypeError(f"it returns {type(output).__name__}, and a tensor is needed")
+            if output.shape != inputs[0].shape:
                 note(name)(_, inputs)
                 raise ValueError(f"it returns {list(output.shape)}, and a norm keeps the shape")
 
@@ -54,7 +55,6 @@ def check(
     for name, module in trial.named_modules():
         if not list(module.children()):
             module.register_forward_pre_hook(note(name))
-            module.register_forward_hook(note_output)
     generator = torch.Generator().manual_seed(0)
     for module in trial.modules():  # the last may start at 0, and then all logits are 0 too
         if isinstance(module, nn.Linear) and not module.weight.any():
@@ -71,6 +71,13 @@ def check(
                     raise TypeError(  # noqa: TRY301 (as what a layer raises)
                         f"it returns {type(logits).__name__}, and logits (N, K) are needed; "
                         "torchvision's networks with a second head: +model.network.aux_logits=false"
+                    )
+                if logits.shape != (num_images, num_classes):
+                    entered.clear()
+                    raise ValueError(  # noqa: TRY301
+                        f"it returns {list(logits.shape)} for {num_images} images, and logits "
+                        f"{[num_images, num_classes]} are needed; it is called with num_classes="
+                        f"{num_classes}"
                     )
                 if num_images > 1:
                     spread = (logits - logits.mean(0)).abs().max()

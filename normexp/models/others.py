@@ -58,6 +58,11 @@ def load_weights(network: nn.Module, weights: str, num_classes: int) -> list[str
     others = {k for k, v in state.items() if k in own and v.shape != own[k].shape}
     head = {k for k in others if own[k].shape == (num_classes, *state[k].shape[1:])}
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    if missing and all(k.endswith(("running_mean", "running_var")) for k in missing):
+        raise UserError(
+            f"model.weights={weights} has no running statistics, as of a network without batch "
+            "norm; weights are loaded beside batch norm, which norm= then replaces"
+        )
     if others - head or missing:
         wrong = several([*missing, *sorted(others - head)])
         raise UserError(

@@ -11,5 +11,10 @@ def set_padding_mode(network: nn.Module, mode: str) -> None:
         raise ValueError(f"model.padding_mode={mode}: one of {', '.join(PADDING_MODES)} is needed")
     for module in network.modules() if mode != "zeros" else ():  # it has others where it needs them
         if isinstance(module, nn.Conv2d):
+            if type(module).forward is not nn.Conv2d.forward:
+                raise ValueError(
+                    f"model.padding_mode={mode}: {type(module).__name__} pads by itself; "
+                    "model.padding_mode=zeros leaves it as it is"
+                )
             # A convolution reads its mode at each call.
             module.padding_mode = mode  # type: ignore[assignment]

@@ -7,18 +7,21 @@ modules are found, and their imports are read.
 
 import ast
 import hashlib
+import struct
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.machinery import PathFinder
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from normexp.errors import UserError
 
 PACKAGE = "normexp"
-_called: dict[Path, str] = {}
-"""By the file of a user's own module, its digest when a part of it was called."""
+_called: dict[Path, bytes] = {}
+"""By the file of a user's own module, its digest when a part that imports it was called."""
+MOST = 2**32 - 1
 WEIGHTS = "model.weights"
 """The key of the digest of a file of weights."""
 
@@ -71,14 +74,30 @@ def search_own(settings: object) -> None:
     files = {name: file for name in sorted(names) if (file := own_file(name))}
     if folder not in sys.path and files:
         sys.path.append(folder)
-    for name, file in files.items():
-        digest = _digest(file)
-        if _called.setdefault(file, digest) != digest and name in sys.modules:
+    covered = {each for file in files.values() for each in _covered(file)}
+    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    for each in sorted(covered):
+        digest = hashlib.sha256(each.read_bytes()).digest()
+        is_first = each not in _called
+        has_changed = _is_older_compiled(each) if is_first else _called[each] != digest
+        if has_changed and str(each) in imported:
             raise UserError(
-                f"{file.name}, or what it imports, has changed since this process imported it: "
-                "start Python again"
+                f"{each.name} has changed since this process imported it: start Python again"
             )
-        _called[file] = digest
+        _called[each] = digest
+
+
+def _is_older_compiled(file: Path) -> bool:
+    """Whether what Python keeps of a module, compiled, is of another state of its file."""
+    if sys.dont_write_bytecode:
+        return False
+    try:
+        header = Path(cache_from_source(str(file))).read_bytes()[:16]
+    except OSError:
+        return False
+    found, stat = struct.unpack("<4xIII", header), file.stat()
+    kept_by_time = found[0] == 0  # else by a digest (PEP 552)
+    return kept_by_time and found[1:] != (int(stat.st_mtime) & MOST, stat.st_size & MOST)
 
 
 def own_file(module: str) -> Path | None:
@@ -117,15 +136,20 @@ def _comes_before(name: str) -> bool:
     return spec is not None and spec.origin is not None and _is_installed(Path(spec.origin))
 
 
-def _digest(file: Path) -> str:
-    """Return eight hexadecimal digits of a file and of what it imports from its folder."""
+def _covered(file: Path) -> set[Path]:
+    """Return a file and what it imports from its folder, also indirectly."""
     files, waiting = {file}, [file]
     while waiting:
         new = set(_imported(waiting.pop())) - files
         files |= new
         waiting += new
+    return files
+
+
+def _digest(file: Path) -> str:
+    """Return eight hexadecimal digits of a file and of what it imports from its folder."""
     text = hashlib.sha256()
-    for each in sorted(files):
+    for each in sorted(_covered(file)):
         text.update(each.name.encode() + b"\0" + each.read_bytes() + b"\0")
     return text.hexdigest()[:8]
 

@@ -331,3 +331,18 @@ def test_a_first_signal_is_noted_a_second_interrupt_stops_and_afterwards_all_is_
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(number) is before
+
+
+def test_scales_of_any_shape_do_not_decay_and_shared_weights_step_once() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale, self.layer = nn.Parameter(torch.ones(1, 8, 1, 1)), nn.Linear(8, 1)
+            self.tied = nn.Linear(8, 1)
+            self.tied.weight = self.layer.weight
+
+    network = Scaled()
+    groups = {group["weight_decay"]: group["params"] for group in parameter_groups(network, 0.1)}
+    assert [id(each) for each in groups[0.1]] == [id(network.layer.weight)]
+    assert id(network.scale) in [id(each) for each in groups[0.0]]
+    assert sum(map(len, groups.values())) == 4

@@ -112,3 +112,11 @@ def test_scoring_changes_no_weight_and_no_running_statistic() -> None:
     EVALUATOR.score(network, some_images(20))
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_a_part_that_is_kept_in_evaluation_stays_so() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Linear(12, 2)).train()
+    network[1].eval()
+    images = LabelledImages(torch.zeros(4, 2, 2, 3, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+    Evaluator(lambda x: x, Precision("fp32", torch.device("cpu"))).score(network, images)
+    assert [module.training for module in network] == [True, False, True]

@@ -25,22 +25,22 @@ def halving(norm: nn.Module, activation: nn.Module | None = None) -> nn.Sequenti
 
 def test_instance_norm_on_maps_of_one_pixel_is_refused_and_named() -> None:
     with pytest.raises(ValueError, match=r"layer 1 \(input \[4, 8, 1, 1\]\) cannot work"):
-        check(halving(nn.InstanceNorm2d(8)), (2, 2), batch_size=4)
+        check(halving(nn.InstanceNorm2d(8)), (2, 2), batch_size=4, num_classes=10)
 
 
 def test_a_layer_deep_in_the_network_is_named_in_full() -> None:
     network = nn.Sequential(nn.ReLU(), halving(nn.InstanceNorm2d(8)))
     with pytest.raises(ValueError, match=r"layer 1\.1 "):
-        check(network, (2, 2), batch_size=4)
+        check(network, (2, 2), batch_size=4, num_classes=10)
 
 
 def test_batch_norm_on_one_value_a_channel_is_refused_and_named() -> None:
     network = halving(nn.BatchNorm2d(8))
     message = r"layer 1 \(input \[1, 8, 1, 1\]\) cannot work in training at batch_size=1"
     with pytest.raises(ValueError, match=message):
-        check(network, (2, 2), batch_size=1)
-    assert check(network, (2, 2), batch_size=2) is None
-    assert check(network, (4, 4), batch_size=1) is None
+        check(network, (2, 2), batch_size=1, num_classes=10)
+    assert check(network, (2, 2), batch_size=2, num_classes=10) is None
+    assert check(network, (4, 4), batch_size=1, num_classes=10) is None
 
 
 class Flat(nn.BatchNorm2d):
@@ -64,7 +64,33 @@ def test_a_norm_that_changes_the_shape_is_named_with_both(norm: nn.Module) -> No
         r"layer 1 \(input \[4, 8, 2, 2\]\) .*it returns \[4, 2, 2\], and a norm keeps the shape"
     )
     with pytest.raises(ValueError, match=message):
-        check(halving(norm), (4, 4), 4, ["1"])
+        check(halving(norm), (4, 4), 4, 10, ["1"])
+
+
+@pytest.mark.parametrize("last", [nn.Linear(8, 5), nn.Unflatten(1, (8, 1, 1))])
+def test_logits_of_another_number_of_classes_are_refused_with_both(last: nn.Module) -> None:
+    network = halving(nn.BatchNorm2d(8))
+    network[-1] = last
+    with pytest.raises(ValueError, match=r"the network .*for 4 images, and logits \[4, 10\] are"):
+        check(network, (4, 4), 4, 10)
+
+
+class Tuples(nn.Module):
+    """A layer with an output that is no tensor, and one called by a keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.act = nn.LSTM(8, 8), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.act(input=self.lstm(x[None])[0][0])
+        return y
+
+
+def test_layers_of_any_output_and_call_are_let_through() -> None:
+    network = halving(nn.BatchNorm2d(8))
+    network[-1] = nn.Sequential(Tuples(), nn.Linear(8, 10))
+    assert check(network, (4, 4), 4, 10) is None
 
 
 class FailsInEvaluation(nn.Module):
@@ -77,13 +103,13 @@ class FailsInEvaluation(nn.Module):
 def test_a_layer_that_works_in_training_only_is_refused() -> None:
     message = "layer 1 .*cannot work in evaluation .*not trained yet"
     with pytest.raises(ValueError, match=message):
-        check(halving(FailsInEvaluation()), (4, 4), batch_size=2)
+        check(halving(FailsInEvaluation()), (4, 4), batch_size=2, num_classes=10)
 
 
 def test_a_network_that_does_not_fit_the_images_is_refused() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
     with pytest.raises(ValueError, match=r"layer 1 \(input \[2, 768\]\)"):
-        check(network, (16, 16), batch_size=2)
+        check(network, (16, 16), batch_size=2, num_classes=10)
 
 
 class Viewed(nn.Module):
@@ -100,7 +126,7 @@ class Viewed(nn.Module):
 
 def test_view_on_maps_that_are_channels_last_is_refused_with_the_remedy() -> None:
     with pytest.raises(ValueError, match=r"layer conv .*x\.flatten\(1\) in the place of"):
-        check(Viewed(), (4, 4), batch_size=4)
+        check(Viewed(), (4, 4), batch_size=4, num_classes=10)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +138,9 @@ def test_view_on_maps_that_are_channels_last_is_refused_with_the_remedy() -> Non
     ],
 )
 def test_an_average_of_what_instance_norm_centred_is_warned_of(steps: nn.Module) -> None:
-    warning = check(halving(nn.InstanceNorm2d(8, affine=True), steps), (16, 16), batch_size=4)
+    warning = check(
+        halving(nn.InstanceNorm2d(8, affine=True), steps), (16, 16), batch_size=4, num_classes=10
+    )
     assert warning is not None
     assert "same answer" in warning
     assert "chance" in warning
@@ -120,11 +148,22 @@ def test_an_average_of_what_instance_norm_centred_is_warned_of(steps: nn.Module)
 
 @pytest.mark.parametrize("steps", [nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, padding=1)])
 def test_a_step_that_is_not_linear_or_sees_the_border_is_not_warned_of(steps: nn.Module) -> None:
-    assert check(halving(nn.InstanceNorm2d(8, affine=True), steps), (16, 16), batch_size=4) is None
+    assert (
+        check(
+            halving(nn.InstanceNorm2d(8, affine=True), steps),
+            (16, 16),
+            batch_size=4,
+            num_classes=10,
+        )
+        is None
+    )
 
 
 def test_batch_norm_before_an_average_is_not_warned_of() -> None:
-    assert check(halving(nn.BatchNorm2d(8), nn.Identity()), (16, 16), batch_size=4) is None
+    assert (
+        check(halving(nn.BatchNorm2d(8), nn.Identity()), (16, 16), batch_size=4, num_classes=10)
+        is None
+    )
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none", "layer"])
@@ -136,7 +175,7 @@ def test_the_shipped_networks_work_without_a_warning(
         spec_of("data=generated", f"model={model}", f"norm={norm}"), num_classes=10
     )
     for batch_size in (1, 128):
-        assert check(network, (32, 32), batch_size) is None
+        assert check(network, (32, 32), batch_size, 10) is None
 
 
 def test_the_cnn_that_pools_right_after_instance_norm_is_warned_of(
@@ -144,7 +183,7 @@ def test_the_cnn_that_pools_right_after_instance_norm_is_warned_of(
 ) -> None:
     def warning(*overrides: str) -> str | None:
         network = build.network(spec_of("data=generated", *overrides), num_classes=10)
-        return check(network, (32, 32), 8)
+        return check(network, (32, 32), 8, 10)
 
     assert "same answer" in (warning("norm=instance", "model.after=pool") or "")
     assert warning("norm=batch", "model.after=pool") is None
@@ -156,9 +195,9 @@ def test_resnet18_on_small_images_has_maps_that_instance_norm_can_use(
 ) -> None:
     spec = spec_of("data=generated", "model=resnet18", "norm=instance")
     network = build.network(spec, num_classes=10)
-    assert check(network, (16, 16), batch_size=1) is None
+    assert check(network, (16, 16), batch_size=1, num_classes=10) is None
     with pytest.raises(ValueError, match=r"layer layer4\.\S+ \(input \[1, 512, 1, 1\]\)"):
-        check(network, (8, 8), batch_size=1)
+        check(network, (8, 8), batch_size=1, num_classes=10)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -167,7 +206,7 @@ def test_the_check_changes_nothing(training: bool) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
 
-    check(network, (8, 8), batch_size=4)
+    check(network, (8, 8), batch_size=4, num_classes=10)
 
     after = network.state_dict()
     assert after.keys() == before.keys()
@@ -199,10 +238,10 @@ def test_a_layer_that_returns_something_else_is_refused_and_named(
     output: Callable[[torch.Tensor], object], named: str
 ) -> None:
     with pytest.raises(ValueError, match=f"layer 1 .* it returns {named}"):
-        check(halving(Returns(output)), (4, 4), batch_size=4)
+        check(halving(Returns(output)), (4, 4), 4, 10, ["1"])
 
 
 def test_without_running_statistics_the_answer_hangs_on_the_other_images() -> None:
     norm = nn.BatchNorm2d(8, track_running_stats=False)
-    assert "other images" in str(check(halving(norm), (8, 8), batch_size=4))
-    assert check(halving(nn.BatchNorm2d(8)), (8, 8), batch_size=4) is None
+    assert "other images" in str(check(halving(norm), (8, 8), batch_size=4, num_classes=10))
+    assert check(halving(nn.BatchNorm2d(8)), (8, 8), batch_size=4, num_classes=10) is None

@@ -83,7 +83,7 @@ def test_fixup_starts_with_equal_logits_and_that_is_no_reason_for_a_warning(
 ) -> None:
     net = network("fixup", "resnet18")
     assert not net(images()).any()
-    assert check(net, (32, 32), 4) is None
+    assert check(net, (32, 32), 4, 10) is None
 
 
 @pytest.mark.parametrize(("model", "convs", "blocks"), [("resnet20", 19, 9), ("resnet18", 20, 8)])

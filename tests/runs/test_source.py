@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from normexp.runs.source import own_source, targets
+from normexp.errors import UserError
+from normexp.runs.source import own_source, search_own, targets
 
 NORM = "from torch import nn\nimport helper\n\nclass Halved(nn.BatchNorm2d):\n    pass\n"
 
@@ -87,3 +90,51 @@ def test_a_file_with_the_name_of_a_library_is_not_what_a_module_imports(
     for name in ("random.py", "numpy.py", "torch.py"):
         (folder / name).write_text("x = 1\n")
     assert source("mynorms.Halved") == before
+
+
+def in_module(target: str) -> dict[str, object]:
+    return {"_target_": target}
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A part and what it imports, neither imported yet."""
+    (tmp_path / "mypart.py").write_text("import myhelper\nclass Mine:\n    pass\n")
+    (tmp_path / "myother.py").write_text("import myhelper\nclass Other:\n    pass\n")
+    (tmp_path / "myhelper.py").write_text("FACTOR = 1\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    importlib.invalidate_caches()
+    yield tmp_path
+    for name in ("mypart", "myother", "myhelper"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("target", ["mypart.Mine", "mypart.Mine.made", "myother.Other"])
+def test_what_has_changed_since_it_was_called_is_refused(own: Path, target: str) -> None:
+    search_own(in_module("mypart.Mine"))
+    importlib.import_module("mypart")
+    search_own(in_module("mypart.Mine"))
+    (own / "myhelper.py").write_text("FACTOR = 2\n")
+    with pytest.raises(UserError, match=r"myhelper\.py has changed since this process"):
+        search_own(in_module(target))
+
+
+def test_what_has_changed_since_the_caller_imported_it_is_refused(own: Path) -> None:
+    importlib.import_module("mypart")
+    (own / "mypart.py").write_text("class Mine:\n    changed = True\n")
+    with pytest.raises(UserError, match=r"mypart\.py has changed since this process"):
+        search_own(in_module("mypart.Mine"))
+
+
+def test_what_was_reloaded_before_it_is_called_is_taken(own: Path) -> None:
+    module = importlib.import_module("mypart")
+    (own / "mypart.py").write_text("class Mine:\n    changed = True\n")
+    importlib.reload(module)
+    search_own(in_module("mypart.Mine"))
+
+
+def test_what_was_never_imported_may_change(own: Path) -> None:
+    search_own(in_module("mypart.Mine"))
+    (own / "myhelper.py").write_text("FACTOR = 2\n")
+    search_own(in_module("mypart.Mine"))
