@@ -313,8 +313,17 @@ def test_a_part_that_has_changed_since_its_import_is_refused(
     first = quick(*own)
     assert quick(*own).folder == first.folder
     (tmp_path / "mynorms.py").write_text(text + "x = 1\n")
-    with pytest.raises(UserError, match=r"mynorms\.py, or what it imports, has changed since"):
+    with pytest.raises(UserError, match=r"mynorms\.py has changed since"):
         quick(*own)
+
+
+def test_a_function_for_images_that_has_changed_is_refused(
+    quick: Callable[..., Trained], tmp_path: Path
+) -> None:
+    quick()
+    (tmp_path / "mydata.py").write_text(ARRAYS.replace("% 2", "* 0"))
+    with pytest.raises(UserError, match=r"mydata\.py has changed since"):
+        quick()
 
 
 def test_a_part_without_a_file_is_refused(quick: Callable[..., Trained]) -> None:
