@@ -262,6 +262,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     (tmp_path / "mydata.py").write_text(ARRAYS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(inputs, "_sources", {})
 
     def run(*overrides: str, **settings: object) -> Trained:
         own = ["data=custom", "data.source._target_=mydata.dots", "+data.source.number=32"]
