@@ -158,7 +158,7 @@ def differences(block: Block, _: str) -> str:
 
 def contrast(block: Block, figure: str) -> str:
     (numbers,) = contrast_section(block, LEVEL, "").tables
-    picture = f"![Test accuracy by contrast severity]({figure}_contrast.svg)"
+    picture = f"![Test accuracy by contrast severity]({figure}_by_contrast.svg)"
     return "\n\n".join([picture, markdown_of(numbers)])
 
 
@@ -273,7 +273,7 @@ def write_figures(folder: Path, study: str, by: str) -> None:
         files = {f"{name}.svg": text_of(drawn)}
         files[f"{name}_dark.svg"] = files[f"{name}.svg"].replace(INK, INK_ON_DARK)
         (drawn,) = contrast_section(block, LEVEL, "").figures
-        files[f"{name}_contrast.svg"] = text_of(drawn)
+        files[f"{name}_by_contrast.svg"] = text_of(drawn)
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
 
