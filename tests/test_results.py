@@ -78,7 +78,7 @@ def test_a_study_that_is_new_gets_a_page_and_prose_stays(
     assert results.pages(docs) == {docs / "grid.md": mine}
     results.write_figures(docs, "grid", "")
     assert sorted(file.name for file in docs.glob("*.svg")) == [
-        "grid.svg", "grid_contrast.svg", "grid_dark.svg",
+        "grid.svg", "grid_by_contrast.svg", "grid_dark.svg",
     ]  # fmt: skip
 
 
