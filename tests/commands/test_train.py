@@ -263,6 +263,8 @@ def conf_files() -> list[Any]:
         "model/custom": ("model.network._target_=custom",),
         "model/timm": ("model.network.model_name=timm",),
         "data/images": (f"data.root={CONF.as_posix()}",),
+        "data/custom": ("data.source._target_=mine.custom",),
+        "contrast/custom": ("contrast.augmentation._target_=mine.custom",),
     }
     found = []
     for path in sorted(CONF.glob("*/*.yaml")):
