@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import warnings
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from normexp import build, inputs
-from normexp.commands.meant import meant_for_others
-from normexp.commands.mistyped import refuse_mistyped, spelled
-from normexp.commands.quoting import quoted, refuse_lists
+from normexp.commands.from_python import as_typed
+from normexp.commands.meant import as_meant
 from normexp.commands.train import carry_out
 from normexp.commands.trust import require_trusted
 from normexp.errors import UserError
-from normexp.kinds import typed
 from normexp.runs.catalogue import read_runs, unreadable
 from normexp.runs.files import DamagedFileError
 from normexp.runs.folder import RunFolder
@@ -199,41 +194,11 @@ def train(*overrides: str, **settings: object) -> Trained:
     from normexp.environment import like_a_process
 
     images_digest.cache_clear()  # images may have come since the last call
-    given = _as_typed([*overrides, *(_override(*each) for each in settings.items())])
-    others, lines = meant_for_others(given, build.conf_dir())
-    for line in lines:
-        print(line, file=sys.stderr)
+    given = as_typed(overrides, settings)
     with like_a_process():
-        spec, runtime = build.run_spec(build.composed([*given, *others]))
+        spec, runtime = build.run_spec(build.composed(as_meant(given, build.conf_dir())))
         carry_out(spec, runtime, shlex.join(["normexp", "train", *given]))
     return load(RunFolder.of(Path(runtime.outputs).expanduser(), spec).path, trust=True)
-
-
-def _override(key: str, value: object) -> str:
-    """Return `key=value`; raises UserError where a value has no such form."""
-    if isinstance(value, Mapping):
-        inner = next(iter(value), "...")
-        raise UserError(f"{key}={value}: settings of {key} are texts, '{key}.{inner}=...'")
-    if isinstance(value, range | set | frozenset):
-        raise UserError(
-            f"{key}={value}: a run has one; a grid is typed: normexp train -m {key}=..."
-        )
-    if callable(value) or not isinstance(value, str | Path | Iterable | Number | None):
-        raise UserError(
-            f"{key}={value!r}: a name, number or text is needed; of your own, in a file "
-            "mynorms.py, norm='custom' with 'norm.layer._target_=mynorms.Halved'"
-        )
-    return f"{key}={typed(value)}"
-
-
-def _as_typed(given: list[str]) -> list[str]:
-    """Return what Hydra can read; raises UserError where it cannot be meant so."""
-    given = spelled("train", given)
-    refuse_mistyped("train", given)
-    if flags := [each for each in given if each.startswith("-")]:
-        raise UserError(f"{flags[0]}: flags, as for grids, are typed: normexp train {flags[0]} ...")
-    refuse_lists(given)
-    return quoted([each.replace("=~/", f"={Path.home()}/", 1) for each in given])
 
 
 def _standardiser(spec: RunSpec, result: RunResult) -> Standardise:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from normexp import inputs, shipped
-from normexp.errors import UserError, as_user_error, one_line, raised_in, suggestion
-from normexp.parts import make, plain
+from normexp.errors import UserError, as_user_error, one_line, raised_in
+from normexp.parts import make, norm_parts, plain
 from normexp.runs.names import several
 from normexp.runs.runtime import Runtime
 from normexp.runs.source import own_source
@@ -108,8 +108,7 @@ def training(spec: RunSpec, runtime: Runtime) -> tuple[Training, list[str]]:
         net, norms, notes = built_network(spec, len(data.classes))
         height, width = data.train.images.shape[1:3]
         missing = kernels.missing(device) if spec.kernels == "auto" else ""
-        size = (height, width)
-        warnings = [check(net, size, spec.batch_size, len(data.classes), norms), missing]
+        warnings = [check(net, (height, width), spec.batch_size, len(data.classes), norms), missing]
     used = kernels.describe(device) if spec.kernels == "auto" else "none"
     net.to(device).to(memory_format=torch.channels_last)
     if spec.model.freeze:
@@ -162,7 +161,7 @@ def built_network(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
         make_network = make(spec.model.network, "model.network")
-        parts = norm_parts(spec)
+        parts = norm_parts(vars(spec.norm))
         keeps = is_own(parts["layer"])
         try:
             built, notes = called(make_network, num_classes, spec.model.weights, keeps)
@@ -189,34 +188,6 @@ def built_network(spec: RunSpec, num_classes: int) -> tuple[nn.Module, list[str]
         if spec.kernels == "auto":
             accelerate(built)
     return built, norms, notes
-
-
-NORM_PARTS = ("layer", "at", "conv", "activation", "init")
-
-
-def shipped_norm(name: str) -> Mapping[str, Any]:
-    """Return the parts of a norm in `conf/norm`, such as `both`; raises UserError for another."""
-    files = shipped.choices("norm")
-    if name not in files:
-        raise UserError(f"norm={name}: there is no such norm; {suggestion(name, files)}")
-    try:
-        content = plain(OmegaConf.create({"norm": OmegaConf.load(files[name])}), ["norm"])
-    except UserError as error:
-        raise UserError(
-            f"norm={name} depends on a setting of a training ({error}): make the layer yourself, "
-            "and give it in place of the name"
-        ) from None
-    return _made_parts(content)
-
-
-def norm_parts(spec: RunSpec) -> Mapping[str, Any]:
-    """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
-    return _made_parts(vars(spec.norm))
-
-
-def _made_parts(norm: Mapping[str, Any]) -> Mapping[str, Any]:
-    parts = {key: norm.get(key) for key in NORM_PARTS}
-    return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
 
 def optimizer(spec: RunSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

@@ -3,10 +3,9 @@
 import importlib
 import os
 import sys
-from pathlib import Path
 
 from normexp import __version__, settings
-from normexp.commands.mistyped import refuse_mistyped, spelled
+from normexp.commands.mistyped import at_home, refuse_mistyped, spelled
 from normexp.errors import Stopped, one_line, show, suggestion
 from normexp.home import ensure_home
 from normexp.screen import is_whole, outlive_screen, outlive_terminal, spell_out
@@ -121,9 +120,7 @@ def prepare(word: str, arguments: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes flags before or after the overrides, not between them.
     flags_first = sorted(arguments, key=is_override)
-    # A shell does not expand ~ behind '=', and Hydra's grammar has no ~ in a value.
-    home = [argument.replace("=~/", f"={Path.home()}/", 1) for argument in flags_first]
-    sys.argv = [f"normexp {word}", *home]
+    sys.argv = [f"normexp {word}", *map(at_home, flags_first)]
 
 
 def is_override(argument: str) -> bool:

@@ -50,7 +50,7 @@ def like_a_process() -> Iterator[None]:
     and what `choose_device`, `Precision.choose` and a recorded step set.
     """
     threads, kind = torch.get_num_threads(), torch.get_default_dtype()
-    place, gpus = torch.get_default_device(), []
+    place, gpus, gpu = torch.get_default_device(), [], 0
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gpus, gpu = [*range(torch.cuda.device_count())], torch.cuda.current_device()
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
@@ -74,7 +74,7 @@ def like_a_process() -> Iterator[None]:
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.synchronize()
                 torch.cuda.set_stream(torch.cuda.default_stream())
-                torch.cuda.set_device(gpu if gpus else 0)
+                torch.cuda.set_device(gpu)
             torch.set_num_threads(threads)
             for of, name, value in before:
                 setattr(of, name, value)

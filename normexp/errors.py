@@ -95,6 +95,11 @@ def suggestion(word: str, known: Iterable[str], most: int | None = None) -> str:
     return f"there are: {', '.join(known[:most])}{more}"
 
 
+def remedies(known: Mapping[str, bool]) -> str:
+    """Return the end of a message: each of the `known` remedies that helps."""
+    return "".join(f"; {remedy}" for remedy, helps in known.items() if helps)
+
+
 def visible(text: str, keep: str = "") -> str:
     """Return text with its control characters written out, which a terminal would obey.
 

@@ -29,8 +29,9 @@ def images(spec: RunSpec) -> Split:
     from normexp.data.split import split
 
     key = repr(spec.data.source)
-    search_own(spec.data.source)  # it refuses a part that has changed since it was called
-    if key not in _sources:
+    if key in _sources:
+        search_own(spec.data.source)  # it refuses a part that has changed since, as `make` does
+    else:
         made = make(spec.data.source, "data.source")
         if not isinstance(made, DataSource):
             raise UserError(f"data.source: {type(made).__name__} is no DataSource")

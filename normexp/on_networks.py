@@ -10,7 +10,6 @@ from itertools import islice
 
 from torch import Tensor, nn
 
-from normexp import build
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.contracts import LabelledImages, NormLayer
 from normexp.evaluation import recalibration
@@ -23,6 +22,7 @@ from normexp.evaluation.subject import Subject
 from normexp.norms.found import make_sites
 from normexp.norms.known import norms_of
 from normexp.norms.placing import place_norms
+from normexp.parts import shipped_norm
 from normexp.precision import Precision
 from normexp.runs.record import LensRow
 
@@ -60,7 +60,7 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
             f"the network, {type(network).__name__}, is itself a norm: put it into one, "
             "nn.Sequential(norm)"
         )
-    parts = build.shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
+    parts = shipped_norm(norm) if isinstance(norm, str) else {"layer": norm}
     with ExitStack() as undo:
         for name in names:
             undo.callback(network.set_submodule, name, network.get_submodule(name))

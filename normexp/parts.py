@@ -2,17 +2,19 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, errors
 
-from normexp.errors import UserError, raised_in, sentence
+from normexp import shipped
+from normexp.errors import UserError, raised_in, sentence, suggestion
 from normexp.runs.source import own_file, search_own, targets
 from normexp.runs.spec import Part
 
+NORM_PARTS = ("layer", "at", "conv", "activation", "init")
 EXAMPLES = {
     "norm.layer._target_": "mynorms.Halved, for the class Halved in mynorms.py",
     "model.network._target_": "mynets.Mine, for the class Mine in mynets.py",
@@ -45,6 +47,27 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
         if is_given and (lacking := _lacking(part)):
             raise UserError(f"{key}: {lacking}") from None
         raise _root_cause(error, f"{key}: ") from None
+
+
+def shipped_norm(name: str) -> Mapping[str, Any]:
+    """Return the parts of a norm in `conf/norm`, such as `both`; raises UserError for another."""
+    files = shipped.choices("norm")
+    if name not in files:
+        raise UserError(f"norm={name}: there is no such norm; {suggestion(name, files)}")
+    try:
+        content = plain(OmegaConf.create({"norm": OmegaConf.load(files[name])}), ["norm"])
+    except UserError as error:
+        raise UserError(
+            f"norm={name} depends on a setting of a training ({error}): make the layer yourself, "
+            "and give it in place of the name"
+        ) from None
+    return norm_parts(content)
+
+
+def norm_parts(norm: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the norm layer, and where given its placing, its change of convolutions, its ReLU."""
+    parts = {key: norm.get(key) for key in NORM_PARTS}
+    return {key: make(part, f"norm.{key}") for key, part in parts.items() if part is not None}
 
 
 def _lacking(part: Part) -> str:

@@ -15,8 +15,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from normexp import build
-from normexp.commands.meant import meant_for_others
-from normexp.commands.quoting import quoted, refuse_lists
+from normexp.commands.meant import as_meant
+from normexp.commands.quoting import quoted
 from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, one_line, show
 from normexp.runs.runtime import folders_of
@@ -59,11 +59,7 @@ def composed(config_name: str) -> Callable[[Callable[[DictConfig], None]], Calla
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
             sys.argv[1:] = quoted(sys.argv[1:])
             if config_name == "train":
-                refuse_lists(sys.argv[1:])
-                overrides, lines = meant_for_others(sys.argv[1:], build.conf_dir())
-                sys.argv += overrides
-                for line in lines:
-                    print(line, file=sys.stderr)
+                sys.argv[1:] = as_meant(sys.argv[1:], build.conf_dir())
             try:
                 hydra.main(
                     version_base="1.3", config_path=build.conf_dir(), config_name=config_name

@@ -7,6 +7,7 @@ outlive SGD. In the shipped experiments `scale/` sees to that.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,11 +15,24 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from normexp.commands.quoting import refuse_lists
 from normexp.settings import PARTS
 from normexp.shipped import own_folders
 
 Plain = dict[str, object]
 NAMES = "-_./"
+
+
+def as_meant(arguments: Sequence[str], conf: str) -> list[str]:
+    """Return the arguments of a training with those that take such values back, and say so.
+
+    Raises UserError where a list is given in the place of a choice.
+    """
+    refuse_lists(arguments)
+    overrides, lines = meant_for_others(arguments, conf)
+    for line in lines:
+        print(line, file=sys.stderr)
+    return [*arguments, *overrides]
 
 
 def meant_for_others(arguments: Sequence[str], conf: str) -> tuple[list[str], list[str]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import pairwise
+from pathlib import Path
 
 from normexp.commands.help import every_key
 from normexp.errors import UserError
@@ -33,6 +34,14 @@ def spelled(word: str, arguments: Sequence[str]) -> list[str]:
     return [
         own + each.removeprefix(other) if each.startswith(other) else each for each in arguments
     ]
+
+
+def at_home(argument: str) -> str:
+    """Return an argument with the home folder for ~ behind its first sign.
+
+    A shell does not expand it there, and Hydra's grammar has no ~ in a value.
+    """
+    return argument.replace("=~/", f"={Path.home()}/", 1)
 
 
 def refuse_mistyped(word: str, arguments: Sequence[str]) -> None:

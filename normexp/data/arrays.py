@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from normexp.contracts import DataSource, LabelledImages
+from normexp.errors import remedies
 
 
 def from_arrays(
@@ -64,7 +65,7 @@ def _labelled(
         )
     least, most = numbers.min(), numbers.max()
     if not 0 <= least <= most < len(classes):
-        remedy = "; subtract 1" if (least, most) == (1, len(classes)) else ""
+        remedy = remedies({"subtract 1": (least, most) == (1, len(classes))})
         raise ValueError(
             f"{name} labels from {least} to {most}: 0 to {len(classes) - 1} are needed, the "
             f"positions in classes{remedy}"
@@ -74,19 +75,19 @@ def _labelled(
 
 def _remedy_of_images(pixels: np.ndarray) -> str:
     is_channels_first = pixels.ndim == 4 and pixels.shape[1] == 3 != pixels.shape[-1]
-    remedies = {
+    known = {
         ".transpose(0, 2, 3, 1) puts the channels last": is_channels_first,
         "(255 * x).round().astype(np.uint8) is for values from 0 to 1": pixels.dtype.kind == "f",
     }
-    return "".join(f"; {remedy}" for remedy, helps in remedies.items() if helps)
+    return remedies(known)
 
 
 def _remedy_of_labels(labels: np.ndarray, num_classes: int) -> str:
     if labels.dtype.kind in "UO":
         return "; [classes.index(name) for name in labels] makes them of names"
-    remedies = {
+    known = {
         ".argmax(1) makes them of one-hot labels": labels.shape[1:] == (num_classes,),
         ".ravel() takes off the second dimension": labels.shape[1:] == (1,),
         ".astype(int) makes them whole": labels.ndim == 1 and labels.dtype.kind in "fb",
     }
-    return "".join(f"; {remedy}" for remedy, helps in remedies.items() if helps)
+    return remedies(known)

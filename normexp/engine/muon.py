@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from normexp.engine.schedule import is_vector
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """a, b, c of x ↦ ax + bx³ + cx⁵, which takes numbers of (0, 1] near 1 in few steps (Jordan)."""
 
@@ -56,7 +58,7 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
-                if weight.ndim == 4 and weight.numel() > max(weight.shape):  # no scale (1, C, 1, 1)
+                if weight.ndim == 4 and not is_vector(weight):
                     update = self._nesterov(weight, weight.grad, group["momentum"])
                     weight.mul_(len(weight) ** 0.5 / weight.norm().clamp_min(1e-7))
                     step = newton_schulz(update.flatten(1), group["ns_steps"])

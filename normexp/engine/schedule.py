@@ -56,13 +56,18 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
             if not parameter.requires_grad or id(parameter) in seen:
                 continue
             seen.add(id(parameter))
-            decays = isinstance(module, WEIGHTED) or sum(n > 1 for n in parameter.shape) > 1
-            key = (decays and parameter.ndim > 1, factors.get(name, 1.0))
+            is_weight = isinstance(module, WEIGHTED) and parameter.ndim > 1
+            key = (is_weight or not is_vector(parameter), factors.get(name, 1.0))
             groups.setdefault(key, []).append(parameter)
     return [
         {"params": params, "weight_decay": weight_decay * decays, "lr_factor": factor}
         for (decays, factor), params in groups.items()
     ]
+
+
+def is_vector(parameter: torch.Tensor) -> bool:
+    """Whether one dimension at most has more than one element, as in a scale of (1, C, 1, 1)."""
+    return parameter.numel() == max(parameter.shape, default=1)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from normexp.errors import remedies
+
 
 def checked_images(images: object) -> Tensor:
     """Return images float (N, C, H, W)."""
@@ -18,14 +20,13 @@ def checked_images(images: object) -> Tensor:
     is_channels_last = len(shape) == 4 and shape[3] == 3 != shape[1]
     if tensor.is_floating_point() and len(shape) == 4 and not is_channels_last:
         return tensor
-    remedies = {
+    known = {
         ".permute(0, 3, 1, 2) puts the channels first": is_channels_last,
         "a batch has four dimensions, as a DataLoader makes them": len(shape) != 4,
         "x / 255, standardised as in training, makes them of bytes": tensor.dtype == torch.uint8,
     }
     raise ValueError(
-        f"images {_kind(tensor)} {shape}: float (N, 3, H, W) is needed"
-        + "".join(f"; {remedy}" for remedy, helps in remedies.items() if helps)
+        f"images {_kind(tensor)} {shape}: float (N, 3, H, W) is needed" + remedies(known)
     )
 
 
@@ -34,14 +35,14 @@ def checked_labels(labels: object) -> Tensor:
     tensor = _tensor(labels, "labels")
     if tensor.ndim == 1 and not tensor.is_floating_point():
         return tensor.long()
-    remedies = {
+    known = {
         ".long() makes them whole": tensor.ndim == 1,
         ".flatten() takes off the second dimension": tensor.shape[1:] == (1,),
         ".argmax(1) makes them of one-hot labels": tensor.ndim == 2 and tensor.shape[1] > 1,
     }
     raise ValueError(
         f"labels {_kind(tensor)} {tuple(tensor.shape)}: whole numbers (N,) are needed"
-        + "".join(f"; {remedy}" for remedy, helps in remedies.items() if helps)
+        + remedies(known)
     )
 
 
@@ -59,7 +60,7 @@ def require_within(labels: Tensor, outputs: int) -> None:
     """Refuse labels (N,) that are none of a network's `outputs`."""
     least, most = int(labels.min()), int(labels.max())
     if not 0 <= least <= most < outputs:
-        remedy = "; subtract 1" if (least, most) == (1, outputs) else ""
+        remedy = remedies({"subtract 1": (least, most) == (1, outputs)})
         raise ValueError(
             f"labels from {least} to {most}: 0 to {outputs - 1} are needed, as the network has "
             f"{outputs} outputs{remedy}"

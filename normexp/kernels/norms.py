@@ -106,8 +106,8 @@ class FastPlainInstanceNorm(FastNorm, nn.InstanceNorm2d):
         if self.track_running_stats:
             return None
         num_channels = x.shape[1]
-        ones, zeros = _constants(num_channels)
-        weight, bias = (self.weight, self.bias) if self.affine else (ones, zeros)
+        ones = torch.ones(num_channels, dtype=torch.float32, device=x.device)
+        weight, bias = (self.weight, self.bias) if self.affine else (ones, torch.zeros_like(ones))
         return Parts(weight, bias, None, None, How(num_channels, 1, self.eps))
 
 
@@ -166,15 +166,8 @@ def _trains(batch: nn.BatchNorm2d) -> bool:
 
 
 @cache
-def _constants(number: int) -> tuple[Tensor, Tensor]:
-    """Return ones and zeros, whatever device and type are torch's default."""
-    ones = torch.ones(number, dtype=torch.float32, device="cpu")
-    return ones, torch.zeros_like(ones)
-
-
-@cache
 def _gate(num_instance: int, num_batch: int) -> Tensor:
-    return torch.cat([_constants(num_instance)[1], _constants(num_batch)[0]])
+    return (torch.arange(num_instance + num_batch, device="cpu") >= num_instance).float()
 
 
 class _Norm(torch.autograd.Function):

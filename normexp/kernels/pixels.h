@@ -26,14 +26,10 @@ inline void load_vectors(const T* from, Floats (&to)[V]) {
   for (int v = 0; v < V; v++) to[v] = load(from + v * WIDTH);
 }
 
-// Whether the mean is further from the pivot than 45 standard deviations, which costs digits of the
-// variance. Of up to 2,048 pixels none is (Samuelson's inequality).
-inline bool is_far(Floats offset, Floats variance) {
-  bool far = false;
-  for (int lane = 0; lane < WIDTH; lane++)
-    far |= offset[lane] * offset[lane] > 2048 * variance[lane];
-  return far;
-}
+// Where the mean is further from the pivot than 45 standard deviations, which costs digits of the
+// variance. Of up to 2,048 pixels none is (Samuelson's inequality). A square here would be shared
+// with the variance's, which then is no fused multiply-add, and has other bits.
+inline auto is_far(Floats offset, Floats variance) { return offset / 2048 * offset > variance; }
 
 // Mean and biased variance of each channel of one image, by sums about its first pixel; where that
 // is unlike the others, by sums about the mean that these give.
@@ -51,13 +47,15 @@ void moments(const T* x, long pixels, long channels, float* mean, float* varianc
           sum[v] += d;
           squares[v] += d * d;
         }
-      bool far = false;
+      decltype(is_far(pivot[0], pivot[0])) far = {};
       for (int v = 0; v < V; v++) {
         offset[v] = sum[v] / (float)pixels;
         var[v] = squares[v] / (float)pixels - offset[v] * offset[v];
         far |= is_far(offset[v], var[v]);
       }
-      return far;
+      int any = 0;
+      for (int lane = 0; lane < WIDTH; lane++) any |= far[lane];
+      return any != 0;
     };
     if (about_pivot()) {
       for (int v = 0; v < V; v++) pivot[v] += offset[v];

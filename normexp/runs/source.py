@@ -71,12 +71,15 @@ def search_own(settings: object) -> None:
     """
     folder = str(Path.cwd())
     names = {target.rpartition(".")[0] for target in targets(settings)}
-    files = {name: file for name in sorted(names) if (file := own_file(name))}
-    if folder not in sys.path and files:
+    files = {file for name in names if (file := own_file(name))}
+    if not files:
+        return
+    if folder not in sys.path:
         sys.path.append(folder)
-    covered = {each for file in files.values() for each in _covered(file)}
-    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    for each in sorted(covered):
+    # What they say of themselves: some modules import others where an attribute is asked for.
+    modules = [getattr(module, "__dict__", {}) for module in list(sys.modules.values())]
+    imported = {module.get("__file__") for module in modules}
+    for each in sorted({each for file in files for each in _covered(file)}):
         digest = hashlib.sha256(each.read_bytes()).digest()
         is_first = each not in _called
         has_changed = _is_older_compiled(each) if is_first else _called[each] != digest

@@ -11,6 +11,7 @@ from helpers.typed import Answer, normexp, write_module
 from torch import nn
 
 from normexp import build, load, tensors
+from normexp.errors import UserError
 from normexp.models.others import load_weights, state_dict
 from normexp.runs.folder import RunFolder
 
@@ -211,3 +212,11 @@ def test_weights_of_another_network_are_refused_and_those_of_another_head_left_o
     assert torch.equal(other.get_parameter("0.weight"), state_dict(file)["0.weight"])
     with pytest.raises(Exception, match="0 of its 4 tensors are missing and 2 have another shape"):
         load_weights(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(5, 3)), file, num_classes=9)
+
+
+def test_weights_of_a_network_without_running_statistics_are_told(tmp_path: Path) -> None:
+    of_group = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4))
+    torch.save(of_group.state_dict(), tmp_path / "state.pt")
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    with pytest.raises(UserError, match="has no running statistics, as of a network without batch"):
+        load_weights(network, str(tmp_path / "state.pt"), num_classes=4)

@@ -13,6 +13,7 @@ from helpers.needs import NETWORKS_OF_OTHERS
 from hydra import initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from timm.layers.std_conv import StdConv2d
 from torch import Tensor, nn
 
 from normexp import build
@@ -371,3 +372,10 @@ def test_the_border_of_every_convolution_is_padded_as_the_settings_say(
 def test_a_padding_mode_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="padding_mode=ones: one of zeros, reflect, replicate"):
         set_padding_mode(model("cnn"), "ones")
+
+
+def test_a_convolution_that_pads_by_itself_is_refused() -> None:
+    network = nn.Sequential(StdConv2d(3, 4, 3, padding=1))
+    with pytest.raises(ValueError, match="padding_mode=reflect: StdConv2d pads by itself"):
+        set_padding_mode(network, "reflect")
+    set_padding_mode(network, "zeros")
