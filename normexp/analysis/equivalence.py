@@ -21,7 +21,7 @@ def equivalence(
     """Return for each comparison its adjusted p-value and the interval to hold to the margin.
 
     `differences` holds each comparison's difference by seed; those of fewer than three seeds have
-    p = 1 and do not count in the family. Raises ValueError on a margin of 0 or less.
+    p = 1 and do not count in the family. A few equal differences have no interval. Raises ValueError on a margin of 0 or less.
     """
     if not margin > 0:
         raise ValueError(f"margin={margin}: a number above 0 is needed")
@@ -31,16 +31,22 @@ def equivalence(
     answers = {key: Adjusted(1.0, None) for key in rows}
     adjusted = holm(p_values)
     for key, p, left in zip(tested, adjusted, left_at_step(p_values, adjusted, alpha), strict=True):
-        answers[key] = Adjusted(p, t_interval(rows[key], 1 - 2 * alpha / left))
+        interval = t_interval(rows[key], 1 - 2 * alpha / left)
+        is_seen = interval is None or interval.within(margin) == (p <= alpha)
+        answers[key] = Adjusted(p, interval if is_seen else None)
     return answers
 
 
 def two_one_sided_t(x: Values, margin: float) -> float:
-    """Return the p-value of a mean at least `margin` from 0: the larger of the two t tests'."""
+    """Return the p-value of a mean at least `margin` from 0: the larger of the two t tests'.
+
+    Equal differences are not normal: it is then 2⁻ⁿ, that of their signs, or 0 where all are 0, as
+    those of runs that agree to the bit.
+    """
     mean, error = mean_and_error(x)
     room = margin - abs(mean)
     if error == 0:
-        return 0.0 if room > 0 else 1.0
+        return (0.5 ** len(x) if mean else 0.0) if room > 0 else 1.0
     return float(special.stdtr(len(x) - 1, -room / error))
 
 

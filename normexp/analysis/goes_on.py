@@ -50,7 +50,8 @@ def goes_on(pairs: Sequence[Sides], comparisons: Sequence[Comparison]) -> Furthe
     flags, cells = _cells(runs)
     asked = [[cells[side[0].spec.cell_name] for side in pair] for pair in pairs]
     alone = [[cell] for pair in asked if not _is_grid(pair) for cell in pair]
-    together = [(grid, UNTIL) for grid in _grids(pair for pair in asked if _is_grid(pair))]
+    until = " ".join(until_decided(comparisons))
+    together = [(grid, until) for grid in _grids(pair for pair in asked if _is_grid(pair))]
     lines = [*together, *((grid, more_seeds(runs, comparisons)) for grid in _grids(alone))]
     return Further(
         "\n".join(_sweep(flags, grid, ending) for grid, ending in lines),
@@ -58,10 +59,16 @@ def goes_on(pairs: Sequence[Sides], comparisons: Sequence[Comparison]) -> Furthe
     )
 
 
+def until_decided(comparisons: Iterable[Comparison]) -> list[str]:
+    """Return the settings with which a sweep adds seeds until the comparisons are decided."""
+    have = max(len(each.pairs.seeds) for each in comparisons)
+    return [UNTIL] if have < MOST_SEEDS else [UNTIL, f"max_seeds={_most(have)}"]
+
+
 def more_seeds(runs: Iterable[Run], comparisons: Iterable[Comparison]) -> str:
     """Return the seeds that the comparisons of these runs need, as they are typed."""
     seeds = sorted({run.seed for run in runs})
-    missing = max(_needed(comparisons) - len(seeds), 0)
+    missing = max(_needed(comparisons, len(seeds)) - len(seeds), 0)
     seeds += range(seeds[-1] + 1, seeds[-1] + 1 + missing)
     return f"seed={','.join(map(str, seeds))}"
 
@@ -70,7 +77,7 @@ def seconds_needed(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> fl
     """Return how long the seeds train that the comparisons of these runs still need."""
     have = min(len(each.pairs.seeds) for each in comparisons)
     of_a_seed = seconds_of_a_seed(runs, lambda run: run.spec.cell_name)
-    return of_a_seed * max(_needed(comparisons) - have, 1)
+    return of_a_seed * max(_needed(comparisons, have) - have, 1)
 
 
 def seconds_of_a_seed(runs: Iterable[Run], cell_of: Callable[[Run], str]) -> float:
@@ -98,8 +105,13 @@ def tunes_of(runs: Sequence[Run]) -> str:
     return "\n".join(_typed(["tune", *flags], grid) for grid in grids)
 
 
-def _needed(comparisons: Iterable[Comparison]) -> int:
-    return max(min(each.seeds_needed, MOST_SEEDS) for each in comparisons)
+def _needed(comparisons: Iterable[Comparison], have: int) -> int:
+    return max(min(each.seeds_needed, _most(have)) for each in comparisons)
+
+
+def _most(have: int) -> int:
+    """Return the most seeds that are asked for at once."""
+    return MOST_SEEDS if have < MOST_SEEDS else 2 * have
 
 
 def _cells(runs: Sequence[Run]) -> tuple[list[str], dict[str, dict[str, str]]]:

@@ -93,6 +93,8 @@ def grade(differences: Seeds, evidence: Evidence, margin: float, unit: str = "po
     n = len(differences)
     mean = float(finite(differences.values()).mean())
     found, interval = _grade(n, evidence)
+    if interval is not None and _contradicts(mean, found, interval, margin):
+        found, interval = Grade.OPEN, None
     return Graded(
         found,
         n,
@@ -124,6 +126,16 @@ def lead(differences: Seeds, unit: str = "points") -> str:
     seeds = int(np.sum(np.sign(x) == np.sign(mean)))
     amount = f"{abs(mean):.1f} points" if unit == "points" else f"{abs(mean):.3g} {unit}".strip()
     return f"{side} by {amount} in {seeds} of {len(x)} seed" + "s" * (len(x) > 1)
+
+
+def _contradicts(mean: float, found: Grade, interval: Interval, margin: float) -> bool:
+    """Whether seeds that were added after looks say the contrary of what the first ones decided.
+
+    An anytime-valid test then stands by its first answer.
+    """
+    if found is Grade.SAME:
+        return abs(mean) >= margin
+    return interval.excludes_zero() and mean * (interval.low + interval.high) < 0
 
 
 def _grade(n: int, evidence: Evidence) -> tuple[Grade, Interval | None]:

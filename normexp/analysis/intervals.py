@@ -33,9 +33,9 @@ class Interval:
         """Return the part from `low` to `high`: 0 to 100 for a mean of percentages."""
         return replace(self, low=min(max(self.low, low), high), high=max(min(self.high, high), low))
 
-    def text(self, digits: int = 1) -> str:
+    def text(self, form: str = ".1f") -> str:
         """Return "[0.3, 2.1]"; an end that rounds to 0 but excludes it is open: "(0.0, 2.1]"."""
-        low, high = (f"{round(end, digits) + 0.0:.{digits}f}" for end in (self.low, self.high))
+        low, high = (f"{end:z{form}}" for end in (self.low, self.high))
         opening = "(" if self.excludes_zero() and self.low >= 0 and float(low) == 0 else "["
         closing = ")" if self.excludes_zero() and self.high <= 0 and float(high) == 0 else "]"
         return f"{opening}{low}, {high}{closing}"

@@ -36,8 +36,7 @@ class Scores:
     is_at_chance: bool = False  # whether the mean of this accuracy is not above chance
     is_drawn: bool = True  # whether it may be compared
     runs: int = 0  # that ended
-    lacking: int = 0  # finished runs that do not have the measure, for which nothing stands in
-    at_an_end: int = 0  # seeds for which it is an end of what was tried, as for the other cell
+    reason: str = ""  # why it may not be compared, but for runs that diverged or are at chance
 
     @property
     def mean(self) -> float:
@@ -50,17 +49,13 @@ class Scores:
 
     @property
     def note(self) -> str:
-        """How many runs diverged or did not learn; empty where all learned."""
+        """How many runs diverged or did not learn, and why else it may not be compared."""
         counts = (
             (self.diverged, "diverged"),
             (self.at_chance, "at chance"),
-            (self.lacking, "never came so far"),
         )
         words = [f"{count} of {self.runs} {what}" for count, what in counts if count]
-        if self.at_an_end:
-            seeds = f"{self.at_an_end} of {len(self.values)} seeds"
-            words.append(f"in {seeds} both are at one end of what was tried")
-        return ", ".join(words)
+        return ", ".join(filter(None, [*words, self.reason]))
 
 
 def chance_of(*groups: Sequence[Run]) -> Chance:

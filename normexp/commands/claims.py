@@ -20,6 +20,7 @@ from normexp.analysis.evidence import Evidence, own_or_shipped
 from normexp.analysis.goes_on import (
     UNTIL,
     more_seeds,
+    until_decided,
     seconds_needed,
     seconds_of_a_seed,
     training_words,
@@ -140,7 +141,7 @@ def further_of(verdict: Verdict) -> list[str]:
     of one norm, the seeds are named.
     """
     if all(finding.is_of_norms for finding in verdict.short):
-        return [UNTIL] * bool(verdict.short)
+        return until_decided(f.comparison for f in verdict.short) if verdict.short else []
     runs = [row for finding in verdict.short for row in finding.rows if isinstance(row, Run)]
     return [more_seeds(runs, [finding.comparison for finding in verdict.short])] if runs else []
 
@@ -161,7 +162,7 @@ def shown(verdict: Verdict, commands: Sequence[str], evidence: Evidence) -> list
     typed = [] if not (short or is_missing) else commands
     if not is_own:
         said = amounts(verdict.claim.study) if verdict.claim.study else {}
-        asked = [each.removesuffix(f" {UNTIL}") for each in typed]
+        asked = [each.partition(f" {UNTIL}")[0] for each in typed]
         typed = [
             f"{each}  # {'first ' * (each != alone)}{said[alone]}" if alone in said else each
             for each, alone in zip(typed, asked, strict=True)

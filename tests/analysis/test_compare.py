@@ -161,6 +161,20 @@ def test_the_grade_agrees_with_the_interval_that_is_shown(design: Design) -> Non
                 assert interval is None or not interval.excludes_zero()
 
 
+@pytest.mark.parametrize(
+    "differences",
+    [(5.0, 5.1, 4.9, 5.05, -10, -12, -9, -11), (0.1, 0.11, 0.09, 0.1, 0.12, 0.1, 5.0, 6.0, 4.0)],
+)
+def test_what_later_seeds_contradict_is_open_again(differences: Sequence[float]) -> None:
+    family = Family("all", Design.SEQUENTIAL)
+    (first,) = compare(family, [pairs(*differences[: 4 if differences[0] > 1 else 6])])
+    (later,) = compare(family, [pairs(*differences)])
+    assert first.outcome in ("more", "same")
+    assert later.outcome == "open"
+    assert later.graded is not None
+    assert later.graded.interval is None
+
+
 def test_cells_are_ranked_by_their_means_and_those_without_a_result_have_no_rank() -> None:
     found = {"a": [1.0, 3.0], "b": [5.0], "c": [], "d": [2.5]}
     by_key = {key: Scores(dict(enumerate(values))) for key, values in found.items()}

@@ -57,6 +57,14 @@ def test_the_interval_lies_within_the_margin_exactly_where_the_two_are_the_same(
     assert 200 < same < 1800
 
 
+def test_a_few_equal_differences_say_no_more_than_their_signs() -> None:
+    few, more = (equivalence({0: dict.fromkeys(range(n), 0.4)}, 0.5)[0] for n in (4, 5))
+    assert few.p == 1 / 16
+    assert few.interval is None
+    assert more.p == 1 / 32
+    assert more.interval is not None
+
+
 def test_two_seeds_are_never_the_same_and_do_not_count_in_the_family() -> None:
     found = equivalence({"near": ROWS["near"], "two": {0: 0.0, 1: 0.0}}, 0.5)
     assert found["near"] == equivalence({"near": ROWS["near"]}, 0.5)["near"]

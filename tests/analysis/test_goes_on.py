@@ -13,7 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from normexp.analysis.compare import Comparison, Family, Pairs, compare
-from normexp.analysis.goes_on import goes_on
+from normexp.analysis.goes_on import goes_on, more_seeds
 from normexp.analysis.rows import Run
 from normexp.runs.folder import RunFolder
 from normexp.runs.spec import RunSpec
@@ -135,3 +135,14 @@ def test_grids_that_make_a_larger_one_are_one_command(
     assert further is not None
     assert len(further.command.splitlines()) == 2
     assert cells_of(further.command, spec_of) == names_of(*batch.values(), *(a for a, _ in pairs))
+
+
+def test_twenty_seeds_go_on_with_more_than_twenty(cell: Callable[..., list[Run]]) -> None:
+    pair = cell("norm=batch", *DATA), cell("norm=instance", *DATA)
+    values = tuple(50.0 + 4 * (seed % 3) for seed in range(20))
+    found = compare(Family("test"), [Pairs(tuple(range(20)), values, (53.0,) * 20, 0.5)])
+    assert found[0].goes_on
+    further = goes_on([pair], found)
+    assert further is not None
+    assert further.command.endswith("until=decided max_seeds=40")
+    assert more_seeds(pair[0], found).count(",") > 20

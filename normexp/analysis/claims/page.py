@@ -166,7 +166,7 @@ def ends(interval: Interval | None, unit: str) -> str:
     if interval is None:
         return ""
     if unit == "%":
-        return interval.text(1).replace("-", "−")
+        return interval.text().replace("-", "−")
     return f"[{shown(interval.low, unit)}, {shown(interval.high, unit)}]"
 
 

@@ -64,7 +64,8 @@ class Side:
         if self.measure.at_train_loss is None:
             return found
         lacking = ended([run for run in runs if self.measure(run) is None])
-        return replace(found, lacking=lacking, is_drawn=not lacking)
+        reason = f"{lacking} of {found.runs} never reached that training loss"
+        return replace(found, reason=reason, is_drawn=False) if lacking else found
 
     def scaled(self, row: Row) -> float | None:
         """Return the measure of a row in its unit, percent for a share."""
@@ -80,13 +81,15 @@ def scale(unit: str) -> float:
 def _among(runs: Sequence[Run], measure: Measure) -> Scores:
     """Return for each seed the setting `value` of its best run, or the largest that learned.
 
-    Only of seeds that have an ended run at each value that was tried.
+    Only of seeds that have an ended run at each value that was tried. Not to be drawn where at
+    such a seed none of them learned: it has no value, and what is claimed may be truest there.
     """
     by: dict[int, list[Run]] = {}
     for run in runs:
         by.setdefault(run.seed, []).append(run)
     tried = {_log2(run, measure) for run in runs}
     found: dict[int, float] = {}
+    unlearned = 0
     for seed, every in by.items():
         own = [run for run in every if run.result]
         if {_log2(run, measure) for run in own} != tried:
@@ -95,7 +98,11 @@ def _among(runs: Sequence[Run], measure: Measure) -> Scores:
             key = validation_accuracy if measure.among == "best" else None
             best = max(learned, key=lambda run: (key(run) or 0.0) if key else _log2(run, measure))
             found[seed] = _log2(best, measure)
-    return Scores(found, *counts(runs), runs=ended(runs))
+        else:
+            unlearned += 1
+    reason = f"{unlearned} of {len(by)} seeds learned at no {measure.value}" if unlearned else ""
+    lost = counts(runs)
+    return Scores(found, *lost, is_drawn=not unlearned, runs=ended(runs), reason=reason)
 
 
 def within_what_was_tried(
@@ -111,7 +118,8 @@ def within_what_was_tried(
     count = sum(first.values[s] == second.values[s] and first.values[s] in ends for s in seeds)
     if not count:
         return first, second
-    return replace(first, is_drawn=False, at_an_end=count), replace(second, is_drawn=False)
+    reason = f"in {count} of {len(first.values)} seeds both are at the same end of what was tried"
+    return replace(first, is_drawn=False, reason=reason), replace(second, is_drawn=False)
 
 
 def _log2(run: Run, measure: Measure) -> float:

@@ -48,7 +48,8 @@ def judge_claim(claim: Claim, rows: Sequence[Row]) -> Verdict:
     found: dict[int, Comparison] = {}
     for is_measured in (False, True):
         own = [i for i, each in enumerate(asked) if each.is_measured == is_measured]
-        design = Design.PLANNED if is_measured else design_of(rows)
+        compared = (row for i in own for side in asked[i].by_side(rows) for row in side)
+        design = Design.PLANNED if is_measured else design_of(compared)
         family = Family("the comparisons of one claim", design)
         found |= zip(own, compare(family, [asked[i].pairs(rows) for i in own]), strict=True)
     findings = tuple(Finding(each, found[i], each.by_side(rows)) for i, each in enumerate(asked))

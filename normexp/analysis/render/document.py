@@ -107,7 +107,7 @@ def points(spread: Spread | None, digits: int = 1) -> str:
 
 def interval(interval: Interval | None, digits: int = 1) -> str:
     """Return an interval in brackets, empty where there is none."""
-    return interval.text(digits).replace("-", "−") if interval else ""
+    return interval.text(f".{digits}f").replace("-", "−") if interval else ""
 
 
 def p_value(p: float) -> str:

@@ -43,7 +43,7 @@ def lens_section(block: Block, level: float, name: str) -> Section | None:
     }
     if shares:
         section.figures.append(_by_contrast(seen, sorted(shares), level, name))
-    section.tables += [*_statistics(block, seen, level, name), *_severities(seen, level, name)]
+    section.tables += [*_statistics(seen, level, name), *_severities(seen, level, name)]
     return section
 
 
@@ -77,7 +77,7 @@ def _by_contrast(block: Block, shares: Sequence[float], level: float, name: str)
         panels, figures.Axis.even("share of contrast left", ticks), "test accuracy, %"
     )
     caption = (
-        "Of finished runs: test accuracy by contrast, one share for all images, with running "
+        "Of evaluated runs: test accuracy by contrast, one share for all images, with running "
         f"statistics and, dashed, with those of the test batch. {level:.0%} intervals."
         f"{block.left_out}"
     )
@@ -101,11 +101,8 @@ def _lines(
                 yield figures.Line(typed(series) + ", batch" * dashed, spreads, dashed)
 
 
-def _statistics(block: Block, seen: Block, level: float, name: str) -> Iterator[Table]:
-    """Yield a row a cell, and a column for each choice of statistics on unchanged images.
-
-    `seen` has the runs that are shown of each cell.
-    """
+def _statistics(seen: Block, level: float, name: str) -> Iterator[Table]:
+    """Yield a row a cell, and a column for each choice of statistics on unchanged images."""
     choices = dict.fromkeys(
         tuple(row[key] for key in STATISTICS)
         for run in seen.runs
@@ -120,11 +117,11 @@ def _statistics(block: Block, seen: Block, level: float, name: str) -> Iterator[
         for each in choices
     ]
     rows = [
-        [block.row(*at), *(with_interval(seen.spread(*at, m, level, PERCENT)) for m in measures)]
-        for at in block.cells
+        [seen.row(*at), *(with_interval(seen.spread(*at, m, level, PERCENT)) for m in measures)]
+        for at in seen.cells
     ]
     caption = (
-        "Of finished runs: test accuracy in percent under other statistics: running; of the test "
+        "Of evaluated runs: test accuracy in percent under other statistics: running; of the test "
         "batch, by its size; mixed with the image's own, by their weight; precise and cumulative "
         "ones of training batches, by their size."
     )
@@ -143,7 +140,7 @@ def _severities(seen: Block, level: float, name: str) -> Iterator[Table]:
     if not rows:
         return
     caption = (
-        "Of finished runs: test accuracy in percent by contrast severity, with the statistics of "
+        "Of evaluated runs: test accuracy in percent by contrast severity, with the statistics of "
         "the test batch in place of the running ones."
     )
     head = ["cell", "unchanged", *(f"severity {severity}" for severity in CONTRAST_LEFT)]

@@ -166,4 +166,4 @@ def _compared(found: Mapping[str, Comparison], base: str, columns: Columns, marg
 
 
 def _ends(interval: Interval | None) -> str:
-    return f"[{interval.low:.4g}, {interval.high:.4g}]".replace("-", "−") if interval else NONE
+    return interval.text(".4g").replace("-", "−") if interval else NONE

@@ -177,7 +177,7 @@ def test_a_diverged_run_never_came_to_a_training_loss() -> None:
     rows += [made("diverged", seed=seed, norm="batch") for seed in range(8)]
     found = judge_claim(at_train_loss(1.5), rows)
     assert found.word == "OPEN"
-    assert "8 of 8 never came so far" in found.reason
+    assert "8 of 8 never reached that training loss" in found.reason
 
 
 def test_what_has_no_answer_is_counted_beside_what_it_depends_on() -> None:
@@ -305,7 +305,7 @@ def test_runs_are_compared_at_a_training_loss_to_which_all_of_them_came() -> Non
     assert [*differences] == pytest.approx([100 * (0.4 - 0.3)] * 8, abs=0.2)
     found = verdict(at_train_loss(0.5), cells)
     assert found.word == "OPEN"
-    assert "8 of 8 never came so far" in found.reason
+    assert "8 of 8 never reached that training loss" in found.reason
 
 
 def test_what_is_measured_at_the_start_is_not_mixed_up_with_trained_runs() -> None:
@@ -392,11 +392,20 @@ def test_a_seed_without_all_rates_has_no_largest_and_no_best_one() -> None:
     assert set(learned.pairs.differences.values()) == {0.0}
 
 
+def test_a_seed_that_learned_at_no_rate_is_not_left_out() -> None:
+    rows = at_rates("batch", (0.5, 0.6, 0.55, "diverged"))
+    rows += at_rates("none", (0.5, 0.6, 0.1, 0.1), range(3)) + at_rates("none", (0.1,) * 4, (3, 4))
+    rows += at_rates("none", ("diverged",) * 4, (5,))
+    learned, best = (each.comparison for each in judge_claim(rates_claim(), rows).findings)
+    assert learned.outcome == best.outcome == "not drawn"
+    assert "3 of 6 seeds learned at no optimizer.lr" in learned.pairs.notes[1]
+
+
 def test_nothing_follows_where_both_are_at_an_end_of_what_was_tried() -> None:
     rows = at_rates("batch", (0.3, 0.4, 0.5, 0.6)) + at_rates("none", (0.3, 0.4, 0.5, 0.6))
     found = judge_claim(rates_claim(), rows)
     assert found.word == "OPEN"
-    assert "in 6 of 6 seeds both are at one end of what was tried" in found.reason
+    assert "in 6 of 6 seeds both are at the same end of what was tried" in found.reason
     # The largest rate of the one lies within, so that the difference is at least what it is.
     rows = at_rates("batch", (0.3, 0.4, 0.5, 0.6)) + at_rates("none", (0.3, 0.4, 0.1, 0.1))
     assert judge_claim(rates_claim(), rows).findings[0].comparison.outcome == "more"

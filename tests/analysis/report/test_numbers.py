@@ -45,6 +45,20 @@ def test_rows_are_paired_by_seed_and_graded(file: Path) -> None:
     assert rf"\textbf{{{sum(OURS) / 8:.4g}}}" in (file.parent / "report" / "report.tex").read_text()
 
 
+def test_an_interval_that_is_cut_at_0_is_told_without_it(tmp_path: Path) -> None:
+    values = {
+        "a": (0.0,) * 8,
+        "b": (0.3, 4.5, 1.4, 0.8, 0.9, 0.5, 0.1, 0.8),
+        "c": (3.5, 2.8, 4.0, 2.8, 3.0, 4.5, 3.5, 2.5),
+    }
+    rows = [f"{m},{i},{v}" for m, of in values.items() for i, v in enumerate(of)]
+    file = tmp_path / "numbers.csv"
+    file.write_text("\n".join(["method,run,score", *rows]))
+    line = next(x for t in report(file, reference="a") for x in t.splitlines() if "b − a" in x)
+    assert "decided" in line
+    assert "(0, " in line
+
+
 def test_the_margin_is_in_the_unit_of_the_numbers(file: Path) -> None:
     assert "the same score, within ±0.2" in report(file, margin=0.2)[-2]
     assert "higher than with base (decided)" in report(file)[-2]
