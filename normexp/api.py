@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:  # torch takes seconds to import, and `results` needs none of 
 
     from normexp.data.standardise import Standardise
     from normexp.pictures import Pictures
+
+_ALONE = threading.RLock()
+"""Hydra, torch's defaults and what is known of the user's files are the whole process's."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -134,7 +138,7 @@ def load(folder: str | Path, trust: bool = False) -> Trained:
         raise UserError(lost)
     # Plain layers of torch, which can be exported, with the same parameters and names.
     plain = replace(spec, kernels="none", model=replace(spec.model, weights=None))
-    with like_a_process():
+    with _ALONE, like_a_process():
         network = build.network(plain, len(result.classes))
         try:
             network.load_state_dict(tensors.load(of.weights))
@@ -193,9 +197,9 @@ def train(*overrides: str, **settings: object) -> Trained:
     """
     from normexp.environment import like_a_process
 
-    images_digest.cache_clear()  # images may have come since the last call
-    given = as_typed(overrides, settings)
-    with like_a_process():
+    with _ALONE, like_a_process():
+        images_digest.cache_clear()  # images may have come since the last call
+        given = as_typed(overrides, settings)
         spec, runtime = build.run_spec(build.composed(as_meant(given, build.conf_dir())))
         carry_out(spec, runtime, shlex.join(["normexp", "train", *given]))
     return load(RunFolder.of(Path(runtime.outputs).expanduser(), spec).path, trust=True)

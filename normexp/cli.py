@@ -23,7 +23,7 @@ COMMANDS = {
     "tensorboard": "show curves, cells, figures and factors of all runs in a browser",
     "advise": "name the norm to use, by the runs at hand: batch_size=4",
     "runs": "list the runs in outputs/: their accuracy and state",
-    "help": "tell of a setting or a choice: optimizer.lr, norm, norm=both",
+    "help": "explain a setting or a choice: optimizer.lr, norm, norm=both",
     "completion": "print the tab completion of a shell: bash, zsh or fish",
 }
 
@@ -56,7 +56,7 @@ def main() -> None:
     """Run the command that `sys.argv` names; a user's mistake ends in one line and exit code 1."""
     spell_out()
     outlive_screen()
-    if {*sys.argv[1:2]} & {*LASTING}:
+    if sys.argv[1:] and sys.argv[1] in LASTING:
         outlive_terminal()
     code = run(sys.argv[1:])
     if not is_whole(sys.stdout):

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 
 import torch
@@ -66,11 +66,14 @@ def like_a_process() -> Iterator[None]:
     ):
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)
+        # A `with torch.device(...)` of the caller's is still in force.
+        around = torch.get_default_device()
         try:
-            yield
+            with torch.device("cpu") if around.type != "cpu" else nullcontext():
+                yield
         finally:
             torch.set_default_dtype(kind)
-            torch.set_default_device(None if place.type == "cpu" else place)
+            torch.set_default_device(None if place == around else place)
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.synchronize()
                 torch.cuda.set_stream(torch.cuda.default_stream())

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from normexp.analysis.lens.diagnosis import diagnosis
 from normexp.contracts import LabelledImages, NormLayer
 from normexp.evaluation import recalibration
-from normexp.evaluation.checked import checked_images, checked_labels, images_of, require_within
+from normexp.evaluation.checked import (
+    checked_images,
+    checked_labels,
+    images_of,
+    require_logits,
+    require_within,
+)
 from normexp.evaluation.contrasts import Change, no_draws
 from normexp.evaluation.lens import layer_rows, row_of
 from normexp.evaluation.recalibration import precise
@@ -39,8 +45,8 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
     (N, C, H, W). Scale, shift and running statistics are carried over where they have a meaning;
     `recalibrate` estimates running statistics that start anew, as those of "group_batch". In
     training "renorm", "batch_frozen" and "both" need `after_step(progress)` of each module that has
-    it, with the share of the training that is done, after each optimizer step. What is frozen
-    (`requires_grad_(False)`) stays so.
+    it, with the share of the training that is done, after each optimizer step. Parameters that are
+    frozen (`requires_grad_(False)`), and the buffers of a `FrozenBatchNorm2d`, stay so.
     Returns the names of norms that stay because they have no map: on (N, C), on tokens, after the
     global pooling, or of maps of one size. Raises ValueError or UserError where the network has no
     norm, or a norm does not fit; it is then as it was.
@@ -73,9 +79,9 @@ def swap_norms(network: nn.Module, norm: str | NormLayer) -> list[str]:
 def recalibrate(network: nn.Module, loader: Batches, batches: int = BATCHES) -> int:
     """Re-estimate the running statistics of batch norm, in place, over the first `batches`.
 
-    `loader` yields training images (N, 3, H, W), or (images, labels), as the network takes them, on
-    its device. The weights stay, and so does its mode. Returns the number of layers; raises
-    ValueError where there is no batch, or one is something else.
+    `loader` yields training images float (N, 3, H, W), or (images, labels), standardised as the
+    network takes them, on its device. The weights stay, and so does its mode. Returns the number of
+    layers; raises ValueError where there is no batch, or one is something else.
 
         normexp.recalibrate(network, train_loader)
     """
@@ -103,10 +109,10 @@ def lens(
 ) -> Findings:
     """Evaluate `network` in eval mode, with test-batch statistics, and at less contrast.
 
-    Test `images` (N, 3, H, W) are as the network takes them, in an order without meaning, `labels`
-    (N,) whole numbers. A `loader` of training batches, as for `recalibrate`, adds statistics that
-    are re-estimated over 200 of them. `batch_size` is that of the training. The network stays as it
-    is. Raises ValueError where images, labels or a batch are something else.
+    Test `images` float (N, 3, H, W) are standardised as the network takes them, in an order without
+    meaning, `labels` (N,) whole numbers. A `loader` of training batches, as for `recalibrate`, adds
+    statistics that are re-estimated over 200 of them. `batch_size` is that of the training. The
+    network stays as it is. Raises ValueError where images, labels or a batch are something else.
 
         print(normexp.lens(network, images, labels, train_loader))
     """
@@ -120,7 +126,7 @@ def lens(
         subject = Subject(
             network, LabelledImages(images, labels), _as_is, Precision("fp32", images.device), 0
         )
-        require_within(labels, subject.answer(images[:1], None).shape[1])
+        require_within(labels, require_logits(network, images[:1]))
         if loader is not None:
             rows += _re_estimated(subject, loader)
         for statistics in (RUNNING, *map(of_batches, sorted(sizes))):

@@ -52,6 +52,8 @@ def make(part: Part | None, key: str, **arguments: object) -> Any:
 def shipped_norm(name: str) -> Mapping[str, Any]:
     """Return the parts of a norm in `conf/norm`, such as `both`; raises UserError for another."""
     files = shipped.choices("norm")
+    if name == "custom" or "." in name:
+        raise UserError(f"norm={name}: give the class or function itself in place of its name")
     if name not in files:
         raise UserError(f"norm={name}: there is no such norm; {suggestion(name, files)}")
     try:
@@ -75,7 +77,10 @@ def _lacking(part: Part) -> str:
     for target in targets(part):
         place, _, name = target.rpartition(".")
         if not place:
-            return f"_target_={target} names a module alone; {target}.Halved is its class Halved"
+            return (
+                f"_target_={target} is one word; a class is named with its file before it: "
+                "mynorms.Halved is the class Halved in mynorms.py"
+            )
         module = sys.modules.get(place)
         if module is None or hasattr(module, name) or not (file := own_file(place)):
             continue
@@ -107,9 +112,9 @@ def _root_cause(error: BaseException, prefix: str = "") -> BaseException:
     if isinstance(cause, UserError):
         return cause
     if isinstance(cause, ImportError):
-        hint = "a file of your own must lie in the folder where you type normexp"
+        hint = "type normexp in the folder where the file lies, or add that folder to PYTHONPATH"
         if "timm" in str(cause):
-            hint = "pip install 'normexp[timm]' brings its networks"
+            hint = "pip install timm brings its networks"
         return UserError(f"{prefix}{sentence(cause)} ({hint})")
     # Hydra calls the part, and itself raises what a call with other arguments raises.
     if isinstance(cause, ValueError | errors.OmegaConfBaseException) or raised_in(cause) == "hydra":

@@ -50,7 +50,9 @@ def _spelled_out(error: UnicodeError) -> tuple[str, int]:
 
 def outlive_screen() -> None:
     """Drop what is written to a screen that has gone, instead of ending with an error."""
-    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+    for name in ("stdout", "stderr"):
+        if stream := getattr(sys, name):  # None where it was closed before, as by `>&-`
+            setattr(sys, name, _lasting(stream))
 
 
 def outlive_terminal() -> None:

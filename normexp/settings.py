@@ -43,7 +43,7 @@ POSITIVE = Number(least=0)
 VALUE = Text(numbers=True, optional=True)
 
 CACHE = Setting(
-    "runtime.cache_dir", Text(), "folder of decoded images; by NORMEXP_CACHE compiled kernels too"
+    "runtime.cache_dir", Text(), "folder of decoded images; NORMEXP_CACHE moves it and the kernels"
 )
 OUTPUTS = Setting(
     "runtime.outputs", Text(), "folder that holds runs, reports and studies; short: outputs="
@@ -108,7 +108,7 @@ ASKED = (
 """Why a run is asked for."""
 
 RUN = (
-    Setting("seed", SEED, "the replicate: first weights and order of images; runs pair by it"),
+    Setting("seed", SEED, "random seed of the weights and of the order of images; pairs runs"),
     Setting("batch_size", COUNT, "images of a training step"),
     Setting(
         "accumulate",
@@ -119,7 +119,7 @@ RUN = (
     Setting(
         "epochs",
         Number(whole=True, least=0, optional=True),
-        "budget in passes over the training images; 0: the network as it is",
+        "passes over the training images; 0: evaluate without training",
     ),
     Setting(
         "steps",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from subprocess import run
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ import normexp
 from normexp import inputs, tensors
 from normexp.api import Trained
 from normexp.data.standardise import to_unit
+from normexp.environment import like_a_process
 from normexp.errors import UserError
 from normexp.shipped import choices
 
@@ -155,7 +158,14 @@ def test_onnx_is_written_where_it_is_installed(trained: Trained, tmp_path: Path)
             trained.export(tmp_path / "network.onnx")
         return
     trained.export(tmp_path / "network.onnx")
-    assert (tmp_path / "network.onnx").stat().st_size > 1000
+    weights = sum(4 * parameter.numel() for parameter in trained.network.parameters())
+    assert (tmp_path / "network.onnx").stat().st_size > weights  # in no second file
+
+
+@pytest.mark.parametrize("name", ["network.pt2", "network.onnx"])
+def test_a_folder_that_is_not_there_is_told(name: str, trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no folder .*none; make it, or name"):
+        trained.export(tmp_path / "none" / name)
 
 
 def test_a_network_that_was_not_trained_has_no_validation_accuracy(tmp_path: Path) -> None:
@@ -224,7 +234,10 @@ def test_the_defaults_of_the_norms_are_those_of_conf() -> None:
         ({"batchsize": 3}, "there is no setting 'batchsize'; did you mean batch_size?"),
         ({"norm": ["batch", "instance"]}, "a run has one norm; for a run of each"),
         ({"seed": range(3)}, "a grid is typed: normexp train -m seed="),
-        ({"norm": torch.nn.BatchNorm2d}, "norm='custom' with 'norm.layer._target_=mynorms.Halved'"),
+        ({"seed": [0, 1, 2]}, "a grid is typed: normexp train -m seed="),
+        ({"batch_size": torch.tensor(4)}, "batch_size=tensor(4): a name, number or text is needed"),
+        ({"data.limt": 5}, "there is no setting 'data.limt'; did you mean data.limit?"),
+        ({"norm": torch.nn.BatchNorm2d}, "norm='custom', 'norm.layer._target_=myparts.Mine'"),
         ({"data": {"limit": 200}}, "settings of data are texts, 'data.limit=...'"),
         ({"lr": 0.1}, "did you mean optimizer.lr=0.1"),
         ({"outputs": ["a", "b"]}, "a training has one folder"),
@@ -236,6 +249,11 @@ def test_a_mistake_in_a_setting_is_told_as_on_the_command_line(
     with pytest.raises(UserError) as told:
         normexp.train("data=generated", **typed)
     assert words in str(told.value)
+
+
+def test_an_override_is_a_text() -> None:
+    with pytest.raises(UserError, match="3: settings are texts, such as"):
+        normexp.train(3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("flag", ["-m", "--config-dir=conf"])
@@ -303,6 +321,47 @@ def test_torch_is_as_the_caller_left_it(quick: Callable[..., Trained]) -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     assert logits.dtype is torch.float32
+
+
+def test_trainings_of_several_threads_come_one_after_another(quick: Callable[..., Trained]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        names = ("batch", "instance", "group", "none")
+        trained = [pool.submit(quick, norm=name) for name in names]
+        assert [each.result().settings["norm"]["name"] for each in trained] == [*names]
+
+
+def test_a_default_device_of_the_callers_is_not_the_trainings() -> None:
+    with torch.device("meta"), like_a_process():
+        assert torch.zeros(1).device.type == "cpu"
+    assert torch.zeros(1).device.type == "cpu"
+    torch.set_default_device("meta")
+    try:
+        with like_a_process():
+            assert torch.zeros(1).device.type == "cpu"
+        assert torch.zeros(1).device.type == "meta"
+    finally:
+        torch.set_default_device(None)
+
+
+def test_a_script_whose_own_part_was_edited_runs_again(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    text = """
+        from torch import nn
+        import normexp
+
+        class Mine(nn.BatchNorm2d):
+            pass
+
+        if __name__ == "__main__":
+            own = ("data=generated", "data.limit=40", "epochs=1", "norm.layer._target_=mine.Mine")
+            print(normexp.train(*own, norm="custom").folder.name)
+    """
+    names = []
+    for edit in ("", "# A comment.\n"):
+        script.write_text(edit + dedent(text))
+        command = [sys.executable, script.name]
+        names.append(run(command, cwd=tmp_path, check=True, capture_output=True).stdout)
+    assert names[0] != names[1]
 
 
 def test_a_part_that_has_changed_since_its_import_is_refused(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
 
 import normexp
 from normexp.norms.batch_frozen import FrozenBatchNorm
@@ -64,7 +65,7 @@ def test_less_contrast_is_measured_against_the_unchanged_images() -> None:
 IMAGES, LABELS = torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
 NO_IMAGES = [
     (IMAGES.numpy(), r"images of type ndarray: a tensor is needed; torch\.as_tensor"),
-    ((255 * IMAGES).byte(), r"images uint8 \(4, 3, 8, 8\): float .*; x / 255, standardised"),
+    ((255 * IMAGES).byte(), r"images uint8 \(4, 3, 8, 8\): float .*; divide them by 255"),
     (IMAGES.permute(0, 2, 3, 1), r"images float32 \(4, 8, 8, 3\): .*; \.permute\(0, 3, 1, 2\)"),
     (IMAGES[0], r"images float32 \(3, 8, 8\): .*; a batch has four dimensions"),
 ]
@@ -86,6 +87,7 @@ def test_images_of_another_kind_are_refused_with_the_remedy(images: Any, words: 
         (LABELS.numpy(), "labels of type ndarray: a tensor is needed"),
         (LABELS.float(), r"labels float32 \(4,\): whole numbers .*; \.long\(\) makes them whole$"),
         (torch.eye(4)[:, :3], r"labels float32 \(4, 3\): .*; \.argmax\(1\) .* one-hot labels$"),
+        (LABELS.to(torch.complex64), r"labels complex64 \(4,\): whole numbers"),
         (LABELS[:, None], r"labels int64 \(4, 1\): .*; \.flatten\(\)"),
         (LABELS + 1, "labels from 1 to 3: 0 to 2 are needed, .* has 3 outputs; subtract 1"),
         (LABELS - 100, "labels from -100 to -98: 0 to 2 are needed, .* has 3 outputs$"),
@@ -96,6 +98,38 @@ def test_labels_of_another_kind_are_refused_with_the_remedy(labels: Any, words: 
     with pytest.raises(ValueError, match=words):
         normexp.lens(net, IMAGES, labels)
     assert net.training
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (nn.Flatten(0), r"the network returns float32 \(3,\), and logits \(N, K\) are needed"),
+        (nn.Unflatten(1, (3, 1, 1)), r"the network returns float32 \(1, 3, 1, 1\), and logits"),
+        (nn.GRU(3, 2), "the network returns tuple, and logits"),
+    ],
+)
+def test_a_network_without_logits_is_refused(last: nn.Module, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        normexp.lens(nn.Sequential(network(), last), IMAGES, LABELS)
+
+
+def test_grey_images_of_three_columns_are_images() -> None:
+    grey = nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4))
+    assert normexp.recalibrate(grey, [torch.randn(4, 1, 8, 3)]) == 1
+
+
+def test_an_empty_batch_is_told() -> None:
+    with pytest.raises(ValueError, match="a batch of the loader is empty"):
+        normexp.recalibrate(network(), [[]])
+
+
+def test_what_was_frozen_is_frozen_in_the_new_norm() -> None:
+    for frozen in (FrozenBatchNorm2d(4), nn.BatchNorm2d(4).requires_grad_(False)):
+        net = network()
+        net[1] = frozen
+        normexp.swap_norms(net, "instance")
+        assert not any(parameter.requires_grad for parameter in net[1].parameters())
+        assert net[0].weight.requires_grad
 
 
 def test_whole_labels_of_any_type_are_taken() -> None:

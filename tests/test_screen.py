@@ -57,3 +57,11 @@ def test_an_answer_for_which_a_disk_has_no_room_is_said_not_to_be_whole(word: st
         done = subprocess.run(command, check=False, text=True, stdout=file, stderr=subprocess.PIPE)
     assert done.returncode == 1
     assert done.stderr == "normexp: the output is not whole: its disk has no space left\n"
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_command_runs_without_an_output_or_an_error_stream(closed: str) -> None:
+    typed = f"exec {sys.executable} -m normexp help norm {closed}>&-"
+    other = {"1": "stderr", "2": "stdout"}[closed]
+    done = subprocess.run(["sh", "-c", typed], check=False, **{other: subprocess.PIPE})
+    assert done.returncode == 0

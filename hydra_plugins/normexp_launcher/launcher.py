@@ -126,7 +126,7 @@ class SlurmLauncher(ProcessLauncher):
         self._parameters = plain(parameters)
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs:
-        with extra("slurm", f"submitit_{self.cluster}"):
+        with extra(f"submitit_{self.cluster}"):
             from normexp.sweep.on_submitit import SubmititJobs
         plan = far_plan(cells, self._parameters.get("cpus_per_task"))
         return SubmititJobs(plan, self.cluster, self._folder, self._parameters)
@@ -145,7 +145,7 @@ class RayLauncher(ProcessLauncher):
         self._ray = plain(ray)
 
     def jobs(self, cells: Sequence[Cell]) -> Jobs:
-        with extra("ray", "ray"):
+        with extra("ray"):
             from normexp.sweep.on_ray import RayJobs
         remote = self._ray["remote"]
         return RayJobs(far_plan(cells, remote.get("num_cpus")), self._ray["init"], remote)
@@ -180,7 +180,7 @@ def print_once(line: str) -> None:
 
 
 @contextmanager
-def extra(name: str, launcher: str) -> Iterator[None]:
+def extra(launcher: str) -> Iterator[None]:
     """Tell what to install where a package is missing."""
     from normexp.errors import UserError
 
@@ -189,7 +189,7 @@ def extra(name: str, launcher: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise UserError(
             f"hydra/launcher={launcher}: the package {error.name} is not installed; "
-            f"pip install 'normexp[{name}]'"
+            f"pip install {error.name}"
         ) from error
 
 

@@ -101,7 +101,7 @@ def verdict(
         return
     best, *others = ranked(scores)
     if scores[best].is_at_chance:
-        yield f"Cannot tell: no norm is above chance, {', '.join(scores)}."
+        yield f"Cannot tell: none of the norms with runs is above chance: {', '.join(scores)}."
         return
     pairs = {other: Pairs.of(scores[best], scores[other], margin) for other in others}
     family = Family(

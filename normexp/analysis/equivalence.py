@@ -21,7 +21,8 @@ def equivalence(
     """Return for each comparison its adjusted p-value and the interval to hold to the margin.
 
     `differences` holds each comparison's difference by seed; those of fewer than three seeds have
-    p = 1 and do not count in the family. A few equal differences have no interval. Raises ValueError on a margin of 0 or less.
+    p = 1 and do not count in the family. A few equal differences have no interval. Raises
+    ValueError on a margin of 0 or less.
     """
     if not margin > 0:
         raise ValueError(f"margin={margin}: a number above 0 is needed")

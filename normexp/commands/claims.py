@@ -20,10 +20,10 @@ from normexp.analysis.evidence import Evidence, own_or_shipped
 from normexp.analysis.goes_on import (
     UNTIL,
     more_seeds,
-    until_decided,
     seconds_needed,
     seconds_of_a_seed,
     training_words,
+    until_decided,
 )
 from normexp.analysis.rows import Row, Run
 from normexp.commands.claim_files import FORMS, amounts, chosen

@@ -201,7 +201,7 @@ def evaluate_each(
         if code:
             failed.add(by_name[name])
             lines = [*said.split("normexp: ")[-1].splitlines(), f"exit code {code}"]
-            tqdm.write(f"{name}: {lines[0]}", file=sys.stderr)
+            tqdm.write(f"{name}: {lines[0].removeprefix(f'{name}: ')}", file=sys.stderr)
 
     bar = tqdm(total=len(folders), unit=" runs", disable=None, leave=False, smoothing=0)
     with bar, Pool(plan.slots, begin) as pool:

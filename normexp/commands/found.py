@@ -78,7 +78,7 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
     good = [entry for entry in entries if entry.state == "finished"]
     for entry in entries:
         if entry.state != "finished" and good:
-            print(f"left out, as it is {entry.state}: {entry.folder.path}", file=sys.stderr)
+            print(f"left out ({entry.state}): {entry.folder.path}", file=sys.stderr)
     if not good:
         states = ", ".join(sorted({entry.state for entry in entries}))
         raise UserError(f"{entries[0].folder.name}: {states}; only a finished run can be evaluated")

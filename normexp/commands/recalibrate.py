@@ -61,7 +61,10 @@ def lens_and_file(settings: Settings, of_network: Sequence[str]) -> tuple[Lens, 
     runtime = Runtime.from_settings({**settings["runtime"], **OF_A_TRAINING}, {"study": None})
     entries = finished(named(settings["run"], None, Path(runtime.outputs).expanduser()))
     if len(entries) > 1:
-        raise UserError(f"run={settings['run']}: one run is recalibrated, these are {len(entries)}")
+        names = ", ".join(entry.folder.name for entry in entries[:3])
+        raise UserError(
+            f"run={settings['run']} names {len(entries)} runs, and one is needed, such as: {names}"
+        )
     folder = entries[0].folder
     lens, _ = lens_on(folder, runtime, **seen, trust=settings["trust"])
     return lens, to or folder.recalibrated

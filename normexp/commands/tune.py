@@ -176,7 +176,12 @@ def last_words(found: Sequence[Tuned], file: Path) -> list[str]:
     rates = sorted({trial.lr for cell in found for trial in cell.trials})
     rows = [["validation accuracy, %", *(f"lr {typed(rate)}" for rate in rates), "chosen"]]
     for cell in found:
-        means = {trial.lr: f"{100 * fmean(trial.val_accuracy):.1f}" for trial in cell.trials}
+        most = max(len(trial.val_accuracy) for trial in cell.trials)
+        means = {
+            trial.lr: f"{100 * fmean(trial.val_accuracy):.1f}"
+            + f" ({len(trial.val_accuracy)} of {most} seeds)" * (len(trial.val_accuracy) < most)
+            for trial in cell.trials
+        }
         edge = " (the best is at the edge of the grid)" if cell.at_edge else ""
         shown = [means.get(rate, "–") for rate in rates]
         rows.append([cell.cell, *shown, f"{typed(cell.lr)}{edge}"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ def from_arrays(
 
 
 def _names(classes: Sequence[str | int]) -> tuple[str, ...]:
-    is_list = isinstance(classes, Iterable) and not isinstance(classes, str)
+    is_list = isinstance(classes, Sequence | np.ndarray) and not isinstance(classes, str)
     names = tuple(map(str, classes)) if is_list else ()
     if not names:
         raise ValueError(f"classes={classes!r}: a list of names is needed, such as ('cat', 'dog')")

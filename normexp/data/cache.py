@@ -30,7 +30,7 @@ def cached(path: Path, make: Callable[[], DataSource]) -> DataSource:
 
 def not_kept(folder: Path, error: OSError) -> str:
     """Return the note of a data set that could not be kept."""
-    return f"the decoded images could not be kept in {folder}: {error.strerror}"
+    return f"the images could not be kept in {folder}: {error.strerror}"
 
 
 def write(path: Path, source: DataSource) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
 from normexp.contracts import ScalesLearningRate
 
 REFERENCE_BATCH_SIZE = 128
-WEIGHTED = (_ConvNd, nn.Linear)
+WEIGHTED = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
 """What has a weight of two and more dimensions, whatever its shape."""
 
 
@@ -56,7 +58,7 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
             if not parameter.requires_grad or id(parameter) in seen:
                 continue
             seen.add(id(parameter))
-            is_weight = isinstance(module, WEIGHTED) and parameter.ndim > 1
+            is_weight = isinstance(module, WEIGHTED) and name == "weight"
             key = (is_weight or not is_vector(parameter), factors.get(name, 1.0))
             groups.setdefault(key, []).append(parameter)
     return [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from normexp.errors import remedies
 
@@ -17,13 +17,13 @@ def checked_images(images: object) -> Tensor:
     """Return images float (N, C, H, W)."""
     tensor = _tensor(images, "images")
     shape = tuple(tensor.shape)
-    is_channels_last = len(shape) == 4 and shape[3] == 3 != shape[1]
+    is_channels_last = len(shape) == 4 and shape[3] == 3 and shape[1] not in (1, 3)
     if tensor.is_floating_point() and len(shape) == 4 and not is_channels_last:
         return tensor
     known = {
         ".permute(0, 3, 1, 2) puts the channels first": is_channels_last,
         "a batch has four dimensions, as a DataLoader makes them": len(shape) != 4,
-        "x / 255, standardised as in training, makes them of bytes": tensor.dtype == torch.uint8,
+        "divide them by 255, and standardise them as in training": tensor.dtype == torch.uint8,
     }
     raise ValueError(
         f"images {_kind(tensor)} {shape}: float (N, 3, H, W) is needed" + remedies(known)
@@ -33,7 +33,7 @@ def checked_images(images: object) -> Tensor:
 def checked_labels(labels: object) -> Tensor:
     """Return labels int64 (N,)."""
     tensor = _tensor(labels, "labels")
-    if tensor.ndim == 1 and not tensor.is_floating_point():
+    if tensor.ndim == 1 and not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor.long()
     known = {
         ".long() makes them whole": tensor.ndim == 1,
@@ -53,7 +53,23 @@ def images_of(batch: object) -> Tensor:
             f"a batch of the loader has the keys {', '.join(map(str, batch))}: images, or images "
             "and labels, are needed, such as (batch['image'] for batch in loader)"
         )
+    if isinstance(batch, list | tuple) and not batch:
+        raise ValueError("a batch of the loader is empty: images, or images and labels, are needed")
     return checked_images(batch[0] if isinstance(batch, list | tuple) else batch)
+
+
+def require_logits(network: nn.Module, images: Tensor) -> int:
+    """Return K of a network's logits (N, K); refuse one that returns something else."""
+    with torch.no_grad():
+        logits = network(images)
+    if isinstance(logits, Tensor) and logits.ndim == 2:
+        return logits.shape[1]
+    is_tensor = isinstance(logits, Tensor)
+    has = f"{_kind(logits)} {tuple(logits.shape)}" if is_tensor else type(logits).__name__
+    raise ValueError(
+        f"the network returns {has}, and logits (N, K) are needed; wrap it in a module that returns "
+        "them"
+    )
 
 
 def require_within(labels: Tensor, outputs: int) -> None:

@@ -20,6 +20,8 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> int:
     have changed, and leaves the network's mode as it was. Raises ValueError if there is no batch.
     Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021.
     """
+    if not batch_layers(network):
+        return 0
     with mode_kept(network):
         moments, _ = precise(network, batches)
     changed = 0

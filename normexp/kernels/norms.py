@@ -46,9 +46,9 @@ class Parts(NamedTuple):
 class FastNorm(nn.Module):
     """A base of norms that goes by the kernel where it takes the images, else by the layer."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.by_kernel(x)
-        return super().forward(x) if y is None else y
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name, for who calls by it)
+        y = self.by_kernel(input)
+        return super().forward(input) if y is None else y
 
     def by_kernel(
         self, x: Tensor, relu: bool = False, shortcut: Tensor | None = None

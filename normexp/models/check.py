@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 SAME = 1e-4
 ALIKE = 1e-2
 """Of that difference: rounding of a batch of another size is far below it."""
+Inputs = tuple[Any, ...]
+Named = dict[str, Any]
+"""What a layer is called with: by position, and by keyword."""
 VIEW_REMEDY = " Maps are channels-last here: x.flatten(1) in the place of x.view(len(x), -1)"
 
 
@@ -32,18 +36,18 @@ def check(
     entered: list[str] = []
     shapes: dict[str, list[int]] = {}
 
-    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def note(name: str) -> Callable[[nn.Module, Inputs, Named], None]:
+        def hook(_: nn.Module, inputs: Inputs, named: Named) -> None:
             entered.append(name)
-            shapes[name] = [*getattr(inputs[0], "shape", ())] if inputs else []  # by keyword, say
+            shapes[name] = _shape(inputs, named)
 
         return hook
 
-    def keep_shape(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-            if isinstance(output, Tensor) and output.shape == inputs[0].shape:
+    def keep_shape(name: str) -> Callable[[nn.Module, Inputs, Named, object], None]:
+        def hook(_: nn.Module, inputs: Inputs, named: Named, output: object) -> None:
+            if isinstance(output, Tensor) and [*output.shape] == _shape(inputs, named):
                 return
-            note(name)(_, inputs)
+            note(name)(_, inputs, named)
             if not isinstance(output, Tensor):
                 raise TypeError(f"it returns {type(output).__name__}, and a tensor is needed")
             raise ValueError(f"it returns {list(output.shape)}, and a norm keeps the shape")
@@ -51,10 +55,11 @@ def check(
         return hook
 
     for name in norms:
-        trial.get_submodule(name).register_forward_hook(keep_shape(name), prepend=True)
+        norm = trial.get_submodule(name)
+        norm.register_forward_hook(keep_shape(name), prepend=True, with_kwargs=True)
     for name, module in trial.named_modules():
         if not list(module.children()):
-            module.register_forward_pre_hook(note(name))
+            module.register_forward_pre_hook(note(name), with_kwargs=True)
     generator = torch.Generator().manual_seed(0)
     for module in trial.modules():  # the last may start at 0, and then all logits are 0 too
         if isinstance(module, nn.Linear) and not module.weight.any():
@@ -101,3 +106,8 @@ def check(
             "norm without running statistics; so does the test accuracy"
         )
     return None
+
+
+def _shape(inputs: Inputs, named: Named) -> list[int]:
+    first = next(iter((*inputs, *named.values())), None)
+    return [*getattr(first, "shape", ())]

@@ -19,7 +19,8 @@ def take_over(layer: nn.Module, own: nn.Module, running: bool = True) -> None:
     as in `GroupBatchNorm`, sees other values, and takes no running statistics over.
     """
     learning = [parameter.requires_grad for parameter in own.parameters()]
-    if learning and not any(learning):
+    has_scale = bool(learning) or isinstance(getattr(own, "weight", None), Tensor)
+    if has_scale and not any(learning):  # of torchvision's FrozenBatchNorm2d they are buffers
         layer.requires_grad_(False)
     if not normalises(own):
         return

@@ -134,7 +134,8 @@ class RunResult:
                 "average pooling, which makes the first epochs slow"
             )
         return (
-            f"has not learned: chance is {100 * self.test.chance:.3g} %{cause}; "
+            f"has not learned: the most frequent class alone gives {100 * self.test.chance:.3g} %"
+            f"{cause}; "
             f"{', or '.join([', '.join(tries[:-1]), tries[-1]])}"
         )
 

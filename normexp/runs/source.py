@@ -77,8 +77,9 @@ def search_own(settings: object) -> None:
     if folder not in sys.path:
         sys.path.append(folder)
     # What they say of themselves: some modules import others where an attribute is asked for.
-    modules = [getattr(module, "__dict__", {}) for module in list(sys.modules.values())]
-    imported = {module.get("__file__") for module in modules}
+    # A script that runs is no import: a part in it is called from a second, imported module.
+    others = [module for name, module in list(sys.modules.items()) if name != "__main__"]
+    imported = {getattr(module, "__dict__", {}).get("__file__") for module in others}
     for each in sorted({each for file in files for each in _covered(file)}):
         digest = hashlib.sha256(each.read_bytes()).digest()
         is_first = each not in _called

@@ -14,9 +14,9 @@ from normexp.runs.left_out import LeftOut
 from normexp.runs.names import composed, readable
 
 SETS = ("train", "val", "test")
-LOSSY = frozenset(("jfif", "jpe", "jpeg", "jpg"))
-"""Formats whose files differ in size where images differ: those of others may have one size."""
-SUFFIXES = LOSSY | frozenset(
+JPEG = frozenset(("jfif", "jpe", "jpeg", "jpg"))
+"""Whose files mostly differ in size where images differ: of others a sample is read too."""
+SUFFIXES = JPEG | frozenset(
     (
         *("apng", "avif", "bmp", "dib", "gif", "ico", "j2k", "jp2", "jpx", "pbm", "pcx", "pgm"),
         *("png", "pnm", "ppm", "qoi", "sgi", "tga", "tif", "tiff", "webp"),
@@ -41,7 +41,7 @@ class ImageTree:
 
     files: dict[str, dict[str, list[ImageFile]]]
     """By set and class, in order; only sets whose folder is there."""
-    digest: str  # of paths and sizes, and bytes of all but JPEG files: the same on every machine
+    digest: str  # of paths, sizes, and samples of all but JPEG files: the same on every machine
     state: str  # of paths, sizes and times of change: another one where a file may have changed
     left_out: LeftOut
 
@@ -88,7 +88,7 @@ def _images(root: str, first: str, left_out: LeftOut) -> Iterator[ImageFile]:
             path, suffix, stat = f"{below}/{entry.name}", _suffix(entry.name), _stat(entry)
             if stat is not None and S_ISREG(stat.st_mode) and suffix in SUFFIXES:
                 size = stat.st_size
-                sample = _sample(entry.path, size) if suffix not in LOSSY else b""
+                sample = _sample(entry.path, size) if suffix not in JPEG else b""
                 yield ImageFile(path, size, stat.st_mtime_ns, sample)
             elif stat is not None and S_ISDIR(stat.st_mode):
                 folders.append((path, above | {identity}))

@@ -30,7 +30,7 @@ def start_line(cells: Sequence[Cell], at_once: int) -> str:
     seconds = expected_seconds(finished, missing)
     if seconds is not None:
         source = _number(len(finished), "finished run")
-        line += f"; about {duration(seconds / at_once)} (from {source})"
+        line += f"; about {duration(max(1, seconds / at_once))} of training (from {source})"
     return line
 
 

@@ -112,7 +112,7 @@ def test_six_seeds_decide_the_best_against_two_others() -> None:
 
 def test_norms_at_chance_are_no_advice() -> None:
     found = told(runs("instance", 0.105) + runs("batch", 0.1))
-    assert found[0].startswith("Cannot tell: no norm is above chance")
+    assert found[0].startswith("Cannot tell: none of the norms with runs is above chance")
 
 
 def test_survivors_are_not_advised() -> None:

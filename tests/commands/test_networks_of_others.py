@@ -183,7 +183,7 @@ def test_a_norm_beside_norm_layer_is_replaced_too(with_default: Path) -> None:
         ("train norm=weight_std norm.conv.eps=abc", "(norm.conv.eps=abc)"),
         (
             "train norm=custom norm.layer._target_=own_network",
-            "norm.layer: _target_=own_network names a module alone",
+            "norm.layer: _target_=own_network is one word",
         ),
     ],
 )
@@ -198,7 +198,7 @@ def test_a_mistake_is_told_in_a_line(typed: str, words: str, home: Path) -> None
 def test_timm_that_is_not_there_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     answer = normexp(home, "train", "model=timm", "model.network.model_name=resnet18", *DATA)
-    assert "pip install 'normexp[timm]'" in answer.err
+    assert "pip install timm" in answer.err
 
 
 def test_weights_of_another_network_are_refused_and_those_of_another_head_left_out(

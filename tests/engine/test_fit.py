@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -346,3 +347,10 @@ def test_scales_of_any_shape_do_not_decay_and_shared_weights_step_once() -> None
     assert [id(each) for each in groups[0.1]] == [id(network.layer.weight)]
     assert id(network.scale) in [id(each) for each in groups[0.0]]
     assert sum(map(len, groups.values())) == 4
+
+
+def test_scales_of_convolutions_do_not_decay() -> None:
+    with warnings.catch_warnings(action="ignore"):
+        network = nn.utils.weight_norm(nn.Conv2d(3, 8, 3))  # of (8, 1, 1, 1), in the layer itself
+    groups = {group["weight_decay"]: group["params"] for group in parameter_groups(network, 0.1)}
+    assert [id(each) for each in groups[0.1]] == [id(network.weight_v)]

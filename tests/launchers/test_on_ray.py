@@ -11,7 +11,7 @@ import pytest
 
 from .commands import SWEEP, Findings, found, said, train
 
-pytest.importorskip("ray", reason="needs normexp[ray]")
+pytest.importorskip("ray", reason="needs ray")
 
 # In a process of its own: Ray starts threads, leaves files open and warns.
 CLUSTER = """

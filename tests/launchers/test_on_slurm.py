@@ -112,7 +112,7 @@ def test_a_sweep_in_a_batch_script_is_requeued_once(
 def test_a_sweep_is_an_array_of_jobs(
     slurm: dict[str, str], whole_sweep: Findings, tmp_path: Path
 ) -> None:
-    pytest.importorskip("submitit", reason="needs normexp[slurm]")
+    pytest.importorskip("submitit", reason="needs submitit")
     settings = ("hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=1")
     launcher = "hydra/launcher=submitit_slurm"
     assert train(tmp_path, *SWEEP, launcher, *settings, **slurm) == 0, said(tmp_path)
@@ -128,7 +128,7 @@ def test_a_sweep_is_an_array_of_jobs(
 def test_a_preempted_job_of_an_array_is_requeued_by_its_number(
     slurm: dict[str, str], tmp_path: Path
 ) -> None:
-    pytest.importorskip("submitit", reason="needs normexp[slurm]")
+    pytest.importorskip("submitit", reason="needs submitit")
     sweep = start(tmp_path, *LONG, "hydra/launcher=submitit_slurm", **slurm)
     wait_until(lambda: under_way(tmp_path, 2))
     for pid in processes("normexp child", tmp_path):

@@ -23,7 +23,7 @@ from .commands import (
     wait_until,
 )
 
-pytest.importorskip("submitit", reason="needs normexp[slurm]")
+pytest.importorskip("submitit", reason="needs submitit")
 
 LOCAL = "hydra/launcher=submitit_local"
 BREAKING = """

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from normexp import build
 from normexp.models.check import check
+from normexp.norms.batch import BatchNorm
 from normexp.runs.spec import RunSpec
 
 
@@ -91,6 +92,24 @@ def test_layers_of_any_output_and_call_are_let_through() -> None:
     network = halving(nn.BatchNorm2d(8))
     network[-1] = nn.Sequential(Tuples(), nn.Linear(8, 10))
     assert check(network, (4, 4), 4, 10) is None
+
+
+class ByKeyword(nn.Module):
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        called: torch.Tensor = self.norm(input=x)
+        return called
+
+
+def test_a_norm_may_be_called_by_keyword() -> None:
+    assert check(halving(ByKeyword(BatchNorm(8))), (4, 4), 4, 10, norms=["1.norm"]) is None
+    message = r"layer 1\.norm \(input \[4, 8, 2, 2\]\) .*it returns \[4, 8, 1, 1\]"
+    pooled = ByKeyword(nn.AdaptiveAvgPool2d(1))
+    with pytest.raises(ValueError, match=message):
+        check(halving(pooled), (4, 4), 4, 10, norms=["1.norm"])
 
 
 class FailsInEvaluation(nn.Module):
