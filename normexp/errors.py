@@ -190,10 +190,11 @@ def _about_settings(error: Any) -> str:
         text = f"if the value is text, it is quoted twice: {quoted_twice(match[1])}"
         return f"'{match[1]}' has several values: add -m for a run of each; {text}"
     if match := re.match(r"Could not override '(.+)'", str(error)):
-        group, dot, _ = match[1].rpartition(".")
+        group, dot, last = match[1].rpartition(".")
         siblings = getattr(error.__cause__, "parent_node", None) or ()
-        known = [f"{group}{dot}{key}" for key in siblings if key != "hydra"]
-        help_line = suggestion(match[1], known) if known else "--help shows those that there are"
+        known = [str(key) for key in siblings if key != "hydra"]
+        meant = suggestion(last, known).replace("did you mean ", f"did you mean {group}{dot}")
+        help_line = meant if known else "--help shows those that there are"
         return f"there is no setting '{match[1]}'; {help_line}"
     said = [_one_line(str(e)) for e in (error, error.__cause__) if e is not None]
     return "; ".join(dict.fromkeys(said))

@@ -325,7 +325,7 @@ def test_torch_is_as_the_caller_left_it(quick: Callable[..., Trained]) -> None:
 
 def test_trainings_of_several_threads_come_one_after_another(quick: Callable[..., Trained]) -> None:
     with ThreadPoolExecutor(4) as pool:
-        names = ("batch", "instance", "group", "none")
+        names = ("batch", "instance", "both", "none")
         trained = [pool.submit(quick, norm=name) for name in names]
         assert [each.result().settings["norm"]["name"] for each in trained] == [*names]
 
@@ -353,8 +353,9 @@ def test_a_script_whose_own_part_was_edited_runs_again(tmp_path: Path) -> None:
             pass
 
         if __name__ == "__main__":
-            own = ("data=generated", "data.limit=40", "epochs=1", "norm.layer._target_=mine.Mine")
-            print(normexp.train(*own, norm="custom").folder.name)
+            data = ("data=generated", "data.limit=40", "batch_size=8", "epochs=1")
+            own = "norm.layer._target_=mine.Mine"
+            print(normexp.train(*data, own, norm="custom").folder.name)
     """
     names = []
     for edit in ("", "# A comment.\n"):

@@ -67,8 +67,8 @@ def require_logits(network: nn.Module, images: Tensor) -> int:
     is_tensor = isinstance(logits, Tensor)
     has = f"{_kind(logits)} {tuple(logits.shape)}" if is_tensor else type(logits).__name__
     raise ValueError(
-        f"the network returns {has}, and logits (N, K) are needed; wrap it in a module that returns "
-        "them"
+        f"the network returns {has}, and logits (N, K) are needed; wrap it in a module that "
+        "returns them"
     )
 
 

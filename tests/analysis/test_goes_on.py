@@ -145,4 +145,6 @@ def test_twenty_seeds_go_on_with_more_than_twenty(cell: Callable[..., list[Run]]
     further = goes_on([pair], found)
     assert further is not None
     assert further.command.endswith("until=decided max_seeds=40")
-    assert more_seeds(pair[0], found).count(",") > 20
+    (one, _), _ = pair
+    runs = [replace(one, spec=replace(one.spec, seed=seed)) for seed in range(20)]
+    assert more_seeds(runs, found).count(",") > 20
