@@ -128,7 +128,8 @@ def load(folder: str | Path, trust: bool = False) -> Trained:
     try:
         if not of.record_file.exists() or (result := of.result()) is None:
             raise UserError(
-                f"{folder} is no folder of a finished run; normexp.results() lists them"
+                f"{folder} is no folder of a finished run, as outputs/runs/<name> is; "
+                "normexp.results() lists them"
             )
         spec = of.record().spec
     except DamagedFileError as error:

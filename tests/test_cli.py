@@ -128,7 +128,10 @@ MISTAKES = {
     "+typo=1": ("'typo'", "there are: seed, batch_size, "),
     "bacth_size=1": ("'bacth_size'", "did you mean batch_size?"),
     "optimizer.momentum=1": ("'optimizer.momentum'", "there are: name, lr, batch_exponent"),
-    "optimizer.algorithm.momentun=1": ("'optimizer.algorithm.momentun'", "did you mean optimizer.algorithm.momentum?"),
+    "optimizer.algorithm.momentun=1": (
+        "'optimizer.algorithm.momentun'",
+        "did you mean optimizer.algorithm.momentum?",
+    ),
     "runtime.thread=1": ("'runtime.thread'", "did you mean runtime.threads?"),
     "+runtime.typo=1": ("'runtime.typo'", "there are: outputs, cache_dir"),
     "norm.name=a/b": ("norm.name=a/b", "letters, digits"),

@@ -87,7 +87,9 @@ def _models(runs: Sequence[Run]) -> Iterator[str]:
 def budget_words(run: Run) -> str:
     """Return how long a run trains, in steps or epochs."""
     spec = run.spec
-    return f"{spec.steps} steps" if spec.epochs is None else f"{spec.epochs} epochs"
+    if spec.epochs is None:
+        return f"{spec.steps} step" + "s" * (spec.steps != 1)
+    return f"{spec.epochs} epoch" + "s" * (spec.epochs != 1)
 
 
 def _budgets(runs: Iterable[Run]) -> Iterator[str]:

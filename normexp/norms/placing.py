@@ -156,6 +156,8 @@ def _filled(
     assert isinstance(site, NormSite)
     try:
         made = layer(site.num_features)
+        if not isinstance(made, nn.Module):
+            raise TypeError(f"it makes {made!r}, and a torch.nn.Module is needed")  # noqa: TRY301
         if isinstance(site, FoundSite):
             return site.filled(made, filters_stay)
     except (TypeError, ValueError) as error:

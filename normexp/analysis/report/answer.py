@@ -112,6 +112,6 @@ def _alone(block: Block) -> str:
         for column in block.columns
         if (scores := block.scores(series, column)).values
     ]
-    return (
-        f"{said(block.by[0], series).capitalize()}: {listed(means)}; there is nothing to compare."
-    )
+    words = said(block.by[0], series)
+    name = words if "=" in words else words[0].upper() + words[1:]  # a setting as it is typed
+    return f"{name}: {listed(means)}; there is nothing to compare."

@@ -15,7 +15,7 @@ from normexp.analysis.report import comparisons
 from normexp.analysis.report.accuracy import accuracy_section, contrast_section, further_tables
 from normexp.analysis.report.answer import answer, main_block, what_next
 from normexp.analysis.report.augmentation import Augmentation
-from normexp.analysis.report.blocks import Block, blocks
+from normexp.analysis.report.blocks import Block, blocks, splitting
 from normexp.analysis.report.classes import classes_section
 from normexp.analysis.report.comparisons import CellComparison, compare_cells
 from normexp.analysis.report.files import cells_csv, runs_csv
@@ -117,7 +117,12 @@ def _opening(trained: Mapping[str, str], parts: Sequence[Block], choices: Choice
     set_up = Section("What was trained", tables=[setup_table(trained)], beside=True)
     set_up.figures, shown.figures = shown.figures, []
     if len(parts) > 1:
-        shown.words.insert(0, f"Figure and table are of {block.title}; the other parts are below.")
+        words = f"Figure and table are of {block.title}; the other parts are below"
+        apart = splitting([run for part in parts for run in part.runs], block.by)
+        if len(apart) == 1:
+            by = ",".join((apart[0], *block.by[1:]))
+            words += f"; normexp report by=[{by}] compares them"
+        shown.words.insert(0, f"{words}.")
     return [set_up, shown]
 
 

@@ -255,3 +255,12 @@ def test_a_study_of_which_nothing_has_finished_has_a_page_too(tmp_path: Path) ->
     text = page.read_text(encoding="utf-8")
     assert "0 of 2 runs have a test accuracy." in text
     assert "1 of 2 unfinished" in text or "1 unfinished, 1 diverged" in text
+
+
+def test_parts_that_one_setting_tells_apart_are_compared_by_it(tmp_path: Path) -> None:
+    for seed in range(2):
+        for epochs in (3, 6):
+            make_run(tmp_path, 0.5, seed=seed, epochs=epochs)
+    write_report(runs(tmp_path), CHOICES, Heading("All", None, ""), tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "the other parts are below; normexp report by=[epochs,batch_size] compares them." in text
