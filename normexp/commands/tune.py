@@ -174,12 +174,10 @@ def words(given: Sequence[ToTune], factors: Sequence[float]) -> str:
 def last_words(found: Sequence[Tuned], file: Path) -> list[str]:
     """Return a row a cell: the mean validation accuracy at each rate, and what was chosen."""
     rates = sorted({trial.lr for cell in found for trial in cell.trials})
-    rows = [["validation accuracy, %", *(f"lr {typed(rate)}" for rate in rates), "chosen"]]
+    rows = [["validation accuracy, % (seeds)", *(f"lr {typed(rate)}" for rate in rates), "chosen"]]
     for cell in found:
-        most = max(len(trial.val_accuracy) for trial in cell.trials)
         means = {
-            trial.lr: f"{100 * fmean(trial.val_accuracy):.1f}"
-            + f" ({len(trial.val_accuracy)} of {most} seeds)" * (len(trial.val_accuracy) < most)
+            trial.lr: f"{100 * fmean(trial.val_accuracy):.1f} ({len(trial.val_accuracy)})"
             for trial in cell.trials
         }
         edge = " (the best is at the edge of the grid)" if cell.at_edge else ""
