@@ -117,7 +117,7 @@ def verdict(
     for other, comparison in found.items():
         yield f"  {above(other, comparison)}"
     yield from other_size.lines()
-    short = {other: each for other, each in found.items() if each.goes_on}
+    short = {other: each for other, each in found.items() if each.is_undecided}
     pairs_of_runs = [(norms[best], norms[other]) for other in short]
     if further := goes_on(pairs_of_runs, [*short.values()]):
         yield f"Go on ({further.words}):"

@@ -83,8 +83,8 @@ class Comparison:
         return "more" if self.graded.mean > 0 else "less"
 
     @property
-    def goes_on(self) -> bool:
-        """Whether more seeds may say more."""
+    def is_undecided(self) -> bool:
+        """Whether it is open or likely, so that more seeds may say more."""
         return self.graded is not None and self.graded.grade in (Grade.OPEN, Grade.LIKELY)
 
     @property
@@ -101,7 +101,7 @@ class Comparison:
         if self.graded is None:
             return "not drawn"
         words = self.graded.text()
-        return f"{words}: {self.graded.lead}" if self.goes_on else words
+        return f"{words}: {self.graded.lead}" if self.is_undecided else words
 
     @property
     def lead_words(self) -> str:

@@ -45,7 +45,7 @@ class Interval:
 class Adjusted:
     """The answer for one comparison of a family: the two are of one test and agree."""
 
-    p: float  # adjusted for the family; 1 where there is nothing to test
+    p: float  # adjusted for the family; 1 with too few seeds, or nothing to test
     interval: Interval | None  # None where so few seeds give none at this level
 
 

@@ -139,7 +139,7 @@ def next_cells(series: Series, judged: Sequence[CellComparison], most: int) -> l
 
 def is_open(judged: CellComparison) -> bool:
     """Whether more seeds may decide it."""
-    return judged.comparison.goes_on
+    return judged.comparison.is_undecided
 
 
 def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell]) -> str:

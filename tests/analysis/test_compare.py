@@ -135,8 +135,8 @@ def test_28_points_are_open_at_two_seeds_and_likely_at_three_with_the_lead() -> 
     assert three.text == "likely: ahead by 28.0 points in 3 of 3 seeds"
     assert two.graded is not None
     assert two.graded.interval is None
-    assert two.goes_on
-    assert three.goes_on
+    assert two.is_undecided
+    assert three.is_undecided
     assert three.outcome == "more"
 
 

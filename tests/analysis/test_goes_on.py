@@ -141,7 +141,7 @@ def test_twenty_seeds_go_on_with_more_than_twenty(cell: Callable[..., list[Run]]
     pair = cell("norm=batch", *DATA), cell("norm=instance", *DATA)
     values = tuple(50.0 + 4 * (seed % 3) for seed in range(20))
     found = compare(Family("test"), [Pairs(tuple(range(20)), values, (53.0,) * 20, 0.5)])
-    assert found[0].goes_on
+    assert found[0].is_undecided
     further = goes_on([pair], found)
     assert further is not None
     assert further.command.endswith("until=decided max_seeds=40")

@@ -33,7 +33,7 @@ class Verdict:
     @property
     def short(self) -> list[Finding]:
         """The comparisons of which more seeds may say more."""
-        return [finding for finding in self.findings if finding.comparison.goes_on]
+        return [finding for finding in self.findings if finding.comparison.is_undecided]
 
     @property
     def seeds(self) -> tuple[int, ...]:

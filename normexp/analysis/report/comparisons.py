@@ -130,7 +130,7 @@ def _line(each: CellComparison) -> list[str]:
         *graded_cells(comparison),
         interval(images.interval, 2) if images else NONE,
         number(images.correlation if images else None, 2),
-        f"{comparison.seeds_needed:,}" if comparison.goes_on else NONE,
+        f"{comparison.seeds_needed:,}" if comparison.is_undecided else NONE,
         each.notes or NONE,
     ]
 
@@ -146,7 +146,7 @@ def graded_cells(comparison: Comparison) -> list[str]:
 
 def further(found: Sequence[CellComparison]) -> Further | None:
     """Return the command that goes on with what is short of decided; None where all is."""
-    short = [each for each in found if each.comparison.goes_on]
+    short = [each for each in found if each.comparison.is_undecided]
     return goes_on([each.sides for each in short], [each.comparison for each in short])
 
 
