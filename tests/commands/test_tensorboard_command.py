@@ -22,4 +22,4 @@ def test_a_setting_that_it_does_not_have_is_told(tmp_path: Path) -> None:
     answer = normexp(tmp_path, "tensorboard", "runtime.output=here")
     (line,) = answer.err.splitlines()
     assert answer.code == 1
-    assert "did you mean outputs?" in line
+    assert "did you mean runtime.outputs?" in line

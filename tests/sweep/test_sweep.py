@@ -90,7 +90,7 @@ def test_finished_runs_tell_how_long_new_seeds_take(
 ) -> None:
     sweep([make("seed=0")], keep_images)
     sweep([make("seed=1"), make("seed=0")], keep_images)
-    told = "2 runs in 1 cell: 1 finished, 1 to do; about 60 s (from 1 finished run)\n"
+    told = "2 runs in 1 cell: 1 finished, 1 to do; about 60 s of training (from 1 finished run)\n"
     assert told in capfd.readouterr().err
 
 
