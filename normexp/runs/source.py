@@ -78,7 +78,8 @@ def search_own(settings: object) -> None:
         sys.path.append(folder)
     # What they say of themselves: some modules import others where an attribute is asked for.
     # A script that runs is no import: a part in it is called from a second, imported module.
-    others = [module for name, module in list(sys.modules.items()) if name != "__main__"]
+    script = sys.modules["__main__"]  # multiprocessing has a second name for it
+    others = [module for module in list(sys.modules.values()) if module is not script]
     imported = {getattr(module, "__dict__", {}).get("__file__") for module in others}
     for each in sorted({each for file in files for each in _covered(file)}):
         digest = hashlib.sha256(each.read_bytes()).digest()
