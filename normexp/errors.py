@@ -86,11 +86,14 @@ def raised_in(error: BaseException) -> str:
     return next((p for p in reversed(packages) if p not in sys.stdlib_module_names), "")
 
 
-def suggestion(word: str, known: Iterable[str], most: int | None = None) -> str:
-    """Return which of the `known` words may be meant by `word`, or all of them, or the first."""
+def suggestion(word: str, known: Iterable[str], most: int | None = None, before: str = "") -> str:
+    """Return which of the `known` words may be meant by `word`, or all of them, or the first.
+
+    The one that may be meant is told as it is typed, behind what comes `before` it.
+    """
     known = list(known)
     if near := get_close_matches(word, known, n=1):
-        return f"did you mean {near[0]}?"
+        return f"did you mean {before}{near[0]}?"
     more = f" and {len(known) - most} more" if most and len(known) > most else ""
     return f"there are: {', '.join(known[:most])}{more}"
 
@@ -193,7 +196,7 @@ def _about_settings(error: Any) -> str:
         group, dot, last = match[1].rpartition(".")
         siblings = getattr(error.__cause__, "parent_node", None) or ()
         known = [str(key) for key in siblings if key != "hydra"]
-        meant = suggestion(last, known).replace("did you mean ", f"did you mean {group}{dot}")
+        meant = suggestion(last, known, before=group + dot)
         help_line = meant if known else "--help shows those that there are"
         return f"there is no setting '{match[1]}'; {help_line}"
     said = [_one_line(str(e)) for e in (error, error.__cause__) if e is not None]

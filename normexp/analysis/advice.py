@@ -17,12 +17,13 @@ from normexp.analysis.elsewhere import Elsewhere, as_near, elsewhere, scores_by_
 from normexp.analysis.goes_on import goes_on
 from normexp.analysis.grades import Grade
 from normexp.analysis.measures import accuracy, at_contrast, speed
-from normexp.analysis.render.document import interval, number, plural, with_interval
+from normexp.analysis.render.document import interval, number, with_interval
 from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import Scores
 from normexp.analysis.setup import setup, unfair_none
 from normexp.analysis.spread import PERCENT, spread
 from normexp.runs.tested import SEVERITIES
+from normexp.runs.text import plural
 from normexp.tuned import Tuned
 
 NEAR = 2  # batch sizes that differ by up to this factor are near

@@ -15,6 +15,7 @@ from normexp.analysis.sequential import (
     sequential_equivalence,
 )
 from normexp.runs.runtime import Design
+from normexp.runs.text import plural
 
 
 class Grade(StrEnum):
@@ -121,11 +122,11 @@ def lead(differences: Seeds, unit: str = "points") -> str:
     x = finite(differences.values())
     mean = float(x.mean())
     if abs(mean) <= ROUNDING * float(abs(x).max()):
-        return f"level over {len(x)} seed" + "s" * (len(x) > 1)
+        return f"level over {plural(len(x), 'seed')}"
     side = "ahead" if mean > 0 else "behind"
     seeds = int(np.sum(np.sign(x) == np.sign(mean)))
     amount = f"{abs(mean):.1f} points" if unit == "points" else f"{abs(mean):.3g} {unit}".strip()
-    return f"{side} by {amount} in {seeds} of {len(x)} seed" + "s" * (len(x) > 1)
+    return f"{side} by {amount} in {seeds} of {plural(len(x), 'seed')}"
 
 
 def _contradicts(mean: float, found: Grade, interval: Interval, margin: float) -> bool:

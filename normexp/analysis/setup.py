@@ -9,6 +9,7 @@ from normexp.analysis.rows import Run, design_of
 from normexp.kinds import typed
 from normexp.runs.result import Environment
 from normexp.runs.runtime import Design
+from normexp.runs.text import plural
 from normexp.tuned import Tuned, key_of
 
 JPEG = (".jpg", ".jpeg")
@@ -87,9 +88,7 @@ def _models(runs: Sequence[Run]) -> Iterator[str]:
 def budget_words(run: Run) -> str:
     """Return how long a run trains, in steps or epochs."""
     spec = run.spec
-    if spec.epochs is None:
-        return f"{spec.steps} step" + "s" * (spec.steps != 1)
-    return f"{spec.epochs} epoch" + "s" * (spec.epochs != 1)
+    return plural(spec.steps or 0, "step") if spec.epochs is None else plural(spec.epochs, "epoch")
 
 
 def _budgets(runs: Iterable[Run]) -> Iterator[str]:

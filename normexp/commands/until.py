@@ -21,7 +21,7 @@ from normexp.errors import UserError
 from normexp.runs.catalogue import read_entry
 from normexp.runs.folder import RunFolder
 from normexp.runs.looks import note_look
-from normexp.runs.text import aligned
+from normexp.runs.text import aligned, plural
 from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended
 from normexp.sweep.sweep import conclude
@@ -92,7 +92,7 @@ def stop_unless_finished(cells: Sequence[Cell], ends: Mapping[str, Ended]) -> No
     if missing:
         conclude(cells, ends)
         raise UserError(
-            f"{count(missing, 'cell')} not finished; the same command goes on from there"
+            f"{plural(len(missing), 'cell')} not finished; the same command goes on from there"
         )
 
 
@@ -145,14 +145,10 @@ def is_open(judged: CellComparison) -> bool:
 def round_line(number: int, judged: Sequence[CellComparison], new: Sequence[Cell]) -> str:
     seeds = sorted({cell.spec.seed for cell in new})
     return (
-        f"round {number}: {sum(map(is_open, judged))} of {count(judged, 'comparison')} "
+        f"round {number}: {sum(map(is_open, judged))} of {plural(len(judged), 'comparison')} "
         f"open; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))} "
-        f"for {count(new, 'cell')}"
+        f"for {plural(len(new), 'cell')}"
     )
-
-
-def count(things: Sequence[object], what: str) -> str:
-    return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 
 def last_words(judged: Sequence[CellComparison], series: Series, most: int) -> list[str]:
@@ -165,17 +161,17 @@ def last_words(judged: Sequence[CellComparison], series: Series, most: int) -> l
         shown = graded.interval.text() if graded.interval else "–"
         rows.append([what, str(graded.seeds), shown, graded.text(), graded.lead])
     lines = [aligned(rows)]
+    every = plural(len(judged), "comparison")
     if chance := sum(g is not None and g.grade is Grade.NOT_ABOVE_CHANCE for _, g in grades):
         lines.append(
-            f"{chance} of {count(judged, 'comparison')} not above chance, which more seeds do not "
-            "mend: train longer, or choose learning rates with normexp tune"
+            f"{chance} of {every} not above chance, which more seeds do not mend: train longer, or "
+            "choose learning rates with normexp tune"
         )
     still = sum(map(is_open, judged))
     if not still:
-        return [*lines, f"{count(judged, 'comparison')}: none is open"]
+        return [*lines, f"{every}: none is open"]
     seeds = max(map(len, series.values()))
     return [
         *lines,
-        f"{still} of {count(judged, 'comparison')} still open after {seeds} seeds; "
-        f"max_seeds={2 * most} goes on",
+        f"{still} of {every} still open after {seeds} seeds; max_seeds={2 * most} goes on",
     ]

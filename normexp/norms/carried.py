@@ -19,8 +19,9 @@ def take_over(layer: nn.Module, own: nn.Module, running: bool = True) -> None:
     as in `GroupBatchNorm`, sees other values, and takes no running statistics over.
     """
     learning = [parameter.requires_grad for parameter in own.parameters()]
+    # In torchvision's FrozenBatchNorm2d scale and shift are buffers.
     has_scale = bool(learning) or isinstance(getattr(own, "weight", None), Tensor)
-    if has_scale and not any(learning):  # of torchvision's FrozenBatchNorm2d they are buffers
+    if has_scale and not any(learning):
         layer.requires_grad_(False)
     if not normalises(own):
         return

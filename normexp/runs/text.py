@@ -39,6 +39,11 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def plural(count: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{count:,} {noun}" + "s" * (count != 1)
+
+
 def duration(seconds: float) -> str:
     """Return a time for people, such as `5 min`."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan, nan
 from statistics import mean
 
-from normexp.runs.text import duration
+from normexp.runs.text import duration, plural
 from normexp.sweep.cell import Cell
 
 
@@ -25,11 +25,11 @@ def start_line(cells: Sequence[Cell], at_once: int) -> str:
     ]
     if (at_once := min(at_once, len(missing))) > 1:
         counts.append(f"{at_once} at once")
-    runs, of_cells = _number(len(cells), "run"), len({cell.spec.cell_name for cell in cells})
-    line = f"{runs} in {_number(of_cells, 'cell')}: {', '.join(counts)}"
+    runs, of_cells = plural(len(cells), "run"), len({cell.spec.cell_name for cell in cells})
+    line = f"{runs} in {plural(of_cells, 'cell')}: {', '.join(counts)}"
     seconds = expected_seconds(finished, missing)
     if seconds is not None:
-        source = _number(len(finished), "finished run")
+        source = plural(len(finished), "finished run")
         line += f"; about {duration(max(1, seconds / at_once))} of training (from {source})"
     return line
 
@@ -56,10 +56,6 @@ def expected_seconds(finished: Sequence[Cell], missing: Sequence[Cell]) -> float
         for cell in missing
     )
     return None if isnan(total) else total
-
-
-def _number(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _kind(cell: Cell) -> tuple[str, int]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from normexp.analysis.claims.finding import Finding
 from normexp.analysis.power import MANY_SEEDS
-from normexp.analysis.render.document import plural
 from normexp.kinds import typed
 from normexp.runs.names import several
+from normexp.runs.text import plural
 
 OUTCOMES = {
     "more": "more",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from normexp.analysis.intervals import Interval
 from normexp.analysis.spread import Spread
+from normexp.runs.text import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -113,8 +114,3 @@ def interval(interval: Interval | None, digits: int = 1) -> str:
 def p_value(p: float) -> str:
     """Return a probability as papers print it."""
     return "<0.001" if p < 0.001 else f"{p:.3f}".rstrip("0").rstrip(".") if p < 1 else "1"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 run`, `2 runs`."""
-    return f"{count:,} {noun}" + "s" * (count != 1)

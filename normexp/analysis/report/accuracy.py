@@ -12,7 +12,6 @@ from normexp.analysis.render.document import (
     Section,
     Table,
     interval,
-    plural,
     with_interval,
 )
 from normexp.analysis.report.blocks import Block, short
@@ -22,6 +21,7 @@ from normexp.analysis.scores import counts
 from normexp.analysis.spread import PERCENT as PERCENT_RANGE
 from normexp.kinds import typed
 from normexp.runs.tested import SEVERITIES
+from normexp.runs.text import plural
 
 PERCENT = "test accuracy, %"
 LEVELS = ("0", *SEVERITIES)  # contrast severities; 0: unchanged

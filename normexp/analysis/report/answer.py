@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from normexp.analysis.goes_on import tunes_of
 from normexp.analysis.grades import Grade
 from normexp.analysis.measures import accuracy
-from normexp.analysis.render.document import number, plural
+from normexp.analysis.render.document import number
 from normexp.analysis.report.augmentation import Augmentation
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.report.comparisons import CellComparison, further, words
 from normexp.analysis.report.prose import at, listed, said, sentence
 from normexp.analysis.setup import has_same_rates, is_tuned, unfair_none
+from normexp.runs.text import plural
 from normexp.tuned import Tuned
 
 MOST_SENTENCES = 4

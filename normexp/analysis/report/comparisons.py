@@ -8,13 +8,14 @@ from functools import cached_property
 from normexp.analysis.compare import Comparison, Family, Pairs, compare
 from normexp.analysis.goes_on import Further, goes_on
 from normexp.analysis.measures import Measure, accuracy
-from normexp.analysis.render.document import NONE, Section, Table, interval, number, p_value, plural
+from normexp.analysis.render.document import NONE, Section, Table, interval, number, p_value
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.right_images import Images, images_of
 from normexp.analysis.rows import Run, design_of
 from normexp.errors import UserError
 from normexp.kinds import typed
 from normexp.runs.runtime import Design
+from normexp.runs.text import plural
 
 DEFAULT_REFERENCE = "batch"
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 
 from normexp.analysis.measures import accuracy
-from normexp.analysis.render.document import NONE, Section, Table, number, plural
+from normexp.analysis.render.document import NONE, Section, Table, number
 from normexp.analysis.report.blocks import Block
 from normexp.analysis.rows import Run
 from normexp.analysis.scores import counts
 from normexp.kinds import typed
 from normexp.runs.result import Environment
+from normexp.runs.text import plural
 
 
 def state_section(runs: Sequence[Run], blocks: Sequence[Block]) -> Section:

@@ -17,6 +17,7 @@ from normexp.analysis.claims.read import read_claim
 from normexp.analysis.claims.verdict import Verdict, judge_claim
 from normexp.analysis.rows import MeasuredNetwork, Row, Run
 from normexp.errors import UserError
+from normexp.runs.runtime import Design
 
 JITTER = (0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.001, -0.001)
 """So that differences have a spread; their mean is 0."""
@@ -328,6 +329,15 @@ def test_what_is_measured_at_the_start_is_not_mixed_up_with_trained_runs() -> No
     rows += runs([0.1] * 8, norm="instance")  # at chance, which says nothing of the measurement
     found = judge_claim(of, rows)
     assert (found.word, found.grade, found.seeds) == ("SUPPORTED", "measured", ())
+
+
+def test_runs_that_are_not_compared_do_not_say_how_the_others_are_judged() -> None:
+    rows = runs(around(0.8), norm="instance") + runs(around(0.7), norm="batch")
+    (added,) = runs([0.5], norm="group")
+    for of, design in ((added, Design.PLANNED), (rows[0], Design.SEQUENTIAL)):
+        others = [row for row in (*rows, added) if row is not of]
+        found = judge_claim(claim(), [*others, replace(of, design=Design.SEQUENTIAL)])
+        assert {each.comparison.family.design for each in found.findings} == {design}
 
 
 def test_exploration_seeds_are_not_judged() -> None:

@@ -143,10 +143,12 @@ def test_runs_that_the_lens_saw_with_other_settings_are_left_out(tmp_path: Path)
     for seed, images, accuracy in ((0, 20, 0.9), *((s, 5000, 0.5) for s in (1, 2, 3))):
         folder = make_run(tmp_path, 0.5, seed=seed)
         leave_lens(folder, {**row, **choice, "accuracy": accuracy}, common={"images": images})
+    make_run(tmp_path, "diverged", seed=4)
     (block,) = blocks(runs(tmp_path), CHOICES.by)
     section = lens_section(block, 0.95, "")
     assert section is not None
-    assert section.words[0].startswith("4 of 4 runs were seen")
+    assert section.words[0].startswith("4 of 5 runs were seen")
+    assert all("diverged" not in row[0] for table in section.tables for row in table.rows)
     assert section.words[1].startswith("1 of them had other settings")
     assert section.tables[0].rows == [["batch, batch size 8", "50.0 [50.0, 50.0]"]]
 
