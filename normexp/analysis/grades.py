@@ -135,7 +135,7 @@ def _contradicts(mean: float, found: Grade, interval: Interval, margin: float) -
     An anytime-valid test then stands by its first answer.
     """
     if found is Grade.SAME:
-        return abs(mean) >= margin
+        return abs(mean) > margin
     return interval.excludes_zero() and mean * (interval.low + interval.high) < 0
 
 

@@ -161,6 +161,13 @@ def test_the_grade_agrees_with_the_interval_that_is_shown(design: Design) -> Non
                 assert interval is None or not interval.excludes_zero()
 
 
+@pytest.mark.parametrize("design", list(Design))
+def test_values_that_agree_to_the_bit_are_the_same_with_a_margin_of_0(design: Design) -> None:
+    ten = Scores(dict.fromkeys(range(10), 0.25))
+    (found,) = compare(Family("all", design), [Pairs.of(ten, ten, margin=0.0)])
+    assert found.outcome == "same"
+
+
 @pytest.mark.parametrize(
     "differences",
     [(5.0, 5.1, 4.9, 5.05, -10, -12, -9, -11), (0.1, 0.11, 0.09, 0.1, 0.12, 0.1, 5.0, 6.0, 4.0)],
