@@ -1,6 +1,8 @@
 """Which norm the runs at hand advise, how sure that is, and what they do not show."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import log
 from statistics import fmean
 
@@ -22,6 +24,7 @@ from normexp.analysis.rows import Run, design_of
 from normexp.analysis.scores import Scores
 from normexp.analysis.setup import setup, unfair_none
 from normexp.analysis.spread import PERCENT, spread
+from normexp.runs.result import Environment
 from normexp.runs.tested import SEVERITIES
 from normexp.runs.text import plural
 from normexp.tuned import Tuned
@@ -156,11 +159,31 @@ def above(other: str, comparison: Comparison) -> str:
 
 
 def cost(norms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    speeds = {norm: [v for v in map(speed, own) if v is not None] for norm, own in norms.items()}
+    """Yield the speed of each norm, on the kind of machine on which most norms were trained."""
+    speeds = [
+        (norm, _machine(run), value)
+        for norm, own in norms.items()
+        for run in own
+        if (value := speed(run)) is not None
+    ]
+    if not speeds:
+        return
+    of_norms = dict.fromkeys((norm, machine) for norm, machine, _ in speeds)
+    shared = Counter(machine for _, machine in of_norms).most_common(1)[0][0]
     # Other work on the machine slows some runs; the fastest of a norm is slowed least.
-    words = [f"{norm} {max(values):,.0f}" for norm, values in speeds.items() if values]
-    if words:
-        yield f"Cost, in images a second of training (the fastest run): {', '.join(words)}."
+    fastest: dict[str, float] = {}
+    for norm, machine, value in speeds:
+        if machine == shared:
+            fastest[norm] = max(value, fastest.get(norm, 0))
+    words = ", ".join(f"{norm} {value:,.0f}" for norm, value in fastest.items())
+    yield f"Cost, in images a second of training (the fastest run): {words}."
+    if others := ", ".join(sorted({norm for norm, _, _ in speeds} - fastest.keys())):
+        yield f"Trained on other machines, so that speeds do not compare: {others}."
+
+
+def _machine(run: Run) -> Environment | None:
+    """Return what a speed depends on beside the settings."""
+    return replace(run.result.environment, normexp="", python="") if run.result else None
 
 
 def missing(size: int, scores: Mapping[str, Scores]) -> Iterator[str]:

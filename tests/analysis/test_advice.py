@@ -49,6 +49,24 @@ def test_the_better_norm_is_advised_with_its_interval_its_lead_and_its_cost() ->
     ]
 
 
+def test_speeds_are_those_of_one_kind_of_machine() -> None:
+    """A norm that was trained on a faster machine is no cheaper for that."""
+    instance, group = runs("instance", 0.8), runs("group", 0.6)
+    first, *others = runs("batch", 0.7)
+    there = [on_another_machine(run) for run in (first, *group)]
+    found = told([*instance, *others, *there])
+    speeds = "instance 200, batch 200"
+    assert f"Cost, in images a second of training (the fastest run): {speeds}." in found
+    assert "Trained on other machines, so that speeds do not compare: group." in found
+
+
+def on_another_machine(run: Run) -> Run:
+    assert run.result
+    environment = replace(run.result.environment, instructions="AVX512")
+    timing = replace(run.result.timing, images_per_second=900.0)
+    return replace(run, result=replace(run.result, environment=environment, timing=timing))
+
+
 def test_where_contrast_varies_the_severities_count() -> None:
     rows = runs("instance", 0.8) + runs("batch", 0.7)
     # 80 · (1 + 0.9 + 0.8 + 0.7 + 0.6 + 0.5) / 6
