@@ -101,7 +101,8 @@ def contrast_section(block: Block, level: float, name: str) -> Section:
     caption = f"Test accuracy as contrast is taken away, with {level:.0%} intervals; 0: unchanged."
     alternative = f"{caption} The table has the numbers."
     figure = Figure(f"{name}contrast", caption + block.left_out, alternative, drawing)
-    rows = [[block.row(*at), *map(with_interval, spreads(*at))] for at in block.places]
+    places = [at for at in block.places if at in block.cells]
+    rows = [[block.row(*at), *map(with_interval, spreads(*at))] for at in places]
     head = [short(block.by[0]), "unchanged", *(f"severity {s}" for s in SEVERITIES)]
     numbers = "Test accuracy in percent by contrast severity: means over seeds, as in the figure."
     table = Table(f"{name}contrast", numbers, head, rows)

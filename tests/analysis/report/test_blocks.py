@@ -10,7 +10,7 @@ import pytest
 from helpers.made import made, make_run, make_study
 from helpers.rows import runs
 
-from normexp.analysis.report.accuracy import axis_of
+from normexp.analysis.report.accuracy import axis_of, contrast_section
 from normexp.analysis.report.blocks import blocks, factors_of
 from normexp.analysis.report.classes import classes_section
 from normexp.errors import UserError
@@ -52,6 +52,15 @@ def test_a_column_of_null_has_a_title_too(tmp_path: Path) -> None:
     assert not axis_of(block).joined  # null has no place among numbers
     over_sizes, _ = blocks(runs(tmp_path), ["norm", "batch_size"])
     assert axis_of(over_sizes).joined
+
+
+def test_a_cell_without_runs_has_no_row_by_contrast(tmp_path: Path) -> None:
+    make_study(tmp_path, ["batch"], [4, 8], 2, lambda *_: 0.5)
+    make_study(tmp_path, ["renorm"], [4], 2, lambda *_: 0.5)
+    (block,) = blocks(runs(tmp_path), ["norm", "batch_size"])
+    (table,) = contrast_section(block, 0.95, "").tables
+    named = [row[0] for row in table.rows]
+    assert named == ["batch, batch size 4", "batch, batch size 8", "renorm, batch size 4"]
 
 
 @pytest.mark.parametrize("by", [[], ["norm", "norm"], ["norm", "batch_size", "seed"]])
