@@ -36,6 +36,11 @@ def conf_dir() -> str:
     return str(shipped.conf_dir())
 
 
+def cache_dir() -> str:
+    """Return the folder of decoded images on this machine, where no other is given."""
+    return str(OmegaConf.load(shipped.conf_dir() / "train.yaml").runtime.cache_dir)
+
+
 OmegaConf.register_new_resolver("tree_digest", images_digest, replace=True)
 OmegaConf.register_new_resolver(
     "last_word", lambda target: str(target).rpartition(".")[2], replace=True

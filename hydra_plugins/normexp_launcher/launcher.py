@@ -92,6 +92,7 @@ class ProcessLauncher(Launcher):
             print(f"composing {len(job_overrides)} cells", file=sys.stderr)
         grid = self.grid()
         cells: dict[str, Cell] = {}
+        folders: dict[str, bool] = {}
         asked = tqdm(
             job_overrides, "composing", disable=None, leave=False, delay=0.3, unit=" cells"
         )
@@ -111,6 +112,12 @@ class ProcessLauncher(Launcher):
             folder = RunFolder.of(Path(runtime.outputs).expanduser(), spec)
             cell = Cell(label or spec.name, spec, runtime, folder, tuple(arguments))
             cells.setdefault(spec.name, cell)
+            folders[runtime.outputs] = True
+        if len(folders) > 1:
+            raise UserError(
+                f"runtime.outputs={','.join(folders)}: the runs of a sweep go into one folder; "
+                "nothing was started"
+            )
         if not cells:
             raise UserError("no run can work; nothing was started")
         return list(cells.values())
@@ -156,7 +163,8 @@ def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
     from normexp.sweep.plan import Plan
 
     runtime = cells[0].runtime
-    threads = None if runtime.threads is not None else int(cores or 1)
+    # Ray may give a part of a core to a task.
+    threads = None if runtime.threads is not None else max(1, int(cores or 1))
     return Plan(({},) * (runtime.jobs or len(cells)), threads)
 
 

@@ -24,7 +24,9 @@ class GridSweeper(BasicSweeper):
         is_new = not outputs.exists()
         done = 0
         try:
-            for batch in self.batches(arguments, self.max_batch_size):
+            # A launcher of ours bounds by runtime.jobs how many runs there are at once.
+            is_ours = isinstance(self.launcher, ProcessLauncher)
+            for batch in self.batches(arguments, None if is_ours else self.max_batch_size):
                 self.validate_batch_is_legal(batch)
                 for each in self.launcher.launch(batch, initial_job_idx=done):
                     _ = each.return_value  # raises what the job has raised

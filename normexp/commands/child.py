@@ -18,6 +18,7 @@ from normexp.errors import UserError, one_line, show
 from normexp.runs.folder import RunFolder
 from normexp.runs.plain import from_plain
 from normexp.runs.runtime import Runtime, folders_of
+from normexp.runs.source import own_source
 from normexp.runs.spec import RunSpec, Settings
 
 
@@ -45,12 +46,12 @@ def stop_with_parent() -> None:
 
 
 def train_spec(spec: Settings, runtime: Settings, command: str) -> None:
-    train.carry_out(from_plain(RunSpec, spec), from_plain(Runtime, runtime), command)
-
-
-def train_typed(arguments: Sequence[str]) -> int:
-    sys.argv = ["normexp train", *arguments]
-    return train.main()
+    asked = from_plain(RunSpec, spec)
+    for part, digest in own_source(asked.settings).items():
+        if digest != asked.source.get(part):
+            raise UserError(f"{part} has changed since the sweep began; type the command again")
+    here = {"cache_dir": build.cache_dir(), **runtime}
+    train.carry_out(asked, from_plain(Runtime, here), command)
 
 
 def evaluate_run(folder: str, asked: Settings, runtime: Settings, trust: bool) -> None:
@@ -90,7 +91,6 @@ def problem(spec: Settings, runtime: Settings) -> str | None:
 
 TASKS: Mapping[str, Callable[..., int | None]] = {
     "train": train_spec,
-    "train_typed": train_typed,
     "evaluate": evaluate_run,
     "check": check,
     "gpus": gpus,

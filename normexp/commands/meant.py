@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from normexp.commands.quoting import refuse_lists
+from normexp.errors import UserError
 from normexp.settings import PARTS
 from normexp.shipped import own_folders
 
@@ -26,7 +27,8 @@ NAMES = "-_./"
 def as_meant(arguments: Sequence[str], conf: str) -> list[str]:
     """Return the arguments of a training with those that take such values back, and say so.
 
-    Raises UserError where a list is given in the place of a choice.
+    Raises UserError where a list is given in the place of a choice, and where a sweep has several
+    choices for not all of which such a value is meant.
     """
     refuse_lists(arguments)
     overrides, lines = meant_for_others(arguments, conf)
@@ -49,6 +51,8 @@ def meant_for_others(arguments: Sequence[str], conf: str) -> tuple[list[str], li
     overrides, lines = [], []
     for group in sorted({*PARTS} & typed.keys() & experiment.keys()):
         choice = typed[group]
+        if "," in choice:
+            _refuse_several(arguments, conf, group, choice.split(","))
         if choice == meant.get(group) or not _is_name(choice):
             continue
         own, other = (dict(_leaves(_read(folders, group, c))) for c in (choice, meant.get(group)))
@@ -63,6 +67,17 @@ def meant_for_others(arguments: Sequence[str], conf: str) -> tuple[list[str], li
                 f"it is {what}; {dotted}=... gives another"
             )
     return overrides, lines
+
+
+def _refuse_several(
+    arguments: Sequence[str], conf: str, group: str, choices: Sequence[str]
+) -> None:
+    """Raise UserError where a value of the experiment is not meant for each of several choices."""
+    others = [each for each in arguments if not each.startswith(f"{group}=")]
+    for choice in choices:
+        _, lines = meant_for_others([*others, f"{group}={choice}"], conf)
+        if lines:
+            raise UserError(f"{group}={','.join(choices)}: {lines[0]}; type each {group} alone")
 
 
 def _is_name(choice: object) -> bool:

@@ -24,7 +24,8 @@ from normexp.runs.spec import RunSpec
 from normexp.tuned import NotTunedError
 
 # Settings of a sweep, which one run by hand has no use for.
-OF_A_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher")
+OF_LAUNCHER = ("hydra/launcher", "hydra.launcher")
+OF_A_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweeper", *OF_LAUNCHER)
 # As torch says it of a GPU's memory, and of the machine's.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "storage size calculation overflowed")
 
@@ -37,6 +38,8 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"{error}; choose one: {tune_command(HydraConfig.get())}") from error
     if runtime.until:
         print(f"until={runtime.until} adds seeds in a sweep (-m); this is one run", file=sys.stderr)
+    for each in launcher_typed(HydraConfig.get()):
+        print(f"{each} is for a sweep (-m); this is one run, and trains here", file=sys.stderr)
     carry_out(spec, runtime, shlex.join(["normexp", "train", *by_hand(HydraConfig.get())]))
 
 
@@ -104,7 +107,13 @@ def tune_command(hydra: HydraConf) -> str:
     """Return the command that chooses the learning rates of a run or of a sweep."""
     decided = ("seed", "until", "max_seeds", "optimizer.lr")
     own = [o for o in hydra.overrides.task if o.partition("=")[0].lstrip("+~") not in decided]
-    return shlex.join(["normexp", "tune", *flags_of(hydra), *own])
+    return shlex.join(["normexp", "tune", *flags_of(hydra), *launcher_typed(hydra), *own])
+
+
+def launcher_typed(hydra: HydraConf) -> list[str]:
+    """Return what was typed of `hydra/launcher`."""
+    typed: list[str] = OmegaConf.to_container(hydra.overrides.hydra)  # type: ignore[assignment]
+    return [each for each in typed if each.lstrip("+~").startswith(OF_LAUNCHER)]
 
 
 def flags_of(hydra: HydraConf) -> list[str]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from normexp import build
 from normexp.runs.catalogue import Entry, last_change, read_entry
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, revisit
@@ -15,7 +16,7 @@ from normexp.runs.record import RunRecord
 from normexp.runs.reference import take
 from normexp.runs.result import RunResult
 from normexp.runs.runtime import Runtime
-from normexp.runs.spec import RunSpec
+from normexp.runs.spec import RunSpec, Settings
 from normexp.sweep.pool import Task
 
 
@@ -50,7 +51,7 @@ class Cell:
         """What its process writes to the screen that it does not have."""
         return self.folder.console
 
-    def asked(self, threads: int | None = None) -> dict[str, object]:
+    def asked(self, threads: int | None = None) -> dict[str, Settings]:
         """Return both records as plain values, with so many `threads` if that is given."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=threads)
         return {"spec": to_plain(self.spec), "runtime": to_plain(runtime)}
@@ -60,8 +61,17 @@ class Cell:
         return Task("train", {**self.asked(threads), "command": self.by_hand(threads)})
 
     def task_far(self, threads: int | None) -> Task:
-        """Return what its process on a machine that has an environment of its own is to do."""
-        return Task("train_typed", {"arguments": [*self._typed(threads), "hydra.mode=RUN"]})
+        """Return what its process on a machine that has an environment of its own is to do.
+
+        The settings are those of the sweep, whatever its files say by then; the folder of decoded
+        images is the machine's own, where none is given.
+        """
+        task = self.task(threads)
+        if self.runtime.cache_dir != build.cache_dir():
+            return task
+        runtime = self.asked(threads)["runtime"]
+        kept = {key: value for key, value in runtime.items() if key != "cache_dir"}
+        return replace(task, given={**task.given, "runtime": kept})
 
     def take(self) -> bool:
         """Take its result from the runs that normexp ships, if it is there; return whether."""

@@ -103,4 +103,6 @@ def _reason(cell: Cell, code: int, words: str) -> str:
         return "killed by SIGKILL, by another program or a person; the same command tries again"
     if code < 0:
         return f"ended by {Signals(-code).name} {words}".rstrip()
+    if code == 0:
+        return f"ended without an error and without a result; it said: {words}"
     return words or f"ended with exit code {code} and no result"

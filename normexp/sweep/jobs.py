@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
+from math import inf
 from pathlib import Path
+from signal import SIGTERM
 
 from normexp.sweep.plan import Plan
 from normexp.sweep.pool import Tail, Task
+
+# SLURM kills a job 30 seconds after it asked it to end, and tells of it some time later.
+GRACE_SECONDS = 120.0
 
 
 class Jobs(ABC):
@@ -16,6 +22,7 @@ class Jobs(ABC):
         self.plan = plan
         self.running: dict[str, Tail] = {}
         self.is_stopping = False
+        self._deadline = inf
 
     def __enter__(self) -> Jobs:
         return self
@@ -37,6 +44,8 @@ class Jobs(ABC):
         ended = []
         for name, tail in list(self.running.items()):
             end = self.end(name)
+            if end is None and time.monotonic() > self._deadline:
+                end = 128 + SIGTERM, "normexp: asked to end, and not heard of since"
             if end is not None:
                 code, words = end if isinstance(end, tuple) else (end, tail.said())
                 ended.append((name, code, words))
@@ -47,6 +56,7 @@ class Jobs(ABC):
         """Have all jobs leave a checkpoint and go."""
         if not self.is_stopping:
             self.is_stopping = True
+            self._deadline = time.monotonic() + GRACE_SECONDS
             self.cancel()
 
     @abstractmethod

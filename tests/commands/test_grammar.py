@@ -98,6 +98,16 @@ def mine(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_sweep_over_choices_is_refused_where_such_a_value_is_meant_for_one(mine: Path) -> None:
+    own = ("--config-dir=my", "experiment=mine")
+    answer = normexp(mine, "train", "-m", *own, "optimizer=sgd,adamw", "--cfg", "job")
+    assert answer.code == 1
+    assert "optimizer=sgd,adamw: optimizer.lr=0.4 of experiment=mine is meant for" in answer.err
+    assert answer.err.endswith("type each optimizer alone\n")
+    typed = ("optimizer.lr=0.4", "optimizer.algorithm.momentum=0.9")
+    assert meant_for_others([*own, "optimizer=sgd,sgd", *typed], build.conf_dir()) == ([], [])
+
+
 def test_nor_does_one_of_a_users_own_experiment(mine: Path) -> None:
     own = ("--config-dir=my", "experiment=mine")
     assert settings(mine, *own)["optimizer"]["lr"] == 0.4

@@ -23,7 +23,7 @@ from normexp.engine.requeue import requeue
 from normexp.errors import Stopped, UserError
 from normexp.runs.lock import InProgressError
 
-from .commands import SWEEP, said, train
+from .commands import SMALL, SWEEP, said, train
 
 LAUNCHERS = {
     "processes": ProcessLauncher,
@@ -53,6 +53,34 @@ def test_a_missing_package_is_told_with_its_remedy(tmp_path: Path) -> None:
         f"normexp: {launch}: the package submitit is not installed; pip install submitit\n"
     )
     assert not (tmp_path / "outputs/runs").exists()
+
+
+def test_a_launcher_without_a_sweep_is_told(tmp_path: Path) -> None:
+    launch = ("hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu")
+    assert train(tmp_path, *SMALL, "epochs=1", *launch) == 0
+    told = said(tmp_path)
+    for each in launch:
+        assert f"{each} is for a sweep (-m); this is one run, and trains here\n" in told
+
+
+def test_the_command_that_tunes_a_sweep_has_its_launcher(tmp_path: Path) -> None:
+    launch = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=7")
+    assert train(tmp_path, *SWEEP, "optimizer.lr=tuned", *launch) == 1
+    assert f"choose one: normexp tune {' '.join(launch)} data=generated " in said(tmp_path)
+
+
+def test_a_sweep_has_one_folder(tmp_path: Path) -> None:
+    assert train(tmp_path, *SWEEP, "runtime.outputs=one,two") == 1
+    assert said(tmp_path) == (
+        "normexp: runtime.outputs=one,two: the runs of a sweep go into one folder; "
+        "nothing was started\n"
+    )
+
+
+def test_batches_of_hydra_do_not_part_a_sweep(tmp_path: Path) -> None:
+    few = ("epochs=1", "hydra.sweeper.max_batch_size=1")
+    assert train(tmp_path, *SWEEP[:-1], *few, "norm=batch,both") == 0
+    assert "2 runs in 2 cells: 2 to do" in said(tmp_path)
 
 
 @pytest.mark.parametrize(

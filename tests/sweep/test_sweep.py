@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -21,7 +22,10 @@ from normexp.commands import child
 from normexp.errors import Stopped, UserError
 from normexp.runs.catalogue import catalogue
 from normexp.runs.lock import locked
+from normexp.runs.runtime import Runtime
+from normexp.runs.spec import RunSpec
 from normexp.sweep import fork, pool
+from normexp.sweep.cell import Cell
 from normexp.sweep.ended import Ended, how_it_ended
 from normexp.sweep.pool import GRACE_SECONDS
 from normexp.sweep.sweep import conclude, sweep
@@ -221,6 +225,48 @@ def test_a_process_that_is_killed_as_it_stops_goes_on_where_it_has_a_checkpoint(
     assert end.words.endswith(words)
 
 
+def test_a_process_without_a_result_is_not_told_by_the_last_line_of_a_run(make: Make) -> None:
+    end = how_it_ended(make("seed=0"), 0, "outputs/runs/another", None, stopping=False)
+    assert end.line == (
+        "failed: ended without an error and without a result; it said: outputs/runs/another"
+    )
+
+
+def test_a_job_is_given_the_settings_of_its_cell_and_reads_images_of_its_own(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make("seed=0")
+    here = Cell(cell.label, cell.spec, cell.runtime, cell.folder, ("seed=0",))
+    asked = here.asked(3)
+    far = here.task_far(3)
+    assert far.do == "train"
+    assert far.given["spec"] == asked["spec"]
+    runtime = dict(asked["runtime"])
+    assert runtime["threads"] == 3
+    del runtime["cache_dir"]
+    assert far.given["runtime"] == runtime
+    carried: list[tuple[RunSpec, Runtime]] = []
+    monkeypatch.setattr(
+        "normexp.commands.train.carry_out", lambda *given: carried.append(given[:2])
+    )
+    monkeypatch.setenv("NORMEXP_CACHE", "/of/the/job")
+    child.train_spec(far.given["spec"], far.given["runtime"], "normexp train")
+    assert carried == [(cell.spec, replace(cell.runtime, threads=3, cache_dir="/of/the/job"))]
+    other = replace(here, runtime=replace(cell.runtime, cache_dir="/typed"))
+    assert other.task_far(3) == other.task(3)
+
+
+def test_a_part_that_has_changed_since_the_sweep_began_is_not_trained_under_the_old_name(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "edited.py").write_text("from torch.nn import BatchNorm2d as Mine\n")
+    asked = make("norm=custom norm.layer._target_=edited.Mine").asked()
+    (tmp_path / "edited.py").write_text("from torch.nn import InstanceNorm2d as Mine\n")
+    with pytest.raises(UserError, match="edited has changed since the sweep began; type"):
+        child.train_spec(asked["spec"], asked["runtime"], "normexp train")
+
+
 def test_a_log_that_cannot_be_written_fails_its_cell_only(make: Make, outputs: Path) -> None:
     cells = [make("seed=0"), make("seed=1")]
     cells[0].log.mkdir(parents=True)
@@ -278,7 +324,7 @@ def test_a_fault_makes_no_cell_impossible(
 
         monkeypatch.setattr("normexp.build.training", training)
         asked = make(f"seed=0 skip_impossible={str(skip).lower()}").asked()
-        return child.problem(asked["spec"], asked["runtime"])  # type: ignore[arg-type]
+        return child.problem(asked["spec"], asked["runtime"])
 
     fault = raising(RuntimeError("of a test"))
     assert fault is None if skip else "RuntimeError: of a test" in str(fault)
