@@ -160,12 +160,13 @@ class RayLauncher(ProcessLauncher):
 
 def far_plan(cells: Sequence[Cell], cores: int | None) -> Plan:
     """Return the plan for jobs that have so many `cores` each."""
+    from normexp import build
     from normexp.sweep.plan import Plan
 
     runtime = cells[0].runtime
     # Ray may give a part of a core to a task.
     threads = None if runtime.threads is not None else max(1, int(cores or 1))
-    return Plan(({},) * (runtime.jobs or len(cells)), threads)
+    return Plan(({},) * (runtime.jobs or len(cells)), threads, build.cache_dir())
 
 
 def keep_images(settings: Settings) -> None:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from normexp import build
 from normexp.runs.catalogue import Entry, last_change, read_entry
 from normexp.runs.folder import RunFolder
 from normexp.runs.lock import InProgressError, revisit
@@ -60,14 +59,14 @@ class Cell:
         """Return what its process on this machine is to do."""
         return Task("train", {**self.asked(threads), "command": self.by_hand(threads)})
 
-    def task_far(self, threads: int | None) -> Task:
+    def task_far(self, threads: int | None, cache_dir: str | None) -> Task:
         """Return what its process on a machine that has an environment of its own is to do.
 
-        The settings are those of the sweep, whatever its files say by then; the folder of decoded
-        images is the machine's own, where none is given.
+        The settings are those of the sweep, whatever its files say by then; for `cache_dir`, the
+        folder of decoded images where none is given, the machine takes its own.
         """
         task = self.task(threads)
-        if self.runtime.cache_dir != build.cache_dir():
+        if self.runtime.cache_dir != cache_dir:
             return task
         runtime = self.asked(threads)["runtime"]
         kept = {key: value for key, value in runtime.items() if key != "cache_dir"}

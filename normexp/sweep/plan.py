@@ -42,6 +42,7 @@ class Plan:
     slots: tuple[Environment, ...]
     """One for each run at a time, with the environment variables that place it."""
     threads: int | None  # what to add to a run's command as `runtime.threads`, or None for nothing
+    cache_dir: str | None = None  # a folder of which each machine has one of its own
 
     @classmethod
     def choose(cls, num_cells: int, runtime: Runtime, machine: Machine) -> Plan:

@@ -129,7 +129,10 @@ def start(cell: Cell, engine: Pool | Jobs, threads: int | None) -> Ended | None:
         cell.folder.path.mkdir(parents=True, exist_ok=True)
         with locked(cell.folder.path):
             cell.folder.forget_failure()
-        task = cell.task_far(threads) if isinstance(engine, Jobs) else cell.task(threads)
+        if isinstance(engine, Jobs):
+            task = cell.task_far(threads, engine.plan.cache_dir)
+        else:
+            task = cell.task(threads)
         engine.start(cell.label, task, cell.log)
     except InProgressError as error:
         return Ended("in progress", str(error))

@@ -238,7 +238,7 @@ def test_a_job_is_given_the_settings_of_its_cell_and_reads_images_of_its_own(
     cell = make("seed=0")
     here = Cell(cell.label, cell.spec, cell.runtime, cell.folder, ("seed=0",))
     asked = here.asked(3)
-    far = here.task_far(3)
+    far = here.task_far(3, cell.runtime.cache_dir)
     assert far.do == "train"
     assert far.given["spec"] == asked["spec"]
     runtime = dict(asked["runtime"])
@@ -253,7 +253,7 @@ def test_a_job_is_given_the_settings_of_its_cell_and_reads_images_of_its_own(
     child.train_spec(far.given["spec"], far.given["runtime"], "normexp train")
     assert carried == [(cell.spec, replace(cell.runtime, threads=3, cache_dir="/of/the/job"))]
     other = replace(here, runtime=replace(cell.runtime, cache_dir="/typed"))
-    assert other.task_far(3) == other.task(3)
+    assert other.task_far(3, cell.runtime.cache_dir) == other.task(3)
 
 
 def test_a_part_that_has_changed_since_the_sweep_began_is_not_trained_under_the_old_name(
