@@ -52,7 +52,7 @@ def meant_for_others(arguments: Sequence[str], conf: str) -> tuple[list[str], li
     for group in sorted({*PARTS} & typed.keys() & experiment.keys()):
         choice = typed[group]
         if "," in choice:
-            _refuse_several(arguments, conf, group, choice.split(","))
+            _refuse_several(arguments, conf, group, [*map(str.strip, choice.split(","))])
         if choice == meant.get(group) or not _is_name(choice):
             continue
         own, other = (dict(_leaves(_read(folders, group, c))) for c in (choice, meant.get(group)))
