@@ -50,8 +50,9 @@ def train_spec(spec: Settings, runtime: Settings, command: str) -> None:
     for part, digest in own_source(asked.settings).items():
         if digest != asked.source.get(part):
             raise UserError(f"{part} has changed since the sweep began; type the command again")
-    here = {"cache_dir": build.cache_dir(), **runtime}
-    train.carry_out(asked, from_plain(Runtime, here), command)
+    if "cache_dir" not in runtime:
+        runtime = {**runtime, "cache_dir": build.cache_dir()}
+    train.carry_out(asked, from_plain(Runtime, runtime), command)
 
 
 def evaluate_run(folder: str, asked: Settings, runtime: Settings, trust: bool) -> None:

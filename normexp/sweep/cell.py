@@ -65,12 +65,11 @@ class Cell:
         The settings are those of the sweep, whatever its files say by then; for `cache_dir`, the
         folder of decoded images where none is given, the machine takes its own.
         """
-        task = self.task(threads)
-        if self.runtime.cache_dir != cache_dir:
-            return task
-        runtime = self.asked(threads)["runtime"]
-        kept = {key: value for key, value in runtime.items() if key != "cache_dir"}
-        return replace(task, given={**task.given, "runtime": kept})
+        asked = self.asked(threads)
+        if self.runtime.cache_dir == cache_dir:
+            kept = {key: each for key, each in asked["runtime"].items() if key != "cache_dir"}
+            asked = {**asked, "runtime": kept}
+        return Task("train", {**asked, "command": self.by_hand(threads)})
 
     def take(self) -> bool:
         """Take its result from the runs that normexp ships, if it is there; return whether."""

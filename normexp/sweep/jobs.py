@@ -21,7 +21,6 @@ class Jobs(ABC):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.running: dict[str, Tail] = {}
-        self.is_stopping = False
         self._deadline = inf
 
     def __enter__(self) -> Jobs:
@@ -30,6 +29,10 @@ class Jobs(ABC):
     @abstractmethod
     def __exit__(self, *_: object) -> None:
         """Let go of the engine."""
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._deadline < inf
 
     @property
     def has_room(self) -> bool:
@@ -55,7 +58,6 @@ class Jobs(ABC):
     def stop(self) -> None:
         """Have all jobs leave a checkpoint and go."""
         if not self.is_stopping:
-            self.is_stopping = True
             self._deadline = time.monotonic() + GRACE_SECONDS
             self.cancel()
 
